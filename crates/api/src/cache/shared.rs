@@ -1,0 +1,137 @@
+//! The layer that all API processes share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use storage::StorageError;
+use storage::cache::RedisCache;
+use tokio::sync::mpsc;
+
+use super::entry::Entry;
+
+/// After a failure Redis is left alone for this long, then one request tries it: a dead server costs one request a
+/// second its timeout instead of every request.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Entries that wait to be written. When Redis cannot keep up, the newest are dropped: they can be computed again.
+const WAITING_MAX: usize = 1_024;
+
+/// Entries written in one round trip.
+const WRITE_BATCH: usize = 64;
+
+/// Redis behind a circuit breaker, with a writer of its own so that no request waits for a write.
+pub struct Shared {
+    redis: RedisCache,
+    breaker: Arc<Breaker>,
+    writes: mpsc::Sender<(String, Arc<Entry>)>,
+}
+
+impl Shared {
+    /// The writer ends with the last sender.
+    pub fn new(redis: RedisCache) -> Self {
+        let (writes, waiting) = mpsc::channel(WAITING_MAX);
+        let breaker = Arc::new(Breaker::new());
+        tokio::spawn(write(redis.clone(), breaker.clone(), waiting));
+        Self { redis, breaker, writes }
+    }
+
+    /// The entry, if Redis answers and has it.
+    pub async fn get(&self, key: &str, ttl: Duration) -> Option<Entry> {
+        if !self.breaker.allows() {
+            return None;
+        }
+        let answer = self.redis.get(key).await;
+        self.breaker.note(&answer);
+        Entry::decode(answer.ok()??, ttl)
+    }
+
+    /// Has the entry written soon, or not at all.
+    pub fn put(&self, key: &str, entry: &Arc<Entry>) {
+        if self.writes.try_send((key.to_owned(), entry.clone())).is_err() {
+            metrics::counter!("cache_writes_dropped_total").increment(1);
+        }
+    }
+
+    pub fn redis(&self) -> &RedisCache {
+        &self.redis
+    }
+}
+
+async fn write(redis: RedisCache, breaker: Arc<Breaker>, mut waiting: mpsc::Receiver<(String, Arc<Entry>)>) {
+    let mut batch = Vec::with_capacity(WRITE_BATCH);
+    while waiting.recv_many(&mut batch, WRITE_BATCH).await > 0 {
+        let encoded: Vec<_> = batch.drain(..).map(|(key, entry)| (key, entry.encode(), entry.remaining())).collect();
+        if breaker.allows() {
+            let entries = encoded.iter().map(|(key, bytes, ttl)| (key.as_str(), bytes.as_ref(), *ttl));
+            breaker.note(&redis.set_many(entries).await);
+        }
+    }
+}
+
+/// Closed while Redis answers; after a failure open for [`PAUSE`], then half open for one attempt.
+struct Breaker {
+    since: Instant,
+    /// Milliseconds after `since` at which the next attempt is allowed; 0 is "closed".
+    retry_at: AtomicU64,
+}
+
+impl Breaker {
+    fn new() -> Self {
+        Self { since: Instant::now(), retry_at: AtomicU64::new(0) }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether this caller may try.
+    fn allows(&self) -> bool {
+        let retry_at = self.retry_at.load(Ordering::Relaxed);
+        let next = self.millis() + PAUSE.as_millis() as u64;
+        retry_at == 0
+            || (retry_at <= self.millis()
+                && self.retry_at.compare_exchange(retry_at, next, Ordering::Relaxed, Ordering::Relaxed).is_ok())
+    }
+
+    /// Takes in how the attempt went; the log hears of a change only.
+    fn note<T>(&self, outcome: &Result<T, StorageError>) {
+        match outcome {
+            Ok(_) => {
+                if self.retry_at.swap(0, Ordering::Relaxed) != 0 {
+                    tracing::info!("the cache's Redis answers again");
+                }
+            }
+            Err(error) => {
+                metrics::counter!("cache_redis_errors_total").increment(1);
+                let next = self.millis() + PAUSE.as_millis() as u64;
+                if self.retry_at.swap(next, Ordering::Relaxed) == 0 {
+                    tracing::warn!(%error, "the cache's Redis does not answer; caching in the process only");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure() -> Result<(), StorageError> {
+        Err(StorageError::Queue("gone".into()))
+    }
+
+    #[test]
+    fn after_a_failure_nobody_tries_until_the_pause_is_over_and_then_one_does() {
+        let breaker = Breaker::new();
+        assert!(breaker.allows() && breaker.allows());
+        breaker.note(&failure());
+        assert!(!breaker.allows());
+        breaker.retry_at.store(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(breaker.allows(), "one attempt");
+        assert!(!breaker.allows(), "and only one");
+        breaker.note(&Ok(()));
+        assert!(breaker.allows() && breaker.allows());
+    }
+}

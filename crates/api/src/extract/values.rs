@@ -1,0 +1,127 @@
+//! The types of parameters. Each parses itself or says, fit for its sender, why it cannot.
+
+use chrono::NaiveDate;
+use domain::search::MAX_QUERY_CHARS;
+use serde::{Deserialize, Serialize};
+
+/// Text without surrounding blanks, `MIN` to `MAX` characters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Text<const MIN: usize, const MAX: usize>(String);
+
+/// What a search looks for; empty finds every film.
+pub type QueryText = Text<0, MAX_QUERY_CHARS>;
+
+/// A genre's name. The longest that TMDB has is 15 characters.
+pub type GenreName = Text<1, 60>;
+
+impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> TryFrom<String> for Text<MIN, MAX> {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let text = text.trim();
+        match text.chars().count() {
+            n if n > MAX => Err(format!("must have at most {MAX} characters")),
+            n if n < MIN => Err("must not be empty".to_owned()),
+            _ => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+/// A vote average, 0 to 10.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Rating(f64);
+
+impl Rating {
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Rating {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.parse::<f64>() {
+            // Adding zero turns -0 into 0, which would otherwise be two cache keys.
+            Ok(rating) if (0.0..=10.0).contains(&rating) => Ok(Self(rating + 0.0)),
+            _ => Err("must be a number from 0 to 10"),
+        }
+    }
+}
+
+/// A year of release: from before the first film to beyond any announced one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Year(i32);
+
+impl Year {
+    pub fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Year {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.parse::<u16>() {
+            Ok(year @ 1870..=2200) => Ok(Self(i32::from(year))),
+            _ => Err("must be a year from 1870 to 2200"),
+        }
+    }
+}
+
+/// A day, as `YYYY-MM-DD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Day(NaiveDate);
+
+impl Day {
+    pub fn get(self) -> NaiveDate {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Day {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        // Ten bytes: chrono alone would also take 2026-3-1 and years of six digits.
+        match text.parse() {
+            Ok(day) if text.len() == 10 => Ok(Self(day)),
+            _ => Err("must be a day as YYYY-MM-DD"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_trimmed_and_counted_in_characters() {
+        assert_eq!(QueryText::try_from("  Amélie ".to_owned()).unwrap().as_str(), "Amélie");
+        assert!(QueryText::try_from("é".repeat(MAX_QUERY_CHARS)).is_ok());
+        assert!(QueryText::try_from("é".repeat(MAX_QUERY_CHARS + 1)).is_err());
+        assert!(GenreName::try_from("  ".to_owned()).is_err());
+    }
+
+    #[test]
+    fn numbers_and_days_keep_to_their_bounds() {
+        for bad in ["NaN", "inf", "-0.1", "10.1", "", "seven"] {
+            assert!(Rating::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+        assert!(Rating::try_from("-0".to_owned()).is_ok_and(|rating| rating.get().is_sign_positive()));
+        for bad in ["1869", "2201", "99999", "-1999", "199x", ""] {
+            assert!(Year::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+        for bad in ["2026-3-1", "2026-02-30", "+12026-01-01", "today", ""] {
+            assert!(Day::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+        assert!(Day::try_from("2026-03-10".to_owned()).is_ok());
+    }
+}

@@ -1,0 +1,120 @@
+//! The HTTP API: reads precomputed artifacts, searches, and hands job triggers to the ledger.
+//!
+//! Where to start reading: [`router`] has the whole URL space, a file under `routes/` tells one resource's story.
+
+pub mod cache;
+pub mod error;
+pub mod extract;
+pub mod middleware;
+pub mod openapi;
+pub mod router;
+pub mod routes;
+mod state;
+mod telemetry;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use settings::{ApiSettings, shutdown};
+use sqlx::PgPool;
+use storage::StorageError;
+use tokio::task::JoinSet;
+
+pub use state::State;
+
+/// How long requests under way may finish after SIGTERM; below Kubernetes' 30 s.
+const DRAIN_SECONDS: u64 = 25;
+
+/// A head that has not arrived by then is answered 408.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the API does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address} (API_HOST, API_PORT): {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    #[error("the server stopped: {0}")]
+    Server(#[from] io::Error),
+}
+
+/// The API, bound to its port. Production and tests build it here.
+pub struct Application {
+    server: Server,
+    port: u16,
+    pool: PgPool,
+    /// Tasks beside the requests; they end with the application.
+    background: JoinSet<()>,
+}
+
+impl Application {
+    /// Binds the port (0 for any free one) and prepares everything; requests are answered by
+    /// [`Application::run_until_stopped`].
+    pub async fn build(settings: ApiSettings) -> Result<Self, StartError> {
+        let metrics = telemetry::handle()?;
+        let state = Data::new(State::build(&settings, metrics.clone()).await?);
+        let pool = state.pool.clone();
+        let mut background = JoinSet::new();
+        background.spawn(cache::follow(state.generations.clone(), pool.clone()));
+        background.spawn(telemetry::upkeep(metrics));
+
+        let address = settings.listen;
+        let app = move || {
+            App::new()
+                .app_data(state.clone())
+                .configure(router::configure)
+                .wrap(Compress::default())
+                .wrap(from_fn(middleware::context))
+        };
+        let server = HttpServer::new(app)
+            .workers(settings.workers.unwrap_or_else(default_workers))
+            .client_request_timeout(HEAD_TIMEOUT)
+            .shutdown_timeout(DRAIN_SECONDS)
+            .disable_signals()
+            .bind(address)
+            .map_err(|source| StartError::Listen { address, source })?;
+        let port = server.addrs().first().map_or(address.port(), SocketAddr::port);
+        Ok(Self { server: server.run(), port, pool, background })
+    }
+
+    /// The port that was bound.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops the application from outside, as tests do.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Answers requests until SIGTERM, SIGINT or the handle says stop; requests under way are finished first.
+    pub async fn run_until_stopped(mut self) -> Result<(), StartError> {
+        let handle = self.server.handle();
+        tracing::info!(port = self.port, "listening");
+        self.background.spawn(async move {
+            match shutdown::requested().await {
+                Ok(()) => handle.stop(true).await,
+                Err(error) => tracing::error!(%error, "signals cannot be heard; stop the process with SIGKILL"),
+            }
+        });
+        let outcome = self.server.await;
+        // The listener among these tasks holds a connection that closing the pool would wait for.
+        self.background.shutdown().await;
+        self.pool.close().await;
+        tracing::info!("stopped");
+        Ok(outcome?)
+    }
+}
+
+/// One worker thread a core.
+pub fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}

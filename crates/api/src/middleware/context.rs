@@ -1,0 +1,179 @@
+//! The outermost layer.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse};
+use futures::FutureExt;
+
+use super::request_id::{RequestId, X_REQUEST_ID};
+use super::series::{self, Label};
+use crate::error::{ApiError, Problem};
+
+/// Gives every request an id, turns every failure into a problem that carries it, and records the outcome.
+pub async fn context<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let started = Instant::now();
+    let id = RequestId::of(request.headers());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+
+    let outcome = AssertUnwindSafe(async { next.call(request).await }).catch_unwind().await;
+    let response = match outcome {
+        Ok(Ok(response)) => response,
+        // Both lost the request, so the answer leaves as an error that brings its own response.
+        Ok(Err(error)) => {
+            return Err(last_resort(error.as_response_error().status_code(), &id, &method, &uri, started));
+        }
+        // The panic hook has already written what and where.
+        Err(_panic) => return Err(last_resort(StatusCode::INTERNAL_SERVER_ERROR, &id, &method, &uri, started)),
+    };
+
+    let status = response.status();
+    let label = response.request().app_data::<Label>().copied().unwrap_or(Label::NONE);
+    let cause = response.response().error().and_then(|error| error.as_error::<ApiError>()).and_then(ApiError::cause);
+    log(&id, &method, &uri, status, cause.as_deref());
+    series::record(label, &method, status, started.elapsed());
+
+    let mut response = if (status.is_client_error() || status.is_server_error()) && !is_told(response.response()) {
+        with_problem(response, &id)
+    } else {
+        response.map_into_left_body()
+    };
+    response.headers_mut().insert(X_REQUEST_ID, id.into_header());
+    Ok(response)
+}
+
+/// Whether the answer tells in JSON of its own what is wrong, as health does.
+fn is_told<B>(response: &HttpResponse<B>) -> bool {
+    let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    json && response.error().is_none()
+}
+
+/// Replaces the body by a problem; `Allow`, `Retry-After` and other headers stay.
+fn with_problem<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<EitherBody<B>> {
+    let problem = match response.response().error().and_then(|error| error.as_error::<ApiError>()) {
+        Some(error) => error.problem(),
+        None => Problem::of_status(response.status()),
+    };
+    let body = problem.with_request_id(id.as_str()).to_json();
+    let (request, response) = response.into_parts();
+    let mut response = response.set_body(EitherBody::right(actix_web::body::BoxBody::new(body)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Problem::CONTENT_TYPE));
+    // Of the body that was.
+    headers.remove(header::CONTENT_ENCODING);
+    ServiceResponse::new(request, response)
+}
+
+fn last_resort(status: StatusCode, id: &RequestId, method: &Method, uri: &Uri, started: Instant) -> Error {
+    log(id, method, uri, status, Some("the handler panicked or its middleware failed"));
+    series::record(Label::NONE, method, status, started.elapsed());
+    let response = HttpResponse::build(status)
+        .insert_header((X_REQUEST_ID, id.clone().into_header()))
+        .content_type(Problem::CONTENT_TYPE)
+        .body(Problem::of_status(status).with_request_id(id.as_str()).to_json());
+    InternalError::from_response("", response).into()
+}
+
+/// The one place that logs failures. Successes and clients' mistakes are for debugging only: at full load they would
+/// be most of what the process does. The query string stays out: it holds what people search for.
+fn log(id: &RequestId, method: &Method, uri: &Uri, status: StatusCode, cause: Option<&str>) {
+    let (request_id, path, status_code) = (id.as_str(), uri.path(), status.as_u16());
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(request_id, %method, path, status = status_code, cause, "request failed");
+    } else if status.is_server_error() {
+        tracing::warn!(request_id, %method, path, status = status_code, cause, "request could not be answered");
+    } else {
+        tracing::debug!(request_id, %method, path, status = status_code, "request answered");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::middleware::{Compress, from_fn};
+    use actix_web::test::{TestRequest, call_service, init_service, read_body_json, try_call_service};
+    use actix_web::{App, web};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn boom() -> HttpResponse {
+        panic!("the secret is 42")
+    }
+
+    async fn corrupt() -> Result<HttpResponse, ApiError> {
+        Err(ApiError::Internal("the secret is 42".into()))
+    }
+
+    macro_rules! app {
+        () => {
+            init_service(
+                App::new()
+                    .wrap(Compress::default())
+                    .wrap(from_fn(context))
+                    .route("/boom", web::get().to(boom))
+                    .route("/corrupt", web::get().to(corrupt))
+                    .service(
+                        web::resource("/teapot").to(|| async { HttpResponse::ImATeapot().body("short and stout") }),
+                    )
+                    .service(web::resource("/post").route(web::post().to(HttpResponse::Ok))),
+            )
+            .await
+        };
+    }
+
+    fn get(path: &str) -> TestRequest {
+        TestRequest::get().uri(path).insert_header((X_REQUEST_ID, "r-1"))
+    }
+
+    fn internal() -> Value {
+        json!({
+            "type": "urn:moviemetric:problem:internal_error", "title": "Internal Server Error", "status": 500,
+            "detail": crate::error::INTERNAL, "code": "internal_error", "request_id": "r-1",
+        })
+    }
+
+    async fn body_of(response: HttpResponse) -> Value {
+        let bytes = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn a_panic_becomes_a_problem_that_tells_nothing() {
+        let app = app!();
+        let error = try_call_service(&app, get("/boom").to_request()).await.err().unwrap();
+        let response = error.error_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers().get(X_REQUEST_ID).unwrap(), "r-1");
+        assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), Problem::CONTENT_TYPE);
+        assert_eq!(body_of(response).await, internal());
+    }
+
+    #[actix_web::test]
+    async fn a_failure_of_ours_becomes_the_same_problem() {
+        let app = app!();
+        let response = call_service(&app, get("/corrupt").insert_header(("Accept-Encoding", "br")).to_request()).await;
+        assert_eq!(response.headers().get(X_REQUEST_ID).unwrap(), "r-1");
+        assert!(response.headers().get(header::CONTENT_ENCODING).is_none());
+        assert_eq!(read_body_json::<Value, _>(response).await, internal());
+    }
+
+    #[actix_web::test]
+    async fn failures_that_are_not_ours_become_problems_too() {
+        let app = app!();
+        let response = call_service(&app, get("/teapot").to_request()).await;
+        assert_eq!(read_body_json::<Value, _>(response).await["code"], "i'm_a_teapot");
+        let response = call_service(&app, get("/post").to_request()).await;
+        assert_eq!(response.headers().get(header::ALLOW).unwrap(), "POST");
+        assert_eq!(read_body_json::<Value, _>(response).await["code"], "method_not_allowed");
+    }
+}

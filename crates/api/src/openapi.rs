@@ -1,0 +1,76 @@
+//! The OpenAPI 3.1 description, generated from the handlers.
+
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, Ref, RefOr, Response};
+use utoipa::{Modify, OpenApi};
+
+use crate::error::Problem;
+use crate::routes::{admin, analytics, docs, health, metrics, movies, recommendations, search, trending};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "MovieMetric",
+        description = "Analytics-ready movie data, computed ahead of time and served fast.\n\n\
+            Paths under `/api/v1` also answer without that prefix. Answers that come from the cache say so in `X-Cache` \
+            and carry an `ETag`; `Cache-Control: no-cache` asks for a fresh one. Every answer carries `X-Request-ID`, and \
+            every failure is an `application/problem+json` (RFC 9457).",
+        license(name = "MIT", identifier = "MIT"),
+    ),
+    paths(
+        movies::list, movies::show, trending::daily, recommendations::similar, search::search,
+        analytics::top_genres, analytics::ratings_by_decade,
+        admin::ingest::run, admin::compute::run, admin::search::build_index,
+        admin::jobs::list, admin::jobs::show, admin::jobs::cancel, admin::jobs::retry,
+        health::overview, health::live, health::ready, health::database, health::cache, health::search,
+        metrics::metrics,
+        docs::openapi, docs::swagger, docs::swagger_file, docs::redoc, docs::redoc_script,
+    ),
+    components(schemas(Problem)),
+    modifiers(&AdminKey, &Problems),
+    tags(
+        (name = "movies", description = "Films"),
+        (name = "trending", description = "What moves now"),
+        (name = "analytics", description = "Statistics"),
+        (name = "search", description = "Full-text search"),
+        (name = "recommendations", description = "Similar titles"),
+        (name = "admin", description = "Jobs; asks for the admin key"),
+        (name = "health", description = "Health and metrics"),
+        (name = "docs", description = "This description"),
+    ),
+)]
+struct Document;
+
+/// The whole description.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+/// The two headers that take the admin key.
+struct AdminKey;
+
+impl Modify for AdminKey {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let header = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+        components.add_security_scheme("admin_key", header);
+        let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+        components.add_security_scheme("admin_bearer", bearer);
+    }
+}
+
+/// Every operation may fail in ways that are the same everywhere; said once here instead of at each handler.
+struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let mut problem = Response::new("Any other failure");
+        problem
+            .content
+            .insert(Problem::CONTENT_TYPE.to_owned(), RefOr::T(Content::new(Some(Ref::from_schema_name("Problem")))));
+        let operations = document.paths.paths.values_mut().flat_map(|path| [path.get.as_mut(), path.post.as_mut()]);
+        for operation in operations.flatten() {
+            operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
+        }
+    }
+}

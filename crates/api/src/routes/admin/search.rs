@@ -1,0 +1,30 @@
+//! Start a rebuild of the search index.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use domain::jobs::{JobKind, JobPayload};
+use serde::Deserialize;
+
+use super::{JobBody, trigger};
+use crate::State;
+use crate::error::ApiError;
+use crate::extract::{Body, IdempotencyKey};
+
+/// There is nothing to choose.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildRequest {}
+
+/// Rebuild the search index beside the live one.
+#[utoipa::path(
+    post, path = "/api/v1/admin/search/build-index", operation_id = "build_search_index", tag = "admin",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Asking again with it finds the first job", max_length = 200)),
+    responses((status = 202, body = JobBody)), security(("admin_key" = []), ("admin_bearer" = [])),
+)]
+pub async fn build_index(
+    state: Data<State>,
+    key: IdempotencyKey,
+    Body(BuildRequest {}): Body<BuildRequest>,
+) -> Result<HttpResponse, ApiError> {
+    trigger(&state.pool, JobKind::SearchIndex, JobPayload::default(), key).await
+}

@@ -1,0 +1,136 @@
+//! Statistics by genre and by decade.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use domain::artifacts::{Artifact, CacheFamily};
+use domain::page::{Limit, Offset, Page};
+use serde::{Deserialize, Serialize};
+use storage::postgres::decades::{self, DecadeRow};
+use storage::postgres::genres::{self, GenreStatsRow};
+use utoipa::{IntoParams, ToSchema};
+
+use super::artifact::published;
+use super::{ArtifactList, List, json, question};
+use crate::State;
+use crate::error::{ApiError, Problem};
+use crate::extract::Params;
+
+#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct PageParams {
+    #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
+    limit: Limit,
+    #[param(value_type = u32, maximum = 100_000, default = 0)]
+    offset: Offset,
+}
+
+/// One genre. An average is null where no film's value is known.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GenreItem {
+    #[schema(example = "Drama")]
+    genre: String,
+    movie_count: i64,
+    vote_count: i64,
+    /// 0 to 10, over films with votes.
+    avg_rating: Option<f64>,
+    avg_popularity: Option<f64>,
+    /// US dollars.
+    avg_budget: Option<f64>,
+    /// Minutes.
+    avg_runtime: Option<f64>,
+    /// US dollars.
+    total_revenue: i64,
+}
+
+impl From<GenreStatsRow> for GenreItem {
+    fn from(row: GenreStatsRow) -> Self {
+        Self {
+            genre: row.genre,
+            movie_count: row.movie_count,
+            vote_count: row.vote_count,
+            avg_rating: row.avg_rating,
+            avg_popularity: row.avg_popularity,
+            avg_budget: row.avg_budget,
+            avg_runtime: row.avg_runtime,
+            total_revenue: row.total_revenue,
+        }
+    }
+}
+
+/// Rank genres by their number of films.
+#[utoipa::path(
+    get, path = "/api/v1/analytics/top-genres", operation_id = "list_top_genres", tag = "analytics",
+    params(PageParams),
+    responses(
+        (status = 200, body = ArtifactList<GenreItem>),
+        (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn top_genres(
+    state: Data<State>,
+    request: HttpRequest,
+    Params(params): Params<PageParams>,
+) -> Result<HttpResponse, ApiError> {
+    let read = async {
+        let head = published(&state.pool, Artifact::GenreStatsDaily).await?;
+        let page = Page { limit: params.limit, offset: params.offset };
+        let (rows, total) = genres::top(&state.pool, head.run_id, page).await?;
+        let items: Vec<GenreItem> = rows.into_iter().map(GenreItem::from).collect();
+        json(&ArtifactList::of(head, List { items, total, limit: params.limit, offset: params.offset }))
+    };
+    state.cache.answer(&request, CacheFamily::Analytics, question("/analytics/top-genres", &params)?, read).await
+}
+
+/// One decade of release.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DecadeItem {
+    #[schema(example = 1990)]
+    decade: i32,
+    movie_count: i64,
+    /// Films with votes: those that the averages are of.
+    rated_count: i64,
+    vote_count: i64,
+    /// 0 to 10; each film counts once.
+    avg_rating: Option<f64>,
+    /// 0 to 10; each vote counts once.
+    weighted_rating: Option<f64>,
+}
+
+impl From<DecadeRow> for DecadeItem {
+    fn from(row: DecadeRow) -> Self {
+        Self {
+            decade: row.decade,
+            movie_count: row.movie_count,
+            rated_count: row.rated_count,
+            vote_count: row.vote_count,
+            avg_rating: row.avg_rating,
+            weighted_rating: row.weighted_rating,
+        }
+    }
+}
+
+/// List ratings by decade, the oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/analytics/ratings-by-decade", operation_id = "list_ratings_by_decade", tag = "analytics",
+    params(PageParams),
+    responses(
+        (status = 200, body = ArtifactList<DecadeItem>),
+        (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn ratings_by_decade(
+    state: Data<State>,
+    request: HttpRequest,
+    Params(params): Params<PageParams>,
+) -> Result<HttpResponse, ApiError> {
+    let read = async {
+        let head = published(&state.pool, Artifact::RatingsByDecade).await?;
+        let rows = decades::all(&state.pool, head.run_id).await?;
+        let total = rows.len() as i64;
+        let page = rows.into_iter().skip(params.offset.get() as usize).take(params.limit.get() as usize);
+        let items: Vec<DecadeItem> = page.map(DecadeItem::from).collect();
+        json(&ArtifactList::of(head, List { items, total, limit: params.limit, offset: params.offset }))
+    };
+    state.cache.answer(&request, CacheFamily::Analytics, question("/analytics/ratings-by-decade", &params)?, read).await
+}

@@ -1,0 +1,94 @@
+//! The API's description, and two pages that show it. All of it comes from this process: nothing is fetched from
+//! elsewhere, and the pages' policy forbids it.
+
+use std::sync::{Arc, LazyLock};
+
+use actix_web::http::header;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use utoipa_swagger_ui::Config;
+
+use crate::State;
+use crate::error::ApiError;
+use crate::openapi;
+
+const SWAGGER_PAGE: &str = include_str!("swagger.html");
+const REDOC_PAGE: &str = include_str!("redoc.html");
+
+/// ReDoc's script in the assets directory: npm's `redoc` package has it as `bundles/redoc.standalone.js`.
+const REDOC_SCRIPT: &str = "redoc.standalone.js";
+
+/// Both pages style inline; ReDoc searches in a worker made from a blob, and would show a logo from its maker's CDN.
+const POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
+                      img-src 'self' data:; worker-src 'self' blob:";
+
+/// Generated once: it does not change while the process runs.
+static OPENAPI: LazyLock<Result<Bytes, String>> =
+    LazyLock::new(|| openapi::document().to_json().map(Bytes::from).map_err(|error| error.to_string()));
+
+static SWAGGER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
+
+/// The API's description as OpenAPI 3.1.
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "get_openapi", tag = "docs", responses((status = 200, body = Object)),
+)]
+pub async fn openapi() -> Result<HttpResponse, ApiError> {
+    let document = OPENAPI.as_ref().map_err(|error| ApiError::Internal(error.as_str().into()))?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(document.clone()))
+}
+
+/// Swagger UI.
+#[utoipa::path(
+    get, path = "/docs", operation_id = "get_swagger", tag = "docs",
+    responses((status = 200, body = String, content_type = "text/html")),
+)]
+pub async fn swagger() -> HttpResponse {
+    page(SWAGGER_PAGE)
+}
+
+/// A file of Swagger UI.
+#[utoipa::path(
+    get, path = "/docs/{file}", operation_id = "get_swagger_file", tag = "docs",
+    params(("file" = String, Path)), responses((status = 200)),
+)]
+pub async fn swagger_file(file: Path<String>) -> Result<HttpResponse, ApiError> {
+    let found = utoipa_swagger_ui::serve(&file, SWAGGER.clone());
+    let found = found.map_err(|error| ApiError::Internal(error.to_string().into()))?.ok_or(ApiError::UnknownPath)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "public, max-age=86400"))
+        .content_type(found.content_type)
+        .body(found.bytes.into_owned()))
+}
+
+/// ReDoc.
+#[utoipa::path(
+    get, path = "/redoc", operation_id = "get_redoc", tag = "docs",
+    responses((status = 200, body = String, content_type = "text/html")),
+)]
+pub async fn redoc() -> HttpResponse {
+    page(REDOC_PAGE)
+}
+
+/// ReDoc's script, as `scripts/up.sh` installed it.
+#[utoipa::path(
+    get, path = "/redoc/redoc.standalone.js", operation_id = "get_redoc_script", tag = "docs",
+    responses((status = 200), (status = 503, description = "Not installed")),
+)]
+pub async fn redoc_script(state: Data<State>, _: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let script = tokio::fs::read(state.assets_dir.join(REDOC_SCRIPT)).await.map_err(|error| {
+        tracing::debug!(%error, "no script for ReDoc");
+        ApiError::ReDocMissing
+    })?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "public, max-age=86400"))
+        .content_type("text/javascript; charset=utf-8")
+        .body(script))
+}
+
+fn page(html: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .content_type("text/html; charset=utf-8")
+        .body(html)
+}

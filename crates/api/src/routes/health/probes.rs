@@ -1,0 +1,104 @@
+//! Looks at one part each. A part that is away or slow is "down" after [`LIMIT`]; why, is in the log for debugging.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use storage::StorageError;
+use storage::cache::CacheServer;
+use storage::postgres::health;
+use storage::search_index::SearchIndex;
+
+use super::body::{
+    BatchLayer, BatchStatus, CacheBody, Connection, MeilisearchService, PostgresService, RedisService, UpDown,
+};
+use crate::cache::ResponseCache;
+
+/// Longest a probe may take: health checkers give up after a few seconds.
+pub const LIMIT: Duration = Duration::from_secs(1);
+
+async fn bounded<T>(probe: impl Future<Output = Result<T, StorageError>>) -> Result<T, String> {
+    match tokio::time::timeout(LIMIT, probe).await {
+        Ok(outcome) => outcome.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {} ms", LIMIT.as_millis())),
+    }
+}
+
+fn found<T>(part: &str, outcome: Result<T, String>) -> Option<T> {
+    outcome.inspect_err(|reason| tracing::debug!(part, reason, "health probe failed")).ok()
+}
+
+fn millis(duration: Duration) -> f64 {
+    // Microseconds are as exact as a probe gets.
+    duration.as_micros() as f64 / 1_000.0
+}
+
+pub async fn postgres(pool: &PgPool) -> PostgresService {
+    match found("postgres", bounded(health::check(pool)).await) {
+        Some(health) => PostgresService {
+            status: UpDown::Up,
+            latency_ms: Some(millis(health.latency)),
+            connected: true,
+            version: Some(health.version),
+        },
+        None => PostgresService { status: UpDown::Down, latency_ms: None, connected: false, version: None },
+    }
+}
+
+pub async fn migrations_pending(pool: &PgPool) -> Result<usize, String> {
+    bounded(health::migrations_pending(pool)).await
+}
+
+pub async fn redis(cache: &ResponseCache) -> RedisService {
+    redis_service(cache, server(cache).await.as_ref())
+}
+
+pub async fn cache(cache: &ResponseCache) -> CacheBody {
+    let server = server(cache).await;
+    let counts = cache.counts();
+    CacheBody {
+        service: redis_service(cache, server.as_ref()),
+        latency_ms: server.as_ref().map(|server| millis(server.latency)),
+        maxmemory_policy: server.map(|server| server.maxmemory_policy),
+        memory_entries: counts.memory_entries,
+        memory_bytes: counts.memory_bytes,
+    }
+}
+
+async fn server(cache: &ResponseCache) -> Option<CacheServer> {
+    found("redis", bounded(cache.redis().server()).await)
+}
+
+fn redis_service(cache: &ResponseCache, server: Option<&CacheServer>) -> RedisService {
+    let counts = cache.counts();
+    let asked = counts.hits + counts.misses;
+    let hit_rate = if asked == 0 { 0.0 } else { (counts.hits as f64 / asked as f64 * 1_000.0).round() / 10.0 };
+    RedisService {
+        status: if server.is_some() { Connection::Connected } else { Connection::Disconnected },
+        total_keys: server.map(|server| server.total_keys),
+        hit_rate,
+        hits: counts.hits,
+        misses: counts.misses,
+    }
+}
+
+pub async fn meilisearch(search: &SearchIndex) -> MeilisearchService {
+    let Some(meilisearch) = search.meilisearch() else {
+        return MeilisearchService { status: UpDown::NotConfigured, version: None, documents: None };
+    };
+    let probe = async { Ok((meilisearch.version().await?, meilisearch.document_count().await?)) };
+    match found("meilisearch", bounded(probe).await) {
+        Some((version, documents)) => MeilisearchService { status: UpDown::Up, version: Some(version), documents },
+        None => MeilisearchService { status: UpDown::Down, version: None, documents: None },
+    }
+}
+
+pub async fn batch_layer(pool: &PgPool) -> BatchLayer {
+    match found("batch layer", bounded(health::batch(pool)).await) {
+        Some(batch) => BatchLayer {
+            status: if batch.last_update.is_some() { BatchStatus::Up } else { BatchStatus::NoData },
+            last_update: batch.last_update,
+            document_count: Some(batch.document_count),
+        },
+        None => BatchLayer { status: BatchStatus::Unknown, last_update: None, document_count: None },
+    }
+}

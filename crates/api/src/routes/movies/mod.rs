@@ -1,0 +1,85 @@
+//! Films: the list and the page of one.
+
+mod body;
+mod loader;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use domain::MovieId;
+use domain::artifacts::CacheFamily;
+use domain::page::{Limit, Offset, Page};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use storage::StorageError;
+use storage::postgres::movies;
+use utoipa::IntoParams;
+
+pub use body::{MovieBody, MovieItem};
+pub use loader::Loader;
+
+use super::{List, json, question};
+use crate::State;
+use crate::error::{ApiError, Problem};
+use crate::extract::{GenreName, Id, Params};
+
+#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct ListParams {
+    /// Only films of this genre, in any case.
+    #[param(value_type = Option<String>, max_length = 60, example = "drama")]
+    genre: Option<GenreName>,
+    #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
+    limit: Limit,
+    #[param(value_type = u32, maximum = 100_000, default = 0)]
+    offset: Offset,
+}
+
+/// List films, the most popular first.
+#[utoipa::path(
+    get, path = "/api/v1/movies", operation_id = "list_movies", tag = "movies", params(ListParams),
+    responses((status = 200, body = List<MovieItem>)),
+)]
+pub async fn list(
+    state: Data<State>,
+    request: HttpRequest,
+    Params(params): Params<ListParams>,
+) -> Result<HttpResponse, ApiError> {
+    let read = async {
+        let genre = genre(&state.pool, params.genre.as_ref()).await?;
+        let page = Page { limit: params.limit, offset: params.offset };
+        let (rows, total) = movies::list(&state.pool, genre.as_deref(), page).await?;
+        let items = rows.into_iter().map(MovieItem::from).collect();
+        json(&List { items, total, limit: params.limit, offset: params.offset })
+    };
+    state.cache.answer(&request, CacheFamily::Movies, question("/movies", &params)?, read).await
+}
+
+/// Show one film.
+#[utoipa::path(
+    get, path = "/api/v1/movies/{id}", operation_id = "get_movie", tag = "movies",
+    params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550)),
+    responses(
+        (status = 200, body = MovieBody),
+        (status = 404, description = "No such film", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn show(state: Data<State>, request: HttpRequest, Id(id): Id<MovieId>) -> Result<HttpResponse, ApiError> {
+    let read = async {
+        let film = state.films.load(id).await?.ok_or_else(|| no_film(id))?;
+        json(&MovieBody::from(&*film))
+    };
+    state.cache.answer(&request, CacheFamily::Movies, format_args!("/movies/{id}"), read).await
+}
+
+/// The answer where a film is asked for that is not in the catalogue, or no longer shown.
+pub fn no_film(id: MovieId) -> ApiError {
+    ApiError::NotFound { field: "id", what: format!("film {id}") }
+}
+
+/// The genre as films carry it. A genre that no statistics know may still be new, so it is taken as it was sent.
+pub async fn genre(pool: &PgPool, sent: Option<&GenreName>) -> Result<Option<String>, StorageError> {
+    let Some(sent) = sent else { return Ok(None) };
+    let known = movies::genre_name(pool, sent.as_str()).await?;
+    Ok(Some(known.unwrap_or_else(|| sent.as_str().to_owned())))
+}

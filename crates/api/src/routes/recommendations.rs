@@ -1,0 +1,100 @@
+//! Titles similar to a film.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::NaiveDate;
+use domain::MovieId;
+use domain::artifacts::{Artifact, CacheFamily};
+use domain::page::{Limit, Offset, Page};
+use serde::{Deserialize, Serialize};
+use storage::postgres::recommendations::{self, SimilarRow};
+use utoipa::{IntoParams, ToSchema};
+
+use super::artifact::published;
+use super::movies::no_film;
+use super::{ArtifactList, List, json, question};
+use crate::State;
+use crate::error::{ApiError, Problem};
+use crate::extract::{Id, Params};
+
+#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct SimilarParams {
+    #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
+    limit: Limit,
+    #[param(value_type = u32, maximum = 100_000, default = 0)]
+    offset: Offset,
+}
+
+/// One similar title.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SimilarItem {
+    movie_id: i64,
+    title: String,
+    release_date: Option<NaiveDate>,
+    genres: Vec<String>,
+    /// Likeness of genres, keywords, cast, director and era, 0 to 1.
+    #[schema(example = 0.87)]
+    score: f32,
+    vote_average: f64,
+    vote_count: i64,
+    popularity: f64,
+    poster_path: Option<String>,
+}
+
+impl From<SimilarRow> for SimilarItem {
+    fn from(row: SimilarRow) -> Self {
+        Self {
+            movie_id: row.movie_id,
+            title: row.title,
+            release_date: row.release_date,
+            genres: row.genres,
+            score: row.score,
+            vote_average: row.vote_average,
+            vote_count: row.vote_count,
+            popularity: row.popularity,
+            poster_path: row.poster_path,
+        }
+    }
+}
+
+/// The film whose similar titles are listed, and the list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SimilarBody {
+    #[schema(value_type = i64, example = 550)]
+    movie_id: MovieId,
+    #[serde(flatten)]
+    list: ArtifactList<SimilarItem>,
+}
+
+/// List titles similar to a film, the most similar first.
+///
+/// Also answers at `/api/v1/recommendations/movies/{id}`. A film that is newer than the run has an empty list.
+#[utoipa::path(
+    get, path = "/api/v1/movies/{id}/similar", operation_id = "list_similar_movies", tag = "recommendations",
+    params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550), SimilarParams),
+    responses(
+        (status = 200, body = SimilarBody),
+        (status = 404, description = "No such film", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn similar(
+    state: Data<State>,
+    request: HttpRequest,
+    Id(movie_id): Id<MovieId>,
+    Params(params): Params<SimilarParams>,
+) -> Result<HttpResponse, ApiError> {
+    let read = async {
+        let head = published(&state.pool, Artifact::MovieRecommendations).await?;
+        let page = Page { limit: params.limit, offset: params.offset };
+        let found = recommendations::page(&state.pool, head.run_id, movie_id, page).await?;
+        let (rows, total) = found.ok_or_else(|| no_film(movie_id))?;
+        let items: Vec<SimilarItem> = rows.into_iter().map(SimilarItem::from).collect();
+        let list = ArtifactList::of(head, List { items, total, limit: params.limit, offset: params.offset });
+        json(&SimilarBody { movie_id, list })
+    };
+    let question = question(&format!("/movies/{movie_id}/similar"), &params)?;
+    state.cache.answer(&request, CacheFamily::Recommendations, question, read).await
+}

@@ -1,0 +1,113 @@
+//! What is trending, as the nightly run ranked it.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::NaiveDate;
+use domain::artifacts::{Artifact, CacheFamily};
+use domain::page::{Limit, Offset, Page};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use storage::postgres::artifacts::{self, Head};
+use storage::postgres::trending::{self, TrendingRow};
+use utoipa::{IntoParams, ToSchema};
+
+use super::artifact::published;
+use super::movies::genre;
+use super::{ArtifactList, List, json, question};
+use crate::State;
+use crate::error::{ApiError, Problem};
+use crate::extract::{Day, GenreName, Params};
+
+#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct TrendingParams {
+    /// Only films of this genre, in any case; they keep their overall ranks.
+    #[param(value_type = Option<String>, max_length = 60, example = "drama")]
+    genre: Option<GenreName>,
+    /// The ranking of that day instead of the newest. Runs of about a week are kept.
+    #[param(value_type = Option<NaiveDate>, example = "2026-03-10")]
+    date: Option<Day>,
+    #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
+    limit: Limit,
+    #[param(value_type = u32, maximum = 100_000, default = 0)]
+    offset: Offset,
+}
+
+/// A film's place (field names of seed 1, section 3.2). Velocities are per hour, over the last seven days.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TrendingItem {
+    #[schema(example = 1)]
+    rank: i32,
+    movie_id: i64,
+    title: String,
+    genres: Vec<String>,
+    #[schema(example = 95.5)]
+    trending_score: f64,
+    /// Change of popularity per hour.
+    velocity: f64,
+    /// Change of the vote average per hour.
+    acceleration: f64,
+    popularity: f64,
+    vote_average: f64,
+    vote_count: i64,
+    release_date: Option<NaiveDate>,
+    /// New votes per hour.
+    vote_velocity: f64,
+    poster_path: Option<String>,
+}
+
+impl From<TrendingRow> for TrendingItem {
+    fn from(row: TrendingRow) -> Self {
+        Self {
+            rank: row.rank,
+            movie_id: row.movie_id,
+            title: row.title,
+            genres: row.genres,
+            trending_score: row.trending_score,
+            velocity: row.popularity_velocity,
+            acceleration: row.rating_velocity,
+            popularity: row.popularity,
+            vote_average: row.vote_average,
+            vote_count: row.vote_count,
+            release_date: row.release_date,
+            vote_velocity: row.vote_velocity,
+            poster_path: row.poster_path,
+        }
+    }
+}
+
+/// Rank films by what moves now.
+///
+/// Also answers at `/api/v1/trending/daily`.
+#[utoipa::path(
+    get, path = "/api/v1/movies/trending", operation_id = "list_trending_movies", tag = "trending",
+    params(TrendingParams),
+    responses(
+        (status = 200, body = ArtifactList<TrendingItem>),
+        (status = 404, description = "No run of that date", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn daily(
+    state: Data<State>,
+    request: HttpRequest,
+    Params(params): Params<TrendingParams>,
+) -> Result<HttpResponse, ApiError> {
+    let read = async {
+        let head = run(&state.pool, params.date).await?;
+        let genre = genre(&state.pool, params.genre.as_ref()).await?;
+        let page = Page { limit: params.limit, offset: params.offset };
+        let (rows, total) = trending::page(&state.pool, head.run_id, genre.as_deref(), page).await?;
+        let items: Vec<TrendingItem> = rows.into_iter().map(TrendingItem::from).collect();
+        json(&ArtifactList::of(head, List { items, total, limit: params.limit, offset: params.offset }))
+    };
+    state.cache.answer(&request, CacheFamily::Trending, question("/trending/daily", &params)?, read).await
+}
+
+/// The newest run, or that of a day.
+async fn run(pool: &PgPool, date: Option<Day>) -> Result<Head, ApiError> {
+    let Some(date) = date else { return published(pool, Artifact::MovieTrendingDaily).await };
+    let run = artifacts::published_on(pool, Artifact::MovieTrendingDaily, date.get()).await?;
+    run.ok_or_else(|| ApiError::NotFound { field: "date", what: format!("trending run of {}", date.get()) })
+}

@@ -1,0 +1,62 @@
+//! What handlers work with; one per process, shared by all worker threads.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::ExposeSecret;
+use settings::ApiSettings;
+use sqlx::PgPool;
+use storage::StorageError;
+use storage::search_index::SearchIndex;
+
+use crate::cache::{Generations, ResponseCache};
+use crate::routes::movies::Loader;
+
+/// Longest the start waits for the database, to cache from the first request on. It may well be away then.
+const FIRST_READ: Duration = Duration::from_millis(800);
+
+/// The stores behind the API, and what it was told.
+pub struct State {
+    pub pool: PgPool,
+    pub search: SearchIndex,
+    pub generations: Arc<Generations>,
+    pub cache: ResponseCache,
+    pub films: Loader,
+    pub admin_key_sha256: Option<[u8; 32]>,
+    pub assets_dir: PathBuf,
+    pub metrics: PrometheusHandle,
+}
+
+impl State {
+    /// Connects to nothing that must be there: every store may be down when the API starts.
+    ///
+    /// # Errors
+    /// A malformed URL.
+    pub async fn build(settings: &ApiSettings, metrics: PrometheusHandle) -> Result<Self, StorageError> {
+        let database = &settings.database;
+        let pool = storage::postgres::connect_for_requests(
+            database.url.expose_secret(),
+            database.pool_size,
+            database.acquire_timeout,
+        )?;
+        let meili = settings.meili.as_ref().map(|meili| (meili.url.as_str(), meili.key.as_ref(), meili.index.as_str()));
+        let generations = Arc::new(Generations::default());
+        match tokio::time::timeout(FIRST_READ, generations.read(&pool)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "starting without the database"),
+            Err(_) => tracing::warn!("starting without the database, which does not answer"),
+        }
+        Ok(Self {
+            search: SearchIndex::new(pool.clone(), meili)?,
+            cache: ResponseCache::new(&settings.cache, generations.clone())?,
+            films: Loader::new(pool.clone()),
+            admin_key_sha256: settings.admin_key_sha256,
+            assets_dir: settings.assets_dir.clone(),
+            generations,
+            pool,
+            metrics,
+        })
+    }
+}

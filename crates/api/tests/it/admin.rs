@@ -1,0 +1,194 @@
+use insta::assert_json_snapshot;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::app::{ADMIN_KEY, Answer, TestApp, settings};
+
+async fn start(pool: &PgPool) -> TestApp {
+    TestApp::run(settings(pool)).await
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn every_admin_path_asks_for_the_key(pool: PgPool) {
+    let app = start(&pool).await;
+    let mut paths = 0;
+    for endpoint in api::router::endpoints().iter().filter(|endpoint| endpoint.is_admin()) {
+        for path in endpoint.paths() {
+            for method in endpoint.methods() {
+                let method: Method = method.as_str().parse().unwrap();
+                let none = Answer::of(app.request(method.clone(), &path)).await;
+                assert_eq!(none.status, 401, "{method} {path}");
+                let wrong = Answer::of(app.request(method.clone(), &path).header("X-API-Key", "wrong")).await;
+                assert_eq!(wrong.status, 403, "{method} {path}");
+                paths += 1;
+            }
+        }
+    }
+    assert!(paths >= 14, "{paths}");
+    let none = app.get("/admin/jobs").await;
+    assert_eq!(none.problem().1, "unauthenticated");
+    assert!(none.header("www-authenticate").starts_with("Bearer"));
+    assert_eq!(app.get_with("/admin/jobs", "X-API-Key", "wrong").await.problem().1, "wrong_key");
+    assert_eq!(app.get_with("/admin/jobs", "Authorization", &format!("Bearer {ADMIN_KEY}")).await.status, 200);
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn without_a_configured_key_admin_says_which_variable_to_set(pool: PgPool) {
+    let app = TestApp::run(api_without_key(&pool)).await;
+    let answer = app.admin_get("/admin/jobs").await;
+    assert_eq!(answer.problem(), (403, "admin_disabled".into(), String::new()));
+    assert!(answer.text().contains("ADMIN_API_KEY_SHA256"), "{}", answer.text());
+    app.stop().await;
+}
+
+fn api_without_key(pool: &PgPool) -> settings::ApiSettings {
+    settings::ApiSettings { admin_key_sha256: None, ..settings(pool) }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_trigger_answers_with_the_job_and_where_to_watch_it(pool: PgPool) {
+    let app = start(&pool).await;
+    let answer = app.admin_post("/api/v1/admin/ingest/run", json!({"mode": "full"})).await;
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let job = answer.json();
+    assert_json_snapshot!(job, { ".job_id" => "[id]", ".task_id" => "[id]", ".created_at" => "[time]" });
+    assert_eq!(job["job_id"], job["task_id"]);
+    let location = answer.header("location").to_owned();
+    assert_eq!(location, format!("/api/v1/admin/jobs/{}", job["job_id"].as_str().unwrap()));
+    assert_eq!(app.admin_get(&location).await.ok(), job);
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn each_trigger_enqueues_its_kind_of_job(pool: PgPool) {
+    let app = start(&pool).await;
+    for (path, kind) in [
+        ("/admin/ingest/run", "ingest"),
+        ("/admin/compute/trending", "trending"),
+        ("/admin/compute/genre-stats", "genre-stats"),
+        ("/admin/compute/ratings-by-decade", "ratings-by-decade"),
+        ("/admin/compute/recommendations", "recommendations"),
+        ("/admin/compute/all", "compute-all"),
+        ("/admin/search/build-index", "search-index"),
+    ] {
+        let answer = app.admin_post(path, Value::Null).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["kind"]), (202, &json!(kind)), "{path}");
+    }
+    let forced = app.admin_post("/admin/compute/trending", json!({"force": true})).await.json();
+    assert_eq!(forced["payload"], json!({"force": true}));
+    let unknown = app.admin_post("/admin/compute/everything", Value::Null).await;
+    assert_eq!(unknown.problem(), (404, "not_found".into(), "job".into()));
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn asking_twice_with_one_idempotency_key_makes_one_job(pool: PgPool) {
+    let app = start(&pool).await;
+    let ask = |path: &'static str, key: String| {
+        Answer::of(app.request(Method::POST, path).header("X-API-Key", ADMIN_KEY).header("Idempotency-Key", key))
+    };
+    let first = ask("/admin/compute/all", "once".into()).await;
+    let second = ask("/admin/compute/all", "once".into()).await;
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (202, 202));
+    assert_eq!(first.json()["job_id"], second.json()["job_id"]);
+    let other = ask("/admin/compute/trending", "once".into()).await;
+    assert_eq!(other.problem(), (422, "idempotency_key_reused".into(), "Idempotency-Key".into()));
+    for unfit in ["x".repeat(201), "two words".into(), String::new()] {
+        let refused = ask("/admin/compute/all", unfit).await;
+        assert_eq!(refused.problem(), (400, "invalid_parameter".into(), "Idempotency-Key".into()));
+    }
+    assert_eq!(app.admin_get("/admin/jobs").await.ok()["total"], 1);
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn jobs_are_listed_newest_first_and_filtered(pool: PgPool) {
+    let app = start(&pool).await;
+    for path in ["/admin/ingest/run", "/admin/compute/trending", "/admin/compute/all"] {
+        app.admin_post(path, Value::Null).await;
+    }
+    let kinds = |body: Value| -> Vec<String> {
+        body["items"].as_array().unwrap().iter().map(|job| job["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(kinds(app.admin_get("/admin/jobs").await.ok()), ["compute-all", "trending", "ingest"]);
+    assert_eq!(kinds(app.admin_get("/admin/jobs?limit=1&offset=1").await.ok()), ["trending"]);
+    assert_eq!(kinds(app.admin_get("/admin/jobs?kind=ingest&status=queued").await.ok()), ["ingest"]);
+    assert_eq!(app.admin_get("/admin/jobs?status=failed").await.ok()["total"], 0);
+    for (query, field) in [("kind=mining", "kind"), ("status=lost", "status"), ("limit=0", "limit")] {
+        let refused = app.admin_get(&format!("/admin/jobs?{query}")).await;
+        assert_eq!(refused.problem(), (400, "invalid_parameter".into(), field.into()));
+    }
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_job_can_be_cancelled_and_retried_where_that_makes_sense(pool: PgPool) {
+    let app = start(&pool).await;
+    let job = app.admin_post("/admin/compute/trending", Value::Null).await.json();
+    let path = format!("/admin/jobs/{}", job["job_id"].as_str().unwrap());
+    let set = async |status: &str| {
+        sqlx::query("UPDATE jobs SET status = $1").bind(status).execute(&pool).await.unwrap();
+    };
+
+    let cancelled = app.admin_post(&format!("{path}/cancel"), Value::Null).await;
+    assert_eq!((cancelled.status.as_u16(), &cancelled.json()["status"]), (202, &json!("cancelled")));
+    let again = app.admin_post(&format!("{path}/cancel"), Value::Null).await;
+    assert_eq!((again.status.as_u16(), &again.json()["status"]), (202, &json!("cancelled")));
+
+    let retried = app.admin_post(&format!("{path}/retry"), Value::Null).await;
+    assert_eq!((retried.status.as_u16(), &retried.json()["status"]), (202, &json!("queued")));
+
+    set("running").await;
+    assert_eq!(app.admin_post(&format!("{path}/retry"), Value::Null).await.problem().0, 409);
+    let asked = app.admin_post(&format!("{path}/cancel"), Value::Null).await.json();
+    assert_eq!((&asked["status"], &asked["cancel_requested"]), (&json!("running"), &json!(true)));
+
+    set("succeeded").await;
+    for action in ["cancel", "retry"] {
+        let refused = app.admin_post(&format!("{path}/{action}"), Value::Null).await;
+        assert_eq!(refused.problem(), (409, "conflict".into(), String::new()), "{action}");
+    }
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_unknown_job_is_404_and_a_malformed_id_400(pool: PgPool) {
+    let app = start(&pool).await;
+    let unknown = format!("/admin/jobs/{}", uuid::Uuid::nil());
+    assert_eq!(app.admin_get(&unknown).await.problem(), (404, "not_found".into(), "id".into()));
+    for action in ["cancel", "retry"] {
+        assert_eq!(app.admin_post(&format!("{unknown}/{action}"), Value::Null).await.problem().0, 404);
+        let malformed = app.admin_post(&format!("/admin/jobs/17/{action}"), Value::Null).await;
+        assert_eq!(malformed.problem(), (400, "invalid_parameter".into(), "id".into()));
+    }
+    assert_eq!(app.admin_get("/admin/jobs/17").await.problem(), (400, "invalid_parameter".into(), "id".into()));
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn bodies_that_do_not_fit_are_refused(pool: PgPool) {
+    let app = start(&pool).await;
+    let send = |body: Vec<u8>, content_type: &'static str| {
+        let request = app.request(Method::POST, "/admin/compute/all").header("X-API-Key", ADMIN_KEY);
+        Answer::of(request.header("content-type", content_type).body(body))
+    };
+    let json = "application/json";
+    for (body, content_type, expected) in [
+        (b"{\"force\": \"yes\"}".to_vec(), json, (400, "invalid_body", "force")),
+        (b"{\"colour\": 1}".to_vec(), json, (400, "invalid_body", "colour")),
+        (b"{\"force\": true".to_vec(), json, (400, "invalid_body", "")),
+        (b"\xff\xfe".to_vec(), json, (400, "invalid_body", "")),
+        (b"[".repeat(60_000), json, (400, "invalid_body", "")),
+        (b"{\"force\": true}".to_vec(), "text/plain", (415, "unsupported_media_type", "")),
+        (vec![b' '; 64 * 1024 + 1], json, (413, "body_too_large", "")),
+        (vec![b' '; 8 * 1024 * 1024], json, (413, "body_too_large", "")),
+    ] {
+        let size = body.len();
+        let (status, code, field) = send(body, content_type).await.problem();
+        assert_eq!((status, code.as_str(), field.as_str()), expected, "{size} bytes of {content_type}");
+    }
+    assert_eq!(send(b"{\"force\": true}".to_vec(), "application/json; charset=utf-8").await.status, 202);
+    app.stop().await;
+}

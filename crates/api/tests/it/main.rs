@@ -1,0 +1,19 @@
+//! The API over HTTP, against real PostgreSQL and Redis; every test has its own database and its own corner of Redis.
+
+// A broken precondition of a test should end it on the spot.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod admin;
+mod analytics;
+mod app;
+mod bad_input;
+mod cache;
+mod docs;
+mod health;
+mod http;
+mod loader;
+mod movies;
+mod raw;
+mod recommendations;
+mod search;
+mod trending;

@@ -1,0 +1,49 @@
+use insta::assert_json_snapshot;
+use sqlx::PgPool;
+
+use crate::app::{TestApp, titles};
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_typing_error_finds_the_film(pool: PgPool) {
+    let app = TestApp::start(&pool).await;
+    assert_json_snapshot!(app.get("/api/v1/search?q=godfahter&limit=1").await.ok());
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn filters_narrow_the_hits(pool: PgPool) {
+    let app = TestApp::start(&pool).await;
+    for (query, expected) in [
+        ("q=matrix", &["The Matrix", "The Matrix Reloaded"][..]),
+        ("q=matrix&min_rating=7.5", &["The Matrix"]),
+        ("q=matrix&year=2003", &["The Matrix Reloaded"]),
+        ("q=AMELIE", &["Amélie"]),
+        ("genre=crime", &["The Godfather", "The Godfather Part II"]),
+        ("q=matrix&genre=romance", &[]),
+    ] {
+        assert_eq!(titles(&app.get(&format!("/search?{query}")).await.ok()), expected, "{query}");
+    }
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_empty_query_finds_every_film_by_popularity(pool: PgPool) {
+    let app = TestApp::start(&pool).await;
+    for path in ["/search", "/search?q=", "/search?q=%20%20"] {
+        let body = app.get(&format!("{path}{}limit=2", if path.contains('?') { '&' } else { '?' })).await.ok();
+        assert_eq!((titles(&body), &body["total"]), (vec!["The Godfather", "The Matrix"], &8.into()), "{path}");
+    }
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn what_looks_like_syntax_is_only_text(pool: PgPool) {
+    let app = TestApp::start(&pool).await;
+    for q in ["'; DROP TABLE movies; --", "a & b | !c", "%", "\\", "(((", "😀", ":*", "<->"] {
+        let answer = app.request(reqwest::Method::GET, "/search").query(&[("q", q)]);
+        let body = crate::app::Answer::of(answer).await.ok();
+        assert_eq!(body["query"], q);
+    }
+    assert_eq!(app.get("/search").await.ok()["total"], 8);
+    app.stop().await;
+}

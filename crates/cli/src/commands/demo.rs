@@ -1,0 +1,65 @@
+//! `moviemetric demo`
+
+use std::convert::Infallible;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chrono::Utc;
+use domain::ingest::Source;
+use indicatif::{ProgressBar, ProgressStyle};
+use sources::demo::{DemoConfig, world};
+use storage::postgres::{self, catalogue, demo::DemoWorld};
+
+use super::CommandResult;
+use crate::settings_for;
+
+/// Sizes not given stay as they were loaded last; the first time, as the help says.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Films: the well-known ones first, made-up ones beyond [default: all the well-known ones]
+    #[arg(long)]
+    movies: Option<u64>,
+    /// Viewers [default: 600]
+    #[arg(long)]
+    users: Option<u64>,
+    /// Days of metrics up to today [default: 60]
+    #[arg(long)]
+    days: Option<u32>,
+    /// Ratings by viewers [default: 20000]
+    #[arg(long)]
+    ratings: Option<u64>,
+    /// Another seed makes another world [default: 42]
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+pub(crate) async fn run(args: Args) -> CommandResult {
+    let pool = settings_for::database().await?;
+    let Some(_lock) = catalogue::lock(&pool, Source::Demo).await? else {
+        return Err("another demo load is running; wait for it".into());
+    };
+    let mut config = DemoConfig::new(Utc::now().date_naive());
+    if let Some(DemoWorld { movies, users, days, ratings, seed }) = postgres::demo::load(&pool).await? {
+        config = DemoConfig { movies, users, days, ratings, seed, ..config };
+    }
+    config = DemoConfig {
+        movies: args.movies.unwrap_or(config.movies),
+        users: args.users.unwrap_or(config.users),
+        days: args.days.unwrap_or(config.days),
+        ratings: args.ratings.unwrap_or(config.ratings),
+        seed: args.seed.unwrap_or(config.seed),
+        ..config
+    };
+    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template(
+        "{spinner} demo world: {human_pos} records in {elapsed} ({per_sec})",
+    )?);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let DemoConfig { movies, users, days, ratings, seed, .. } = config;
+    let records = world(config).map(Ok::<_, Infallible>);
+    let tally = catalogue::load(&pool, Source::Demo, records, |done| bar.set_position(done)).await?;
+    bar.finish_and_clear();
+    let mut conn = pool.acquire().await?;
+    postgres::demo::save(&mut conn, &DemoWorld { movies, users, days, ratings, seed }).await?;
+    println!("demo world: {}", serde_json::to_string(&tally)?);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,220 @@
+//! `moviemetric doctor`: every dependency, what is wrong with it, how to mend it.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use domain::artifacts::Artifact;
+use domain::jobs::{JobKind, JobStatus};
+use settings::{CacheSettings, DatabaseSettings, Env, MeiliSettings, RedisSettings, TmdbSettings};
+use sqlx::PgPool;
+use storage::cache::RedisCache;
+use storage::postgres::jobs::{self, NewJob};
+use storage::postgres::{self, health};
+use storage::queue::JobQueue;
+use storage::search_index::SearchIndex;
+
+use super::CommandResult;
+
+/// What a check found: fine, works but should be mended, or broken; with a sentence.
+enum Finding {
+    Fine(String),
+    Weak(String),
+    Broken(String),
+}
+
+use Finding::{Broken, Fine, Weak};
+
+/// Longest the probe job may take from ledger to worker and back.
+const PROBE: Duration = Duration::from_secs(15);
+
+pub(crate) async fn run() -> CommandResult {
+    let env = Env::process();
+    let mut broken = 0;
+    let mut report = |name: &str, findings: Vec<Finding>| {
+        for finding in findings {
+            let (mark, text) = match finding {
+                Fine(text) => ("ok     ", text),
+                Weak(text) => ("weak   ", text),
+                Broken(text) => {
+                    broken += 1;
+                    ("BROKEN ", text)
+                }
+            };
+            println!("{mark} {name:<12} {text}");
+        }
+    };
+    let pool = match DatabaseSettings::load(&env) {
+        Err(error) => {
+            report("PostgreSQL", vec![Broken(error.to_string())]);
+            None
+        }
+        Ok(settings) => match postgres::connect(settings.expose_url(), 2, settings.acquire_timeout, false).await {
+            Ok(pool) => Some(pool),
+            Err(error) => {
+                let text = format!("{error}; is the server running, and is DATABASE_URL right?");
+                report("PostgreSQL", vec![Broken(text)]);
+                None
+            }
+        },
+    };
+    if let Some(pool) = &pool {
+        report("PostgreSQL", database(pool).await);
+        report("artifacts", artifacts(pool).await);
+    }
+    report("queue", queue(&env).await);
+    report("cache", cache(&env).await);
+    if let Some(pool) = &pool {
+        report("search", search(&env, pool).await);
+    }
+    report("TMDB", tmdb(&env));
+    if let Some(pool) = &pool {
+        report("worker", worker(pool).await);
+    }
+    Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn database(pool: &PgPool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match health::check(pool).await {
+        Ok(found) => {
+            let major: u32 = found.version.split('.').next().and_then(|v| v.parse().ok()).unwrap_or(0);
+            let text = format!("version {}, answers in {:?}", found.version, found.latency);
+            findings.push(if major >= 15 { Fine(text) } else { Broken(format!("{text}; 15 or newer is needed")) });
+        }
+        Err(error) => findings.push(Broken(error.to_string())),
+    }
+    match health::migrations_pending(pool).await {
+        Ok(0) => findings.push(Fine("schema up to date".into())),
+        Ok(n) => findings.push(Broken(format!("{n} migrations are pending; run `moviemetric migrate`"))),
+        Err(error) => findings.push(Broken(error.to_string())),
+    }
+    findings
+}
+
+async fn artifacts(pool: &PgPool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for artifact in Artifact::ALL {
+        let name = artifact.as_str();
+        findings.push(match postgres::artifacts::head(pool, artifact).await {
+            Ok(Some(head)) => Fine(format!("{name}: {} rows as of {}", head.row_count, head.as_of)),
+            Ok(None) => Weak(format!("{name} was never published; run `moviemetric enqueue compute-all --wait`")),
+            Err(error) => Broken(format!("{name}: {error}")),
+        });
+    }
+    findings
+}
+
+async fn queue(env: &Env) -> Vec<Finding> {
+    let settings = match RedisSettings::load(env) {
+        Ok(settings) => settings,
+        Err(error) => return vec![Broken(error.to_string())],
+    };
+    let connect =
+        tokio::time::timeout(Duration::from_secs(3), JobQueue::connect(&settings.url, &settings.prefix)).await;
+    let queue = match connect {
+        Ok(Ok(queue)) => queue,
+        Ok(Err(error)) => return vec![Broken(format!("{error}; is the server running, and is REDIS_URL right?"))],
+        Err(_) => return vec![Broken("no answer within 3 s; is the server running, and is REDIS_URL right?".into())],
+    };
+    match queue.durability().await {
+        Err(error) => vec![Weak(format!("reachable, but its settings cannot be read: {error}"))],
+        Ok((policy, append_only)) => {
+            let mut findings = vec![Fine("reachable".into())];
+            // volatile-* spares keys without a time to live, which all of the queue's are.
+            if policy != "noeviction" && !policy.starts_with("volatile-") {
+                findings.push(Broken(format!(
+                    "maxmemory-policy is {policy}: it may evict jobs; set noeviction, or volatile-lru if it is the cache too"
+                )));
+            }
+            if !append_only {
+                findings.push(Weak(
+                    "appendonly is off: a restart forgets the queue, which the ledger heals within seconds; set appendonly yes".into(),
+                ));
+            }
+            findings
+        }
+    }
+}
+
+async fn cache(env: &Env) -> Vec<Finding> {
+    let (settings, queue) = match (CacheSettings::load(env), RedisSettings::load(env)) {
+        (Ok(cache), Ok(queue)) => (cache, queue),
+        (Err(error), _) | (_, Err(error)) => return vec![Broken(error.to_string())],
+    };
+    let shared = {
+        use secrecy::ExposeSecret;
+        settings.url.expose_secret() == queue.url.expose_secret()
+    };
+    let server = match RedisCache::new(&settings.url, &settings.prefix) {
+        Ok(cache) => cache.server().await,
+        Err(error) => return vec![Broken(error.to_string())],
+    };
+    match server {
+        Err(error) => vec![Weak(format!("{error}; answers are served uncached until CACHE_REDIS_URL is reachable"))],
+        Ok(server) => {
+            let policy = server.maxmemory_policy;
+            let text = format!("{} keys, {policy}, answers in {:?}", server.total_keys, server.latency);
+            let good = if shared { policy.starts_with("volatile-") } else { policy.starts_with("allkeys-") };
+            vec![match (good, shared) {
+                (true, _) => Fine(text),
+                (false, true) => Weak(format!(
+                    "{text}; queue and cache share a server, which is safe only under a volatile-* policy with maxmemory set"
+                )),
+                (false, false) => Weak(format!("{text}; set maxmemory and maxmemory-policy allkeys-lru")),
+            }]
+        }
+    }
+}
+
+async fn search(env: &Env, pool: &PgPool) -> Vec<Finding> {
+    let settings = match MeiliSettings::load(env) {
+        Ok(Some(settings)) => settings,
+        Ok(None) => return vec![Fine("PostgreSQL answers searches (MEILI_URL is not set)".into())],
+        Err(error) => return vec![Broken(error.to_string())],
+    };
+    let index =
+        SearchIndex::new(pool.clone(), Some((settings.url.as_str(), settings.key.as_ref(), settings.index.as_str())));
+    let Ok(index) = index else { return vec![Broken("MEILI_URL or MEILI_MASTER_KEY is malformed".into())] };
+    let Some(meilisearch) = index.meilisearch() else { return Vec::new() };
+    match (meilisearch.version().await, meilisearch.document_count().await) {
+        (Ok(version), Ok(Some(documents))) => vec![Fine(format!("Meilisearch {version}, {documents} films"))],
+        (Ok(version), Ok(None)) => {
+            vec![Weak(format!("Meilisearch {version} has no index yet; run `moviemetric enqueue search-index --wait`"))]
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            vec![Weak(format!("{error}; PostgreSQL answers meanwhile. Check MEILI_URL and MEILI_MASTER_KEY"))]
+        }
+    }
+}
+
+fn tmdb(env: &Env) -> Vec<Finding> {
+    match TmdbSettings::load(env) {
+        Ok(Some(settings)) => vec![Fine(format!("a key is set; ingest reads {}", settings.base_url))],
+        Ok(None) => vec![Fine("TMDB_API_KEY is not set: ingest keeps the demo world current".into())],
+        Err(error) => vec![Broken(error.to_string())],
+    }
+}
+
+/// Sends a job through the whole chain: ledger, dispatcher, Redis, apalis, runner, ledger.
+async fn worker(pool: &PgPool) -> Vec<Finding> {
+    let probe = async {
+        let mut conn = pool.acquire().await.map_err(storage::StorageError::from)?;
+        let (job, _) = jobs::enqueue(&mut conn, NewJob::of(JobKind::Probe, "doctor")).await?;
+        let start = Instant::now();
+        while start.elapsed() < PROBE {
+            match jobs::get(&mut conn, job.id).await? {
+                Some(job) if job.status == JobStatus::Succeeded => return Ok(Some(start.elapsed())),
+                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+        jobs::cancel(&mut conn, job.id).await?;
+        Ok::<_, storage::StorageError>(None)
+    };
+    vec![match probe.await {
+        Ok(Some(took)) => Fine(format!("a probe job went through in {took:?}")),
+        Ok(None) => Broken(format!(
+            "no worker took a probe job within {PROBE:?}; start one, with the same DATABASE_URL, REDIS_URL and REDIS_PREFIX"
+        )),
+        Err(error) => Broken(error.to_string()),
+    }]
+}

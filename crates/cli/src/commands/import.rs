@@ -1,0 +1,44 @@
+//! `moviemetric import`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrono::Utc;
+use indicatif::{ProgressBar, ProgressStyle};
+use sources::dumps::{DumpFormat, open};
+use storage::postgres::catalogue;
+
+use super::CommandResult;
+use crate::settings_for;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// tmdb-5000, movies-dataset or movielens
+    format: DumpFormat,
+    /// The directory with the data set's files
+    directory: PathBuf,
+}
+
+pub(crate) async fn run(args: Args) -> CommandResult {
+    let pool = settings_for::database().await?;
+    let source = args.format.source();
+    let Some(_lock) = catalogue::lock(&pool, source).await? else {
+        return Err(format!("another import of {} is running; wait for it", source.as_str()).into());
+    };
+    let dump = open(args.format, &args.directory, Utc::now().date_naive())?;
+    let progress = dump.progress();
+    let bar = ProgressBar::new(progress.total()).with_style(ProgressStyle::with_template(
+        "{bar:40} {binary_bytes}/{binary_total_bytes} {msg} records, {eta} left",
+    )?);
+    let tally = catalogue::load(&pool, source, dump, |done| {
+        bar.set_position(progress.read());
+        bar.set_message(done.to_string());
+    })
+    .await?;
+    bar.finish_and_clear();
+    println!("{}: {}", source.as_str(), serde_json::to_string(&tally)?);
+    if tally.quarantined > 0 {
+        println!("{} records were set aside; see the table quarantine for which and why", tally.quarantined);
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,14 @@
+//! `moviemetric migrate`
+
+use std::process::ExitCode;
+
+use super::CommandResult;
+use crate::settings_for;
+
+pub(crate) async fn run() -> CommandResult {
+    let pool = settings_for::database().await?;
+    let pending = storage::postgres::health::migrations_pending(&pool).await?;
+    storage::MIGRATOR.run(&pool).await?;
+    println!("schema up to date; {pending} migrations applied now");
+    Ok(ExitCode::SUCCESS)
+}

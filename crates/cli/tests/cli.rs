@@ -1,0 +1,164 @@
+//! `moviemetric` as people run it: a process, its output, its exit code.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+
+async fn run(pool: Option<&PgPool>, extra: &[(&str, &str)], args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_moviemetric"));
+    command.env_clear().args(args).envs(extra.iter().copied());
+    if let Some(pool) = pool {
+        command.env("DATABASE_URL", test_support::database_url(pool));
+    }
+    // Off the test's thread, whose pool the database may need to answer.
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn shared_data(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
+    path.is_dir().then_some(path)
+}
+
+async fn count(pool: &PgPool, table: &str) -> i64 {
+    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_missing_or_malformed_setting_is_one_line_and_exit_78() {
+    let missing = run(None, &[], &["migrate"]).await;
+    assert_eq!(missing.status.code(), Some(78));
+    assert!(
+        text(&missing.stderr).starts_with("setting DATABASE_URL is missing")
+            && text(&missing.stderr).lines().count() == 1
+    );
+    let malformed = run(None, &[("DATABASE_URL", "mysql://secret@host/x")], &["jobs"]).await;
+    assert_eq!(malformed.status.code(), Some(78));
+    assert!(text(&malformed.stderr).contains("DATABASE_URL") && !text(&malformed.stderr).contains("secret"));
+}
+
+#[sqlx::test]
+async fn migrate_brings_an_empty_database_up_to_date_and_twice_does_nothing(pool: PgPool) {
+    let first = run(Some(&pool), &[], &["migrate"]).await;
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let second = run(Some(&pool), &[], &["migrate"]).await;
+    assert_eq!(text(&second.stdout), "schema up to date; 0 migrations applied now\n");
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn demo_loads_the_world_of_the_size_asked_for_and_again_changes_nothing(pool: PgPool) {
+    let args = ["demo", "--movies", "500", "--users", "20", "--days", "3", "--ratings", "100"];
+    let first = run(Some(&pool), &[], &args).await;
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    assert_eq!((count(&pool, "movies").await, count(&pool, "ratings").await), (500, 100));
+    assert_eq!(count(&pool, "movie_metrics_daily").await, 1_500);
+    // Without sizes it is the same world again.
+    let second = text(&run(Some(&pool), &[], &["demo"]).await.stdout);
+    assert!(second.contains(r#""movies_added":0,"movies_changed":0,"movies_unchanged":500"#), "{second}");
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn import_sets_bad_rows_aside_and_says_how_many(pool: PgPool) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(
+        dir.path().join("movies.csv"),
+        "movieId,title,genres\n1,\"Matrix, The (1999)\",Action|Sci-Fi\nx,Bad (2000),Drama\n",
+    )
+    .unwrap();
+    fs::write(dir.path().join("links.csv"), "movieId,imdbId,tmdbId\n1,0133093,603\n").unwrap();
+    fs::write(
+        dir.path().join("ratings.csv"),
+        "userId,movieId,rating,timestamp\n7,1,4.5,964982703\n7,99,4.5,964982703\n",
+    )
+    .unwrap();
+    let output = run(Some(&pool), &[], &["import", "movielens", dir.path().to_str().unwrap()]).await;
+    let out = text(&output.stdout);
+    assert!(output.status.success() && out.contains("2 records were set aside"), "{out} {}", text(&output.stderr));
+    let film: (i64, String, Vec<String>) =
+        sqlx::query_as("SELECT movie_id, title, genres FROM movies").fetch_one(&pool).await.unwrap();
+    assert_eq!(film, (603, "The Matrix".into(), vec!["Action".into(), "Science Fiction".into()]));
+    let rating: (i64, f32) = sqlx::query_as("SELECT user_id, rating FROM ratings").fetch_one(&pool).await.unwrap();
+    assert_eq!(rating, (7, 9.0));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn the_real_tmdb_5000_comes_in_whole_and_twice_changes_nothing(pool: PgPool) {
+    let Some(dir) = shared_data("tmdb_5000") else {
+        return eprintln!("the data set tmdb_5000 is not here: skipped");
+    };
+    let args = ["import", "tmdb-5000", dir.to_str().unwrap()];
+    let first = run(Some(&pool), &[], &args).await;
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    assert_eq!(count(&pool, "movies").await, 4_803);
+    let avatar: (i64, serde_json::Value) =
+        sqlx::query_as("SELECT budget, credits FROM movies WHERE movie_id = 19995").fetch_one(&pool).await.unwrap();
+    assert_eq!(avatar.0, 237_000_000);
+    assert_eq!(avatar.1["directors"][0]["name"], "James Cameron");
+    assert_eq!(avatar.1["cast"][0]["name"], "Sam Worthington");
+    let credits = count(&pool, "movie_credits").await;
+    assert!(credits > 80_000, "{credits}");
+    let again = text(&run(Some(&pool), &[], &args).await.stdout);
+    assert!(again.contains(r#""movies_added":0,"movies_changed":0,"movies_unchanged":4803"#), "{again}");
+    assert_eq!(count(&pool, "movie_credits").await, credits);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn the_real_movielens_ratings_come_in(pool: PgPool) {
+    let Some(dir) = shared_data("ml-latest-small") else {
+        return eprintln!("the data set ml-latest-small is not here: skipped");
+    };
+    let output = run(Some(&pool), &[], &["import", "movielens", dir.to_str().unwrap()]).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    // Two MovieLens films share one TMDB id, and one viewer rated both.
+    assert!((100_830..=100_836).contains(&count(&pool, "ratings").await));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn import_names_the_file_that_is_missing(pool: PgPool) {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(Some(&pool), &[], &["import", "tmdb-5000", dir.path().to_str().unwrap()]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("tmdb_5000_movies.csv"), "{}", text(&output.stderr));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn jobs_are_enqueued_and_listed(pool: PgPool) {
+    let id = text(&run(Some(&pool), &[], &["enqueue", "trending"]).await.stdout);
+    let list = text(&run(Some(&pool), &[], &["jobs"]).await.stdout);
+    assert!(list.contains(id.trim()) && list.contains("queued") && list.contains("1 of 1 jobs"), "{list}");
+    let unknown = run(Some(&pool), &[], &["enqueue", "mine-bitcoin"]).await;
+    assert!(!unknown.status.success() && text(&unknown.stderr).contains("ratings-by-decade"));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn doctor_tells_what_is_broken_and_how_to_mend_it(pool: PgPool) {
+    // Port 9 (discard) refuses.
+    let sick = run(Some(&pool), &[("REDIS_URL", "redis://127.0.0.1:9")], &["doctor"]).await;
+    let out = text(&sick.stdout);
+    assert_eq!(sick.status.code(), Some(1));
+    assert!(out.contains("BROKEN  queue") && out.contains("REDIS_URL"), "{out}");
+    assert!(out.contains("ok      PostgreSQL   schema up to date"), "{out}");
+    assert!(out.contains("enqueue compute-all"), "{out}");
+    assert!(out.contains("BROKEN  worker"), "no worker runs here: {out}");
+    let redis = test_support::redis_url();
+    let fine = run(Some(&pool), &[("REDIS_URL", redis.expose_secret())], &["doctor"]).await;
+    assert!(text(&fine.stdout).contains("ok      queue        reachable"), "{}", text(&fine.stdout));
+}
+
+#[tokio::test]
+async fn an_admin_key_comes_with_its_hash() {
+    use sha2::{Digest, Sha256};
+    let out = text(&run(None, &[], &["admin-key"]).await.stdout);
+    let (key, hash) = out.trim().strip_prefix("key=").unwrap().split_once("\nsha256=").unwrap();
+    let expected: String = Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hash, expected);
+    assert_ne!(out, text(&run(None, &[], &["admin-key"]).await.stdout), "each call makes a new one");
+}

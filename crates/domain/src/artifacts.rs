@@ -1,0 +1,121 @@
+//! Artifacts: what compute jobs produce and readers read. Staged under a run id, published at once, collected later.
+
+use serde::{Deserialize, Serialize};
+
+/// Published runs kept per artifact unless the setting `ARTIFACT_RUNS_KEPT` says otherwise: a week of nightly runs to
+/// go back to.
+pub const RUNS_KEPT_DEFAULT: u32 = 7;
+
+/// A new run smaller than this share of the published one is held back: half the catalogue does not vanish
+/// overnight, but a broken ingest looks just like that.
+pub const HOLD_BACK_SHARE: f64 = 0.5;
+
+/// The artifacts, by table name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Artifact {
+    MovieTrendingDaily,
+    GenreStatsDaily,
+    RatingsByDecade,
+    MovieRecommendations,
+}
+
+impl Artifact {
+    pub const ALL: [Self; 4] =
+        [Self::MovieTrendingDaily, Self::GenreStatsDaily, Self::RatingsByDecade, Self::MovieRecommendations];
+
+    /// The artifact's table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MovieTrendingDaily => "movie_trending_daily",
+            Self::GenreStatsDaily => "genre_stats_daily",
+            Self::RatingsByDecade => "ratings_by_decade",
+            Self::MovieRecommendations => "movie_recommendations",
+        }
+    }
+}
+
+/// What became of a finished run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Verdict {
+    Publish,
+    /// Kept aside; the reason goes to the job's result and to `artifact_runs.note`.
+    HoldBack {
+        reason: String,
+    },
+}
+
+/// Whether a run of `rows` may replace a published one of `published` rows (`None`: there is none yet).
+pub fn judge(rows: u64, published: Option<u64>) -> Verdict {
+    match published {
+        _ if rows == 0 => {
+            Verdict::HoldBack { reason: "the run has no rows; publishing it would empty the artifact".into() }
+        }
+        Some(before) if (rows as f64) < before as f64 * HOLD_BACK_SHARE => Verdict::HoldBack {
+            reason: format!(
+                "the run has {rows} rows, less than half of the {before} published; publish it with `force` if that is right"
+            ),
+        },
+        _ => Verdict::Publish,
+    }
+}
+
+/// What a cached answer depends on. Publishing or ingesting bumps the family, which makes older entries unreachable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheFamily {
+    Movies,
+    Trending,
+    Analytics,
+    Search,
+    Recommendations,
+}
+
+impl CacheFamily {
+    pub const ALL: [Self; 5] = [Self::Movies, Self::Trending, Self::Analytics, Self::Search, Self::Recommendations];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Movies => "movies",
+            Self::Trending => "trending",
+            Self::Analytics => "analytics",
+            Self::Search => "search",
+            Self::Recommendations => "recommendations",
+        }
+    }
+
+    /// Seconds an answer may be reused, seed 1 section 2.2 (recommendations: DESIGN.md section 5).
+    pub fn default_ttl_seconds(self) -> u64 {
+        match self {
+            Self::Movies | Self::Trending => 300,
+            Self::Analytics => 1_800,
+            Self::Search => 600,
+            Self::Recommendations => 3_600,
+        }
+    }
+}
+
+impl From<Artifact> for CacheFamily {
+    fn from(artifact: Artifact) -> Self {
+        match artifact {
+            Artifact::MovieTrendingDaily => Self::Trending,
+            Artifact::GenreStatsDaily | Artifact::RatingsByDecade => Self::Analytics,
+            Artifact::MovieRecommendations => Self::Recommendations,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_would_empty_or_halve_an_artifact_is_held_back() {
+        assert!(matches!(judge(0, None), Verdict::HoldBack { .. }));
+        assert!(matches!(judge(49, Some(100)), Verdict::HoldBack { .. }));
+        assert_eq!(judge(50, Some(100)), Verdict::Publish);
+        assert_eq!(judge(1, None), Verdict::Publish);
+        assert_eq!(judge(1_000, Some(1)), Verdict::Publish);
+    }
+}

@@ -1,0 +1,20 @@
+//! The words and the rules of MovieMetric: ids, entities, windows, formulas, job payloads.
+//!
+//! No I/O and no async: everything here is data in, data out, with `now` as an argument, so that a formula can be
+//! checked on paper and tested in microseconds. Every other crate of the workspace speaks in these types.
+
+pub mod artifacts;
+pub mod decades;
+pub mod genres;
+pub mod ids;
+pub mod ingest;
+pub mod jobs;
+pub mod movies;
+pub mod page;
+pub mod schedule;
+pub mod search;
+pub mod similar;
+pub mod trending;
+pub mod windows;
+
+pub use ids::{JobId, MovieId, PersonId, RunId};

@@ -1,0 +1,120 @@
+//! The catalogue's entities, already clean: a value that exists here passed the edge.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{MovieId, PersonId};
+
+/// A person named in credits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub id: PersonId,
+    pub name: String,
+}
+
+/// One line of the billing, `position` 0 being the lead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CastMember {
+    pub person: Person,
+    pub character: Option<String>,
+    pub position: i32,
+}
+
+/// A film's people. Cast is in billing order and cut at [`MAX_CAST`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credits {
+    pub cast: Vec<CastMember>,
+    pub directors: Vec<Person>,
+}
+
+/// Names kept per film: billing past it is extras, and one documentary with 900 names must not dominate a batch.
+pub const MAX_CAST: usize = 50;
+
+/// A film as a source describes it.
+///
+/// Money is in US dollars, runtime in minutes; `None` means unknown (TMDB writes 0 for that, see [`known`]).
+/// `vote_average` is 0 to 10.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Movie {
+    pub id: MovieId,
+    pub title: String,
+    pub original_title: Option<String>,
+    pub overview: Option<String>,
+    pub tagline: Option<String>,
+    pub release_date: Option<NaiveDate>,
+    pub runtime: Option<i32>,
+    pub budget: Option<i64>,
+    pub revenue: Option<i64>,
+    pub original_language: Option<String>,
+    pub status: Option<String>,
+    pub imdb_id: Option<String>,
+    pub poster_path: Option<String>,
+    pub popularity: f64,
+    pub vote_average: f64,
+    pub vote_count: i64,
+    pub genres: Vec<String>,
+    pub keywords: Vec<String>,
+    pub credits: Credits,
+}
+
+impl Movie {
+    /// A film of which only id and title are known.
+    pub fn titled(id: MovieId, title: impl Into<String>) -> Self {
+        Self {
+            id,
+            title: title.into(),
+            original_title: None,
+            overview: None,
+            tagline: None,
+            release_date: None,
+            runtime: None,
+            budget: None,
+            revenue: None,
+            original_language: None,
+            status: None,
+            imdb_id: None,
+            poster_path: None,
+            popularity: 0.0,
+            vote_average: 0.0,
+            vote_count: 0,
+            genres: Vec::new(),
+            keywords: Vec::new(),
+            credits: Credits::default(),
+        }
+    }
+}
+
+/// 0 and below mean "unknown" for budget, revenue and runtime; an average over real zeros would be a lie.
+pub fn known<T: PartialOrd + Default>(value: T) -> Option<T> {
+    (value > T::default()).then_some(value)
+}
+
+/// A film's public numbers as they stood on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DailyMetrics {
+    pub movie_id: MovieId,
+    pub day: NaiveDate,
+    pub popularity: f64,
+    pub vote_average: f64,
+    pub vote_count: i64,
+}
+
+/// One viewer's rating of one film; `rating` is 0.5 to 5 (MovieLens scale) times two, so 1 to 10 everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rating {
+    pub user_id: i64,
+    pub movie_id: MovieId,
+    pub rating: f32,
+    pub rated_at: DateTime<Utc>,
+}
+
+/// A written review. `review_id` is unique within its source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Review {
+    pub review_id: String,
+    pub movie_id: MovieId,
+    pub author: Option<String>,
+    pub rating: Option<f32>,
+    pub content: String,
+    pub written_at: DateTime<Utc>,
+}

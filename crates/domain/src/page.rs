@@ -1,0 +1,81 @@
+//! Paging, parsed once at the edge.
+
+use serde::{Deserialize, Serialize};
+
+/// Items per page, 1 to [`Limit::MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Limit(u16);
+
+impl Limit {
+    pub const MAX: u16 = 100;
+    pub const DEFAULT: Self = Self(20);
+
+    pub fn get(self) -> i64 {
+        i64::from(self.0)
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl TryFrom<String> for Limit {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.parse::<u16>() {
+            Ok(n @ 1..=Self::MAX) => Ok(Self(n)),
+            _ => Err(format!("must be a whole number from 1 to {}", Self::MAX)),
+        }
+    }
+}
+
+/// Items to skip, 0 to [`Offset::MAX`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Offset(u32);
+
+impl Offset {
+    /// PostgreSQL walks every skipped row, so an unbounded offset is an unbounded query.
+    pub const MAX: u32 = 100_000;
+
+    pub fn get(self) -> i64 {
+        i64::from(self.0)
+    }
+}
+
+impl TryFrom<String> for Offset {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.parse::<u32>() {
+            Ok(n) if n <= Self::MAX => Ok(Self(n)),
+            _ => Err(format!("must be a whole number from 0 to {}", Self::MAX)),
+        }
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Page {
+    pub limit: Limit,
+    pub offset: Offset,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_offsets_outside_their_bounds_are_refused() {
+        for bad in ["0", "101", "-1", "abc", "", "1e2", "99999999999999999999"] {
+            assert!(Limit::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+        for bad in ["-1", "abc", "", "100001"] {
+            assert!(Offset::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+        assert_eq!(Limit::try_from("100".to_owned()).map(Limit::get), Ok(100));
+        assert_eq!(Offset::try_from("0".to_owned()).map(Offset::get), Ok(0));
+    }
+}

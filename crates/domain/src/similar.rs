@@ -1,0 +1,40 @@
+//! Which properties make two films similar, and how much each kind weighs (DESIGN.md section 4).
+
+use chrono::NaiveDate;
+
+use crate::decades::decade;
+
+/// Kinds of feature. A feature's final weight is the kind's weight times its rarity (inverse document frequency).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FeatureKind {
+    Genre,
+    Keyword,
+    Cast,
+    Director,
+    Era,
+}
+
+impl FeatureKind {
+    /// Relative weights: who made it and what it is about say more than the shelf it stands on; the era only breaks
+    /// ties between otherwise equal films.
+    pub fn weight(self) -> f32 {
+        match self {
+            Self::Genre => 1.0,
+            Self::Keyword => 1.2,
+            Self::Cast => 0.8,
+            Self::Director => 1.5,
+            Self::Era => 0.3,
+        }
+    }
+}
+
+/// Leading cast that counts: beyond the first billing, shared names are coincidence.
+pub const CAST_FEATURES: usize = 8;
+
+/// Similar titles kept per film.
+pub const SIMILAR_KEPT: usize = 50;
+
+/// The era feature of a release date.
+pub fn era(release_date: NaiveDate) -> i32 {
+    decade(release_date)
+}

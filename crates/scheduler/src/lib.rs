@@ -1,0 +1,81 @@
+//! The scheduler: at each tick of a line it writes one row into the job ledger, keyed by line and tick time. So two
+//! schedulers enqueue a tick once, and catching up after a pause is enqueueing the last tick again.
+
+pub mod table;
+mod tick;
+
+use std::future::Future;
+
+use chrono::Utc;
+use settings::SchedulerSettings;
+use sqlx::PgPool;
+use storage::StorageError;
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+
+use table::Line;
+
+/// The scheduler, built and ready to run.
+pub struct Application {
+    pool: PgPool,
+    lines: Vec<Line>,
+}
+
+/// Why the scheduler stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum SchedulerError {
+    #[error("the clock: {0}")]
+    Clock(#[from] JobSchedulerError),
+    #[error("waiting for a signal: {0}")]
+    Signal(#[from] std::io::Error),
+}
+
+impl Application {
+    /// Connects to PostgreSQL.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn build(settings: &SchedulerSettings, lines: Vec<Line>) -> Result<Self, StorageError> {
+        let database = &settings.database;
+        let pool =
+            storage::postgres::connect(database.expose_url(), database.pool_size, database.acquire_timeout, false)
+                .await?;
+        Ok(Self { pool, lines })
+    }
+
+    /// Over an open pool, for tests.
+    pub fn over(pool: PgPool, lines: Vec<Line>) -> Self {
+        Self { pool, lines }
+    }
+
+    /// Enqueues, for every line, its last tick before now, unless that lies before the line was first seen or was
+    /// enqueued in its time. Of several missed ticks of a line only the last counts: a nightly job done once is done.
+    pub async fn catch_up(&self) {
+        let now = Utc::now();
+        for line in &self.lines {
+            tick::catch_up(&self.pool, line, now).await;
+        }
+    }
+
+    /// Catches up, then ticks until `stop` completes.
+    ///
+    /// # Errors
+    /// When the clock cannot be set up, or `stop` fails.
+    pub async fn run_until(self, stop: impl Future<Output = std::io::Result<()>>) -> Result<(), SchedulerError> {
+        self.catch_up().await;
+        let mut clock = JobScheduler::new().await?;
+        for line in self.lines {
+            let pool = self.pool.clone();
+            tracing::info!(line = line.name, cron = line.text, "scheduled");
+            clock
+                .add(Job::new_async(line.text.clone(), move |_, _| {
+                    let (pool, line) = (pool.clone(), line.clone());
+                    Box::pin(async move { tick::now(&pool, &line, Utc::now()).await })
+                })?)
+                .await?;
+        }
+        clock.start().await?;
+        let stopped = stop.await;
+        clock.shutdown().await?;
+        Ok(stopped?)
+    }
+}

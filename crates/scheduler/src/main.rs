@@ -1,0 +1,40 @@
+//! The scheduler service: enqueues the nightly and weekly jobs, and does nothing else.
+
+use std::process::ExitCode;
+
+use chrono::Utc;
+use scheduler::{Application, table};
+use settings::{Env, SchedulerSettings, load_or_exit, shutdown, telemetry};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    if std::env::args().any(|arg| arg == "--list") {
+        let lines = load_or_exit(|env: &Env| table::load(&SchedulerSettings::load_overrides(env), env));
+        print!("{}", table::list(&lines, Utc::now()));
+        return ExitCode::SUCCESS;
+    }
+    let (settings, lines) = load_or_exit(|env| {
+        let settings = SchedulerSettings::load(env)?;
+        let lines = table::load(&settings.overrides, env)?;
+        Ok((settings, lines))
+    });
+    telemetry::init_logs(&settings.log);
+    if let Err(error) = telemetry::serve_metrics(settings.metrics) {
+        eprintln!("cannot serve metrics on {}: {error}; set SCHEDULER_METRICS_PORT to a free port", settings.metrics);
+        return ExitCode::FAILURE;
+    }
+    let application = match Application::build(&settings, lines).await {
+        Ok(application) => application,
+        Err(error) => {
+            eprintln!("the scheduler cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match application.run_until(shutdown::requested()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the scheduler stopped");
+            ExitCode::FAILURE
+        }
+    }
+}

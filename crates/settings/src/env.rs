@@ -1,0 +1,71 @@
+//! Reading variables: from the process, or from a map in tests.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use secrecy::SecretString;
+
+/// What is wrong with the environment, in one line that names the variable. Values are not repeated: they may be
+/// secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    #[error("setting {name} is missing: {hint}")]
+    Missing { name: String, hint: &'static str },
+    #[error("setting {name} is malformed: {reason}")]
+    Malformed { name: String, reason: String },
+}
+
+/// The variables to read from.
+pub struct Env(HashMap<String, String>);
+
+impl Env {
+    /// The process's environment. Values that are not UTF-8 count as absent.
+    pub fn process() -> Self {
+        Self(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
+    }
+
+    /// For tests, which must not touch the process's environment.
+    pub fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Self(pairs.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+    }
+
+    /// The value, if set and not empty: compose files pass on unset variables as empty ones.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    pub fn required<T: FromStr<Err: Display>>(&self, name: &str, hint: &'static str) -> Result<T, SettingsError> {
+        self.optional(name)?.ok_or_else(|| SettingsError::Missing { name: name.to_owned(), hint })
+    }
+
+    pub fn optional<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, SettingsError> {
+        self.text(name).map(|text| text.parse().map_err(|error: T::Err| self.malformed(name, error))).transpose()
+    }
+
+    pub fn or<T: FromStr<Err: Display>>(&self, name: &str, default: T) -> Result<T, SettingsError> {
+        Ok(self.optional(name)?.unwrap_or(default))
+    }
+
+    /// A number within bounds that a sane deployment keeps.
+    pub fn within<T>(&self, name: &str, default: T, bounds: std::ops::RangeInclusive<T>) -> Result<T, SettingsError>
+    where
+        T: FromStr<Err: Display> + PartialOrd + Display,
+    {
+        let value = self.or(name, default)?;
+        if bounds.contains(&value) {
+            Ok(value)
+        } else {
+            Err(self.malformed(name, format!("must be from {} to {}", bounds.start(), bounds.end())))
+        }
+    }
+
+    pub fn secret(&self, name: &str) -> Option<SecretString> {
+        self.text(name).map(SecretString::from)
+    }
+
+    pub fn malformed(&self, name: &str, reason: impl Display) -> SettingsError {
+        // One line, whatever a parser's message looks like.
+        SettingsError::Malformed { name: name.to_owned(), reason: reason.to_string().replace('\n', " ") }
+    }
+}

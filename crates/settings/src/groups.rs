@@ -1,0 +1,369 @@
+//! The settings, by what they configure. Field docs give variable, default and reason; README.md has the same table.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use domain::artifacts::{CacheFamily, RUNS_KEPT_DEFAULT};
+use domain::jobs::Queue;
+use domain::schedule::SCHEDULE;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::env::{Env, SettingsError};
+
+/// PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// `DATABASE_URL`, required: `postgres://user:password@host:port/name`.
+    pub url: SecretString,
+    /// `DATABASE_POOL_SIZE`, 16: each is a server process; two cores are busy with far fewer.
+    pub pool_size: u32,
+    /// `DATABASE_TIMEOUT_SECONDS`, 5: how long a request waits for a connection before it answers 503.
+    pub acquire_timeout: Duration,
+}
+
+impl DatabaseSettings {
+    pub fn load(env: &Env) -> Result<Self, SettingsError> {
+        let name = "DATABASE_URL";
+        let url: Url = env.required(name, "set it to postgres://user:password@host:port/name")?;
+        if !matches!(url.scheme(), "postgres" | "postgresql") {
+            return Err(env.malformed(name, "must start with postgres://"));
+        }
+        Ok(Self {
+            url: SecretString::from(url.to_string()),
+            pool_size: env.within("DATABASE_POOL_SIZE", 16, 2..=200)?,
+            acquire_timeout: Duration::from_secs(env.within("DATABASE_TIMEOUT_SECONDS", 5, 1..=60)?),
+        })
+    }
+}
+
+/// The Redis that must not forget: queue (and later the event log).
+#[derive(Debug, Clone)]
+pub struct RedisSettings {
+    /// `REDIS_URL`, required: `redis://host:port/db`, append-only file on, no eviction.
+    pub url: SecretString,
+    /// `REDIS_PREFIX`, `moviemetric`: first part of every key, so that several installations can share a server.
+    pub prefix: String,
+}
+
+impl RedisSettings {
+    pub fn load(env: &Env) -> Result<Self, SettingsError> {
+        Ok(Self {
+            url: redis_url(env, "REDIS_URL")?
+                .ok_or(SettingsError::Missing { name: "REDIS_URL".into(), hint: "set it to redis://host:port/db" })?,
+            prefix: prefix(env)?,
+        })
+    }
+}
+
+fn redis_url(env: &Env, name: &str) -> Result<Option<SecretString>, SettingsError> {
+    let Some(url) = env.optional::<Url>(name)? else { return Ok(None) };
+    if !matches!(url.scheme(), "redis" | "rediss" | "unix" | "redis+unix") {
+        return Err(env.malformed(name, "must start with redis://"));
+    }
+    Ok(Some(SecretString::from(url.to_string())))
+}
+
+fn prefix(env: &Env) -> Result<String, SettingsError> {
+    let prefix: String = env.or("REDIS_PREFIX", "moviemetric".to_owned())?;
+    if prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        Ok(prefix)
+    } else {
+        Err(env.malformed("REDIS_PREFIX", "may hold letters, digits, - and _ only"))
+    }
+}
+
+/// The two layers of the response cache.
+#[derive(Debug, Clone)]
+pub struct CacheSettings {
+    /// `CACHE_REDIS_URL`, default `REDIS_URL`: the Redis that may forget (bounded memory, allkeys-lru).
+    pub url: SecretString,
+    pub prefix: String,
+    /// `CACHE_MEMORY_MB`, 64: bytes of ready answers held in the process.
+    pub memory_bytes: u64,
+    /// `CACHE_TTL_<FAMILY>` in seconds, the seeds' values; 0 switches the family's cache off.
+    pub ttl: Vec<(CacheFamily, Duration)>,
+}
+
+impl CacheSettings {
+    pub fn load(env: &Env) -> Result<Self, SettingsError> {
+        let url = match redis_url(env, "CACHE_REDIS_URL")? {
+            Some(url) => url,
+            None => RedisSettings::load(env)?.url,
+        };
+        let ttl = CacheFamily::ALL
+            .into_iter()
+            .map(|family| {
+                let name = format!("CACHE_TTL_{}", family.as_str().to_uppercase());
+                let seconds = env.within(&name, family.default_ttl_seconds(), 0..=86_400)?;
+                Ok((family, Duration::from_secs(seconds)))
+            })
+            .collect::<Result<_, SettingsError>>()?;
+        Ok(Self {
+            url,
+            prefix: prefix(env)?,
+            memory_bytes: env.within("CACHE_MEMORY_MB", 64, 1..=65_536)? * 1024 * 1024,
+            ttl,
+        })
+    }
+}
+
+/// Meilisearch, where there is one.
+#[derive(Debug, Clone)]
+pub struct MeiliSettings {
+    /// `MEILI_URL`; unset: PostgreSQL answers searches.
+    pub url: Url,
+    /// `MEILI_MASTER_KEY`, none.
+    pub key: Option<SecretString>,
+    /// `MEILI_INDEX`, `movies`.
+    pub index: String,
+}
+
+impl MeiliSettings {
+    pub fn load(env: &Env) -> Result<Option<Self>, SettingsError> {
+        let Some(url) = env.optional::<Url>("MEILI_URL")? else { return Ok(None) };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(env.malformed("MEILI_URL", "must start with http:// or https://"));
+        }
+        Ok(Some(Self { url, key: env.secret("MEILI_MASTER_KEY"), index: env.or("MEILI_INDEX", "movies".to_owned())? }))
+    }
+}
+
+/// The TMDB source; without a key the demo world takes its place.
+#[derive(Debug, Clone)]
+pub struct TmdbSettings {
+    /// `TMDB_API_KEY`: a v3 key or a v4 bearer token.
+    pub key: SecretString,
+    /// `TMDB_BASE_URL`, `https://api.themoviedb.org/3/`.
+    pub base_url: Url,
+    /// `TMDB_REQUESTS_PER_SECOND`, 30: TMDB's limit lies around 40 and is enforced by 429.
+    pub requests_per_second: u32,
+}
+
+impl TmdbSettings {
+    pub fn load(env: &Env) -> Result<Option<Self>, SettingsError> {
+        let Some(key) = env.secret("TMDB_API_KEY") else { return Ok(None) };
+        let base: String = env.or("TMDB_BASE_URL", "https://api.themoviedb.org/3/".to_owned())?;
+        // Without the slash, `join` would drop the version from the path.
+        let base = if base.ends_with('/') { base } else { format!("{base}/") };
+        Ok(Some(Self {
+            key,
+            base_url: base.parse().map_err(|error| env.malformed("TMDB_BASE_URL", error))?,
+            requests_per_second: env.within("TMDB_REQUESTS_PER_SECOND", 30, 1..=1_000)?,
+        }))
+    }
+}
+
+/// Logs.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// `LOG_LEVEL`, `info`: a tracing filter such as `info,storage=debug`.
+    pub filter: String,
+    /// `LOG_FORMAT`, `text`: or `json`, one object a line.
+    pub json: bool,
+}
+
+impl LogSettings {
+    pub fn load(env: &Env) -> Result<Self, SettingsError> {
+        let json = match env.text("LOG_FORMAT").unwrap_or("text") {
+            "text" => false,
+            "json" => true,
+            _ => return Err(env.malformed("LOG_FORMAT", "must be text or json")),
+        };
+        let filter: String = env.or("LOG_LEVEL", "info".to_owned())?;
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
+            return Err(env.malformed("LOG_LEVEL", error));
+        }
+        Ok(Self { filter, json })
+    }
+}
+
+fn listen(env: &Env, host: &str, port: &str, default_port: u16) -> Result<SocketAddr, SettingsError> {
+    let ip = env.or(host, IpAddr::V4(Ipv4Addr::LOCALHOST))?;
+    Ok(SocketAddr::new(ip, env.or(port, default_port)?))
+}
+
+/// The API service.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// `API_HOST`, 127.0.0.1 and `API_PORT`, 8000.
+    pub listen: SocketAddr,
+    /// `API_WORKERS`, one a core.
+    pub workers: Option<usize>,
+    /// `ADMIN_API_KEY_SHA256`: lower-case hex of the admin key's SHA-256. The key itself has 256 random bits, so a
+    /// plain hash at rest is enough. Unset: `/admin/*` answers 403.
+    pub admin_key_sha256: Option<[u8; 32]>,
+    /// `ASSETS_DIR`, `.local/assets`: where ReDoc's script lies.
+    pub assets_dir: std::path::PathBuf,
+    pub database: DatabaseSettings,
+    pub cache: CacheSettings,
+    pub meili: Option<MeiliSettings>,
+    pub log: LogSettings,
+}
+
+impl ApiSettings {
+    pub fn load(env: &Env) -> Result<Self, SettingsError> {
+        Ok(Self {
+            listen: listen(env, "API_HOST", "API_PORT", 8000)?,
+            workers: env.optional::<usize>("API_WORKERS")?.filter(|n| *n > 0),
+            admin_key_sha256: env
+                .text("ADMIN_API_KEY_SHA256")
+                .map(|text| {
+                    sha256_from_hex(text).ok_or_else(|| env.malformed("ADMIN_API_KEY_SHA256", "must be 64 hex digits"))
+                })
+                .transpose()?,
+            assets_dir: env.or("ASSETS_DIR", ".local/assets".into())?,
+            database: DatabaseSettings::load(env)?,
+            cache: CacheSettings::load(env)?,
+            meili: MeiliSettings::load(env)?,
+            log: LogSettings::load(env)?,
+        })
+    }
+}
+
+fn sha256_from_hex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// The worker service.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// `WORKER_HOST`, 127.0.0.1 and `WORKER_METRICS_PORT`, 9101: `/metrics` and `/health/live`.
+    pub metrics: SocketAddr,
+    /// `WORKER_CONCURRENCY_<QUEUE>`: jobs of that queue at a time.
+    pub concurrency: Vec<(Queue, usize)>,
+    /// `WORKER_DRAIN_SECONDS`, 25: how long running jobs may finish after SIGTERM; below Kubernetes' 30.
+    pub drain: Duration,
+    /// `ARTIFACT_RUNS_KEPT`, 7.
+    pub runs_kept: u32,
+    /// `JOBS_KEPT_DAYS`, 30: finished ledger rows older than this are deleted.
+    pub jobs_kept_days: u32,
+    pub demo: DemoSettings,
+    pub database: DatabaseSettings,
+    pub redis: RedisSettings,
+    pub meili: Option<MeiliSettings>,
+    pub tmdb: Option<TmdbSettings>,
+    pub log: LogSettings,
+}
+
+/// The demo world's size, as `moviemetric demo` was asked to make it; ingest without a key keeps it current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DemoSettings {
+    /// `DEMO_SEED`, 42.
+    pub seed: u64,
+}
+
+impl WorkerSettings {
+    pub fn load(env: &Env) -> Result<Self, SettingsError> {
+        let concurrency = Queue::ALL
+            .into_iter()
+            .map(|queue| {
+                let name = format!("WORKER_CONCURRENCY_{}", queue.as_str().to_uppercase());
+                Ok((queue, env.within(&name, queue.default_concurrency(), 1..=64)?))
+            })
+            .collect::<Result<_, SettingsError>>()?;
+        Ok(Self {
+            metrics: listen(env, "WORKER_HOST", "WORKER_METRICS_PORT", 9101)?,
+            concurrency,
+            drain: Duration::from_secs(env.within("WORKER_DRAIN_SECONDS", 25, 0..=3_600)?),
+            runs_kept: env.within("ARTIFACT_RUNS_KEPT", RUNS_KEPT_DEFAULT, 1..=1_000)?,
+            jobs_kept_days: env.within("JOBS_KEPT_DAYS", 30, 8..=3_650)?,
+            demo: DemoSettings { seed: env.or("DEMO_SEED", 42)? },
+            database: DatabaseSettings::load(env)?,
+            redis: RedisSettings::load(env)?,
+            meili: MeiliSettings::load(env)?,
+            tmdb: TmdbSettings::load(env)?,
+            log: LogSettings::load(env)?,
+        })
+    }
+}
+
+/// The scheduler service.
+#[derive(Debug, Clone)]
+pub struct SchedulerSettings {
+    /// `SCHEDULER_HOST`, 127.0.0.1 and `SCHEDULER_METRICS_PORT`, 9102.
+    pub metrics: SocketAddr,
+    /// `SCHEDULE_<NAME>`: six-field cron in UTC, or `off`. By schedule line name, only lines that were changed.
+    pub overrides: Vec<(&'static str, String)>,
+    pub database: DatabaseSettings,
+    pub log: LogSettings,
+}
+
+impl SchedulerSettings {
+    pub fn load(env: &Env) -> Result<Self, SettingsError> {
+        Ok(Self {
+            metrics: listen(env, "SCHEDULER_HOST", "SCHEDULER_METRICS_PORT", 9102)?,
+            overrides: Self::load_overrides(env),
+            database: DatabaseSettings::load(env)?,
+            log: LogSettings::load(env)?,
+        })
+    }
+
+    /// The lines changed by `SCHEDULE_<NAME>`; needs no database, so that `--list` works anywhere.
+    pub fn load_overrides(env: &Env) -> Vec<(&'static str, String)> {
+        SCHEDULE.iter().filter_map(|line| Some((line.name, env.text(&Self::variable(line.name))?.to_owned()))).collect()
+    }
+
+    /// The variable of a schedule line: `genre-stats` -> `SCHEDULE_GENRE_STATS`.
+    pub fn variable(name: &str) -> String {
+        format!("SCHEDULE_{}", name.to_uppercase().replace('-', "_"))
+    }
+}
+
+impl DatabaseSettings {
+    /// The URL, for the one place that connects.
+    pub fn expose_url(&self) -> &str {
+        self.url.expose_secret()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: [(&str, &str); 2] = [("DATABASE_URL", "postgres://u:p@h/d"), ("REDIS_URL", "redis://h")];
+
+    fn api(extra: &[(&str, &str)]) -> Result<ApiSettings, SettingsError> {
+        ApiSettings::load(&Env::of(GOOD.into_iter().chain(extra.iter().copied())))
+    }
+
+    #[test]
+    fn the_defaults_are_enough_beside_the_two_urls() {
+        let settings = api(&[]).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8000");
+        assert!(settings.meili.is_none() && settings.admin_key_sha256.is_none());
+    }
+
+    #[test]
+    fn what_is_missing_or_malformed_is_named_in_one_line() {
+        let missing = ApiSettings::load(&Env::of([])).unwrap_err().to_string();
+        assert!(missing.contains("DATABASE_URL"), "{missing}");
+        for (name, value) in [
+            ("DATABASE_URL", "mysql://x"),
+            ("DATABASE_POOL_SIZE", "many"),
+            ("REDIS_URL", "http://x"),
+            ("API_PORT", "70000"),
+            ("CACHE_TTL_MOVIES", "-1"),
+            ("MEILI_URL", "not a url"),
+            ("ADMIN_API_KEY_SHA256", "abc"),
+            ("LOG_FORMAT", "xml"),
+            ("REDIS_PREFIX", "a b"),
+        ] {
+            let error = api(&[(name, value)]).expect_err(name).to_string();
+            assert!(error.contains(name) && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn secrets_stay_out_of_debug_output() {
+        let shown = format!("{:?}", api(&[("MEILI_URL", "http://m"), ("MEILI_MASTER_KEY", "hush")]).unwrap());
+        assert!(!shown.contains("hush") && !shown.contains("u:p"), "{shown}");
+    }
+}

@@ -1,0 +1,29 @@
+//! Environment -> typed settings; logs, metrics and shutdown set up the same way in every binary.
+//!
+//! A missing or malformed variable ends the boot with one line that names it and exit code 78 (`EX_CONFIG` of
+//! sysexits.h): a service that starts on a guess fails later, and worse.
+
+mod env;
+mod groups;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use env::{Env, SettingsError};
+pub use groups::{
+    ApiSettings, CacheSettings, DatabaseSettings, DemoSettings, LogSettings, MeiliSettings, RedisSettings,
+    SchedulerSettings, TmdbSettings, WorkerSettings,
+};
+
+/// Exit code for a configuration error.
+pub const EX_CONFIG: u8 = 78;
+
+/// Loads settings, or prints the one line an operator needs and ends the process.
+pub fn load_or_exit<T>(load: impl FnOnce(&Env) -> Result<T, SettingsError>) -> T {
+    match load(&Env::process()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::exit(i32::from(EX_CONFIG))
+        }
+    }
+}

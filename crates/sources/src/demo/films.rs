@@ -1,0 +1,119 @@
+use chrono::NaiveDate;
+use domain::MovieId;
+use domain::ingest::Record;
+use domain::movies::{DailyMetrics, Movie};
+
+use super::dice::{About, Dice, hash, unit};
+use super::embedded::{Embedded, embedded};
+use super::numbers::Character;
+use super::synthetic;
+use super::words::GENRES;
+
+/// The films of one world, by index: real ones first. What is hidden about a film (how good it is, how well known)
+/// follows from seed and index.
+#[derive(Debug)]
+pub(super) struct Films {
+    seed: u64,
+    count: u64,
+    /// Rank of popularity of each real film, from 0, and the film of each rank.
+    ranks: Vec<u64>,
+    by_rank: Vec<u64>,
+}
+
+impl Films {
+    pub(super) fn new(seed: u64, count: u64) -> Self {
+        let films = &embedded().films[..(embedded().films.len() as u64).min(count) as usize];
+        let fame = |index: u64| {
+            let film = &films[index as usize];
+            // Money and youth say who is talked about today; chance makes each seed another world.
+            let money = (film.revenue.unwrap_or(0) as f64 / 1e6 + 1.0).ln() / 8.0;
+            let youth = film.release_date.map_or(0.0, |date| f64::from(chrono::Datelike::year(&date) - 1920) / 100.0);
+            money + youth + unit(hash(seed, About::Rank, &[index]))
+        };
+        let mut by_rank: Vec<u64> = (0..films.len() as u64).collect();
+        by_rank.sort_by(|a, b| fame(*b).total_cmp(&fame(*a)));
+        let mut ranks = vec![0; films.len()];
+        for (rank, index) in (0..).zip(&by_rank) {
+            ranks[*index as usize] = rank;
+        }
+        Self { seed, count, ranks, by_rank }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Rows of the file of real films that are none.
+    pub(super) fn aside(&self) -> &'static [Record] {
+        let Embedded { aside, .. } = embedded();
+        aside
+    }
+
+    /// The film at `rank` of popularity. Synthetic films are in that order already.
+    pub(super) fn at_rank(&self, rank: u64) -> u64 {
+        self.by_rank.get(rank as usize).copied().unwrap_or(rank)
+    }
+
+    fn real(&self, index: u64) -> Option<&'static Movie> {
+        embedded().films.get(index as usize)
+    }
+
+    /// The film with its numbers as of `today`.
+    pub(super) fn movie(&self, index: u64, today: NaiveDate) -> Option<Movie> {
+        let movie = match self.real(index) {
+            Some(film) => film.clone(),
+            None => synthetic::movie(self.seed, self.number(index))?,
+        };
+        let DailyMetrics { popularity, vote_average, vote_count, .. } = self.numbers(index, today)?;
+        Some(Movie { popularity, vote_average, vote_count, ..movie })
+    }
+
+    pub(super) fn title(&self, index: u64) -> String {
+        match self.real(index) {
+            Some(film) => film.title.clone(),
+            None => synthetic::title(self.seed, self.number(index)),
+        }
+    }
+
+    /// Without building the film: ratings ask for it millions of times.
+    pub(super) fn id(&self, index: u64) -> Option<MovieId> {
+        match self.real(index) {
+            Some(film) => Some(film.id),
+            None => synthetic::id(self.number(index)),
+        }
+    }
+
+    /// The film's genres as bits, in the order of [`GENRES`].
+    pub(super) fn genres(&self, index: u64) -> u32 {
+        match self.real(index) {
+            Some(film) => {
+                let bit = |genre: &String| GENRES.iter().position(|known| known == genre).map_or(0, |at| 1 << at);
+                film.genres.iter().map(bit).fold(0, |all, bit| all | bit)
+            }
+            None => synthetic::genres(self.seed, self.number(index)).fold(0, |all, at| all | 1 << at),
+        }
+    }
+
+    /// Where opinions about the film centre, 1 to 10. Those that people still know after decades are good.
+    pub(super) fn quality(&self, index: u64) -> f64 {
+        let mut dice = Dice::new(self.seed, About::Quality, &[index]);
+        let bell = (dice.unit() + dice.unit() + dice.unit()) / 3.0;
+        if self.real(index).is_some() { 6.2 + 2.6 * bell } else { 2.6 + 6.4 * bell }
+    }
+
+    /// The film's numbers on a day.
+    pub(super) fn numbers(&self, index: u64, day: NaiveDate) -> Option<DailyMetrics> {
+        let rank = self.ranks.get(index as usize).copied().unwrap_or(index);
+        let released = match self.real(index) {
+            Some(film) => film.release_date,
+            None => synthetic::release_date(self.seed, self.number(index)),
+        };
+        let character = Character { seed: self.seed, index, rank, quality: self.quality(index), released };
+        Some(character.on(self.id(index)?, day))
+    }
+
+    /// Which synthetic film, from 1.
+    fn number(&self, index: u64) -> u64 {
+        index + 1 - (embedded().films.len() as u64).min(index)
+    }
+}

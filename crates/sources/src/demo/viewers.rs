@@ -1,0 +1,177 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
+use domain::movies::Rating;
+
+use super::DemoConfig;
+use super::dice::{About, Dice, hash};
+use super::films::Films;
+use super::words::GENRES;
+
+/// Softens Zipf's law: the most popular film is rated by many viewers, not by all of them.
+const ZIPF_SHIFT: f64 = 20.0;
+
+/// Films a viewer looks at before taking one outside the own taste.
+const LOOKS: usize = 6;
+/// Chance that a viewer takes such a film at first sight.
+const CURIOSITY: f64 = 0.3;
+
+/// The viewers of one world and what they rate. A viewer is drawn whole, film after film, so that no pair comes twice;
+/// that takes memory for one viewer at a time.
+#[derive(Debug, Clone)]
+pub(super) struct Viewers {
+    config: Arc<DemoConfig>,
+    pub(super) films: Arc<Films>,
+}
+
+/// A rating with the film it is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opinion {
+    pub index: u64,
+    pub rating: Rating,
+}
+
+impl Viewers {
+    pub(super) fn new(config: Arc<DemoConfig>, films: Arc<Films>) -> Self {
+        Self { config, films }
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.config.seed
+    }
+
+    pub(super) fn ratings(self) -> impl Iterator<Item = Rating> + Send {
+        self.opinions().map(|opinion| opinion.rating)
+    }
+
+    /// Every rating, viewer by viewer.
+    pub(super) fn opinions(self) -> impl Iterator<Item = Opinion> + Send {
+        (0..self.config.users).flat_map(move |viewer| self.opinions_of(viewer))
+    }
+
+    /// How many films the viewer rates. Half are busier by as much as their neighbours are lazier, which keeps the sum.
+    fn count(&self, viewer: u64) -> u64 {
+        let DemoConfig { users, movies, ratings, .. } = *self.config;
+        let total = ratings.min(users.saturating_mul(movies));
+        let share = total / users + u64::from(viewer < total % users);
+        if viewer | 1 >= users {
+            return share;
+        }
+        let common = total / users;
+        let mut dice = Dice::new(self.config.seed, About::Viewer, &[viewer / 2]);
+        let shift = (0.9 * dice.unit() * common as f64) as u64;
+        let shift = shift.min(movies.saturating_sub(common + 1));
+        if viewer & 1 == 0 { share + shift } else { share - shift }
+    }
+
+    fn opinions_of(&self, viewer: u64) -> Vec<Opinion> {
+        let seed = self.config.seed;
+        let mut dice = Dice::new(seed, About::Draws, &[viewer]);
+        // Three tastes, perhaps twice the same; common genres are common tastes.
+        let taste = (0..3).fold(0u32, |taste, _| taste | 1 << (dice.unit().powi(2) * GENRES.len() as f64) as u32);
+        let leniency = 1.4 * dice.unit() - 0.7;
+        let mut free = Free::new(self.config.movies);
+        let count = self.count(viewer);
+        let mut opinions = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            let mut rank = 0;
+            for _ in 0..LOOKS {
+                rank = self.look(&mut dice);
+                let liked = self.films.genres(self.films.at_rank(rank)) & taste != 0;
+                if free.is_free(rank) && (liked || dice.unit() < CURIOSITY) {
+                    break;
+                }
+            }
+            let Some(rank) = free.take(rank) else { break };
+            opinions.extend(self.opinion(viewer, self.films.at_rank(rank), taste, leniency));
+        }
+        opinions
+    }
+
+    /// A rank of popularity, by Zipf's law.
+    fn look(&self, dice: &mut Dice) -> u64 {
+        let movies = self.config.movies;
+        let rank = ZIPF_SHIFT * ((1.0 + movies as f64 / ZIPF_SHIFT).powf(dice.unit()) - 1.0);
+        (rank as u64).min(movies.saturating_sub(1))
+    }
+
+    fn opinion(&self, viewer: u64, index: u64, taste: u32, leniency: f64) -> Option<Opinion> {
+        let mut dice = Dice::new(self.config.seed, About::Stars, &[viewer, index]);
+        let fits = if self.films.genres(index) & taste == 0 { -0.9 } else { 0.7 };
+        let mood = 3.0 * (dice.unit() + dice.unit() - 1.0);
+        let stars = (self.films.quality(index) + fits + leniency + mood).round().clamp(1.0, 10.0);
+        let rating = Rating {
+            user_id: i64::try_from(viewer).ok()?.checked_add(1)?,
+            movie_id: self.films.id(index)?,
+            rating: stars as f32,
+            rated_at: moment(&self.config, hash(self.config.seed, About::Moment, &[viewer, index]))?,
+        };
+        Some(Opinion { index, rating })
+    }
+}
+
+/// The latest day before today that falls on the pair's own place in a period of `days` days, at its own time of day.
+fn moment(config: &DemoConfig, hash: u64) -> Option<DateTime<Utc>> {
+    const SECONDS_A_DAY: u64 = 86_400;
+    let days = i64::from(config.days);
+    let yesterday: NaiveDate = config.today.pred_opt()?;
+    let place = ((hash / SECONDS_A_DAY) % days as u64) as i64;
+    let back = (i64::from(yesterday.num_days_from_ce()) - place).rem_euclid(days);
+    let time = NaiveTime::from_num_seconds_from_midnight_opt((hash % SECONDS_A_DAY) as u32, 0)?;
+    Some(yesterday.checked_sub_days(Days::new(back as u64))?.and_time(time).and_utc())
+}
+
+/// Which ranks a viewer has not rated yet: for each taken one, where to look on. Paths are shortened as they are walked,
+/// so the next free rank is near also for a viewer who has rated everything popular.
+struct Free {
+    count: u64,
+    next: HashMap<u64, u64>,
+}
+
+impl Free {
+    fn new(count: u64) -> Self {
+        Self { count, next: HashMap::new() }
+    }
+
+    fn is_free(&self, rank: u64) -> bool {
+        !self.next.contains_key(&rank)
+    }
+
+    /// Takes `rank` or the next free one behind it, from the first on after the last. `None` once all are taken.
+    fn take(&mut self, rank: u64) -> Option<u64> {
+        let mut found = self.find(rank);
+        if found >= self.count {
+            found = self.find(0);
+        }
+        (found < self.count).then(|| {
+            self.next.insert(found, found + 1);
+            found
+        })
+    }
+
+    fn find(&mut self, rank: u64) -> u64 {
+        let mut root = rank;
+        while let Some(next) = self.next.get(&root) {
+            root = *next;
+        }
+        let mut at = rank;
+        while let Some(next) = self.next.get_mut(&at) {
+            at = std::mem::replace(next, root);
+        }
+        root
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rank_is_taken_once() {
+        let mut free = Free::new(5);
+        let taken: Vec<_> = [3, 3, 3, 0, 3].into_iter().map(|rank| free.take(rank)).collect();
+        assert_eq!(taken, [Some(3), Some(4), Some(0), Some(1), Some(2)]);
+        assert_eq!(free.take(2), None);
+    }
+}

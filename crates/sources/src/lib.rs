@@ -1,0 +1,14 @@
+//! Where movies, ratings and reviews come from: the TMDB API, dump files, the demo world.
+//!
+//! Every source yields [`domain::ingest::Record`]s that are already clean. What a source got wrong comes out as
+//! `Record::Quarantined` and stops nothing; a [`SourceError`] means that the source itself cannot go on. Nothing here
+//! knows where records end up: no SQL, no queue.
+
+pub mod demo;
+pub mod dumps;
+mod error;
+mod film;
+mod lenient;
+pub mod tmdb;
+
+pub use error::SourceError;

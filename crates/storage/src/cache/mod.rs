@@ -1,0 +1,110 @@
+//! The shared layer of the response cache: ready-made bytes in Redis.
+//!
+//! Redis may be away, slow or emptied at any time: every call is bounded by [`TIMEOUT`] and every failure is the
+//! caller's cue to go on without a cache.
+
+use std::time::Duration;
+
+use deadpool_redis::{Config, Pool, PoolConfig, Runtime};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::StorageError;
+
+/// Longest a request waits for the cache: beyond it the database answers sooner.
+pub const TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Connections to the cache; each carries many requests a millisecond.
+const POOL_SIZE: usize = 16;
+
+/// A pool of connections to the cache's Redis.
+#[derive(Clone)]
+pub struct RedisCache {
+    pool: Pool,
+    prefix: String,
+}
+
+/// What the cache's server says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CacheServer {
+    pub total_keys: u64,
+    pub maxmemory_policy: String,
+    pub latency: Duration,
+}
+
+impl RedisCache {
+    /// Connects on first use.
+    ///
+    /// # Errors
+    /// A malformed URL.
+    pub fn new(url: &SecretString, prefix: &str) -> Result<Self, StorageError> {
+        let mut config = Config::from_url(url.expose_secret());
+        let mut pool = PoolConfig::new(POOL_SIZE);
+        pool.timeouts.wait = Some(TIMEOUT);
+        pool.timeouts.create = Some(TIMEOUT);
+        pool.timeouts.recycle = Some(TIMEOUT);
+        config.pool = Some(pool);
+        let pool = config
+            .create_pool(Some(Runtime::Tokio1))
+            .map_err(|error| StorageError::Corrupt(format!("CACHE_REDIS_URL: {error}")))?;
+        Ok(Self { pool, prefix: format!("{prefix}:cache") })
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("{}:{key}", self.prefix)
+    }
+
+    /// Reads an entry.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        self.command(redis::cmd("GET").arg(self.key(key))).await
+    }
+
+    /// Writes an entry that lives for `ttl`.
+    pub async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), StorageError> {
+        self.command(redis::cmd("SET").arg(self.key(key)).arg(value).arg("PX").arg(whole_millis(ttl))).await
+    }
+
+    /// Writes many entries, each with its time to live, in one round trip.
+    pub async fn set_many<'a>(
+        &self,
+        entries: impl IntoIterator<Item = (&'a str, &'a [u8], Duration)>,
+    ) -> Result<(), StorageError> {
+        let mut pipe = redis::pipe();
+        for (key, value, ttl) in entries {
+            pipe.cmd("SET").arg(self.key(key)).arg(value).arg("PX").arg(whole_millis(ttl)).ignore();
+        }
+        let answer = async {
+            let mut conn = self.pool.get().await?;
+            Ok(pipe.query_async(&mut conn).await?)
+        };
+        bounded(answer).await
+    }
+
+    /// Pings, and reads what health and doctor show.
+    pub async fn server(&self) -> Result<CacheServer, StorageError> {
+        let start = std::time::Instant::now();
+        let total_keys = self.command(&redis::cmd("DBSIZE")).await?;
+        let latency = start.elapsed();
+        let policy: Vec<String> =
+            self.command(redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy")).await.unwrap_or_default();
+        Ok(CacheServer { total_keys, latency, maxmemory_policy: policy.into_iter().nth(1).unwrap_or_default() })
+    }
+
+    async fn command<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, StorageError> {
+        let answer = async {
+            let mut conn = self.pool.get().await?;
+            Ok(command.query_async(&mut conn).await?)
+        };
+        bounded(answer).await
+    }
+}
+
+async fn bounded<T>(answer: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+    tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
+        Err(StorageError::Queue(format!("the cache's Redis did not answer within {} ms", TIMEOUT.as_millis())))
+    })
+}
+
+/// Redis refuses an expiry of zero.
+fn whole_millis(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
+}

@@ -1,0 +1,14 @@
+//! Every byte of state: PostgreSQL (all SQL lives in [`postgres`]), the response cache, the queue, the search index.
+//!
+//! Functions take the connection, pool or transaction they work on, so the caller decides what is atomic.
+
+pub mod cache;
+mod error;
+pub mod postgres;
+pub mod queue;
+pub mod search_index;
+
+pub use error::StorageError;
+
+/// The schema's migrations, also for tests (`#[sqlx::test(migrator = "storage::MIGRATOR")]`).
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");

@@ -1,0 +1,198 @@
+//! Runs of artifacts: staged, published by moving the head, collected later.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::artifacts::{Artifact, CacheFamily, Verdict, judge};
+use domain::{JobId, RunId};
+use sqlx::{PgConnection, PgPool};
+
+use super::generations;
+use crate::StorageError;
+
+/// The run that readers of an artifact see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub run_id: RunId,
+    /// The last day whose facts the run has seen.
+    pub as_of: NaiveDate,
+    pub row_count: i64,
+    pub published_at: DateTime<Utc>,
+}
+
+/// Opens a run; its rows are written under the id answered, invisible until [`publish`].
+pub async fn begin(pool: &PgPool, artifact: Artifact, job: JobId, as_of: NaiveDate) -> Result<RunId, StorageError> {
+    let run = RunId::new();
+    sqlx::query!(
+        "INSERT INTO artifact_runs (run_id, artifact, job_id, as_of) VALUES ($1, $2, $3, $4)",
+        run.0,
+        artifact.as_str(),
+        job.0,
+        as_of,
+    )
+    .execute(pool)
+    .await?;
+    Ok(run)
+}
+
+/// Makes a run of `rows` rows the one that readers see, and what was cached of the one before unreachable, in one
+/// transaction. Unless `force`, a run that is suspiciously small is held back instead. A run that began before the
+/// published one did is superseded: a slow old job must not undo a newer one.
+pub async fn publish(
+    pool: &PgPool,
+    artifact: Artifact,
+    run: RunId,
+    rows: u64,
+    force: bool,
+) -> Result<Verdict, StorageError> {
+    let mut tx = pool.begin().await?;
+    let before = sqlx::query!(
+        "SELECT r.row_count, r.started_at > (SELECT started_at FROM artifact_runs WHERE run_id = $2) AS newer
+         FROM artifact_heads h JOIN artifact_runs r USING (run_id) WHERE h.artifact = $1 FOR UPDATE OF h",
+        artifact.as_str(),
+        run.0,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let mut verdict = match &before {
+        _ if force => Verdict::Publish,
+        Some(head) if head.newer == Some(true) => {
+            Verdict::HoldBack { reason: "a run that started later is already published".into() }
+        }
+        head => judge(rows, head.as_ref().map(|head| head.row_count.unsigned_abs())),
+    };
+    // Force publishes a small run, never an empty one: there would be nothing to read.
+    if rows == 0 {
+        verdict = judge(rows, None);
+    }
+    match &verdict {
+        Verdict::Publish => move_head(&mut tx, artifact, run, rows).await?,
+        Verdict::HoldBack { reason } => {
+            sqlx::query!(
+                "UPDATE artifact_runs SET status = 'held', row_count = $2, note = $3 WHERE run_id = $1",
+                run.0,
+                rows as i64,
+                reason,
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(verdict)
+}
+
+async fn move_head(conn: &mut PgConnection, artifact: Artifact, run: RunId, rows: u64) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE artifact_runs SET status = 'published', row_count = $2, published_at = now() WHERE run_id = $1",
+        run.0,
+        rows as i64,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO artifact_heads (artifact, run_id) VALUES ($1, $2)
+         ON CONFLICT (artifact) DO UPDATE SET run_id = excluded.run_id",
+        artifact.as_str(),
+        run.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    generations::bump(conn, &[CacheFamily::from(artifact)]).await
+}
+
+/// What readers see now; `None` until a first run is published.
+pub async fn head(pool: &PgPool, artifact: Artifact) -> Result<Option<Head>, StorageError> {
+    let row = sqlx::query!(
+        r#"SELECT r.run_id, r.as_of, r.row_count, r.published_at AS "published_at!"
+           FROM artifact_heads h JOIN artifact_runs r USING (run_id) WHERE h.artifact = $1"#,
+        artifact.as_str(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| Head {
+        run_id: RunId(row.run_id),
+        as_of: row.as_of,
+        row_count: row.row_count,
+        published_at: row.published_at,
+    }))
+}
+
+/// The published run of that day that is still kept, the newest where there are several.
+pub async fn published_on(pool: &PgPool, artifact: Artifact, as_of: NaiveDate) -> Result<Option<Head>, StorageError> {
+    let row = sqlx::query!(
+        r#"SELECT run_id, as_of, row_count, published_at AS "published_at!"
+           FROM artifact_runs WHERE artifact = $1 AND as_of = $2 AND status = 'published'
+           ORDER BY started_at DESC LIMIT 1"#,
+        artifact.as_str(),
+        as_of,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| Head {
+        run_id: RunId(row.run_id),
+        as_of: row.as_of,
+        row_count: row.row_count,
+        published_at: row.published_at,
+    }))
+}
+
+/// The run of this artifact that this job has already brought to an end, with its verdict as text: how a job that is
+/// taken up again knows which of its steps are done.
+pub async fn finished_by(pool: &PgPool, artifact: Artifact, job: JobId) -> Result<Option<(RunId, i64)>, StorageError> {
+    let row = sqlx::query!(
+        "SELECT run_id, row_count FROM artifact_runs
+         WHERE artifact = $1 AND job_id = $2 AND status = 'published' ORDER BY started_at DESC LIMIT 1",
+        artifact.as_str(),
+        job.0,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| (RunId(row.run_id), row.row_count)))
+}
+
+/// Runs that may go: published ones past the newest `kept`, held ones likewise, and staged ones whose job no longer
+/// runs. Never a head.
+pub async fn collectable(pool: &PgPool, artifact: Artifact, kept: u32) -> Result<Vec<RunId>, StorageError> {
+    let ids = sqlx::query_scalar!(
+        "WITH numbered AS (
+             SELECT run_id, status, job_id, row_number() OVER (PARTITION BY status ORDER BY started_at DESC) AS n
+             FROM artifact_runs WHERE artifact = $1)
+         SELECT run_id FROM numbered
+         WHERE run_id NOT IN (SELECT run_id FROM artifact_heads)
+           AND CASE status WHEN 'staged'
+                   THEN NOT EXISTS (SELECT 1 FROM jobs j WHERE j.job_id = numbered.job_id
+                                    AND j.status IN ('queued', 'running', 'retrying'))
+                   ELSE n > $2 END",
+        artifact.as_str(),
+        i64::from(kept),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().map(RunId).collect())
+}
+
+/// Deletes a run and its rows; answers the number of rows.
+pub async fn delete_run(pool: &PgPool, artifact: Artifact, run: RunId) -> Result<u64, StorageError> {
+    let mut tx = pool.begin().await?;
+    let rows = delete_rows(&mut tx, artifact, run).await?;
+    sqlx::query!("DELETE FROM artifact_runs WHERE run_id = $1", run.0).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(rows)
+}
+
+async fn delete_rows(conn: &mut PgConnection, artifact: Artifact, run: RunId) -> Result<u64, StorageError> {
+    let done = match artifact {
+        Artifact::MovieTrendingDaily => {
+            sqlx::query!("DELETE FROM movie_trending_daily WHERE run_id = $1", run.0).execute(conn).await?
+        }
+        Artifact::GenreStatsDaily => {
+            sqlx::query!("DELETE FROM genre_stats_daily WHERE run_id = $1", run.0).execute(conn).await?
+        }
+        Artifact::RatingsByDecade => {
+            sqlx::query!("DELETE FROM ratings_by_decade WHERE run_id = $1", run.0).execute(conn).await?
+        }
+        Artifact::MovieRecommendations => {
+            sqlx::query!("DELETE FROM movie_recommendations WHERE run_id = $1", run.0).execute(conn).await?
+        }
+    };
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,28 @@
+//! The demo world's size, so that the nightly ingest extends the world that was loaded, not another one.
+
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool};
+
+use crate::StorageError;
+
+/// What `moviemetric demo` was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoWorld {
+    pub movies: u64,
+    pub users: u64,
+    pub days: u32,
+    pub ratings: u64,
+    pub seed: u64,
+}
+
+/// The world last loaded.
+pub async fn load(pool: &PgPool) -> Result<Option<DemoWorld>, StorageError> {
+    let row =
+        sqlx::query_scalar!("SELECT cursor FROM source_cursors WHERE source = 'demo'").fetch_optional(pool).await?;
+    Ok(row.map(serde_json::from_value).transpose()?)
+}
+
+/// Remembers the world.
+pub async fn save(conn: &mut PgConnection, world: &DemoWorld) -> Result<(), StorageError> {
+    super::catalogue::save_cursor(conn, domain::ingest::Source::Demo, &serde_json::to_value(world)?).await
+}

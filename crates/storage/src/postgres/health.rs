@@ -1,0 +1,68 @@
+//! How the database is doing.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgPool;
+
+use crate::StorageError;
+
+/// A look at the database.
+#[derive(Debug, Clone)]
+pub struct DatabaseHealth {
+    pub latency: Duration,
+    pub version: String,
+    pub pool_size: u32,
+    pub pool_idle: usize,
+}
+
+/// Pings.
+pub async fn check(pool: &PgPool) -> Result<DatabaseHealth, StorageError> {
+    let start = Instant::now();
+    let version =
+        sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#).fetch_one(pool).await?;
+    Ok(DatabaseHealth { latency: start.elapsed(), version, pool_size: pool.size(), pool_idle: pool.num_idle() })
+}
+
+/// How fresh the batch layer is.
+#[derive(Debug, Clone)]
+pub struct BatchFreshness {
+    /// The newest publication of any artifact.
+    pub last_update: Option<DateTime<Utc>>,
+    /// Rows of all published runs.
+    pub document_count: i64,
+    pub newest_metrics: Option<NaiveDate>,
+    pub movie_count: i64,
+}
+
+/// Reads the heads. `movie_count` is the planner's estimate: exact counts of a million rows do not belong in a probe.
+pub async fn batch(pool: &PgPool) -> Result<BatchFreshness, StorageError> {
+    let row = sqlx::query!(
+        r#"SELECT max(r.published_at) AS last_update, coalesce(sum(r.row_count), 0)::bigint AS "document_count!",
+                  (SELECT max(day) FROM movie_metrics_daily) AS newest_metrics,
+                  (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'movies'::regclass) AS "movie_count!"
+           FROM artifact_heads h JOIN artifact_runs r USING (run_id)"#
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(BatchFreshness {
+        last_update: row.last_update,
+        document_count: row.document_count,
+        newest_metrics: row.newest_metrics,
+        movie_count: row.movie_count,
+    })
+}
+
+/// Migrations applied, and whether each is one that this program knows.
+pub async fn migrations_pending(pool: &PgPool) -> Result<usize, StorageError> {
+    let known = crate::MIGRATOR.iter().count();
+    let exists = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
+        .fetch_one(pool)
+        .await?;
+    if !exists {
+        return Ok(known);
+    }
+    let applied: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success").fetch_one(pool).await?;
+    Ok(known.saturating_sub(usize::try_from(applied).unwrap_or(0)))
+}

@@ -1,0 +1,139 @@
+//! What a worker does with a job it holds. Every write names the lease, so a worker that was thought dead and wakes up
+//! finds its writes refused instead of spoiling its successor's.
+
+use std::time::Duration;
+
+use domain::JobId;
+use serde_json::Value;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::Job;
+use crate::StorageError;
+
+/// A worker's right to one attempt at one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    pub job_id: JobId,
+    pub token: Uuid,
+}
+
+/// Takes a waiting job. `None`: it is running elsewhere, finished or cancelled, and the delivery is a duplicate to be
+/// dropped.
+pub async fn claim(pool: &PgPool, id: JobId, worker: &str) -> Result<Option<(Job, Lease)>, StorageError> {
+    let token = Uuid::new_v4();
+    let claimed = sqlx::query!(
+        "UPDATE jobs SET status = 'running', attempts = attempts + 1, lease = $2, worker = $3, heartbeat_at = now(),
+                started_at = now(), finished_at = NULL, progress_done = 0, progress_total = NULL, progress_phase = NULL
+         WHERE job_id = $1 AND status IN ('queued', 'retrying') AND run_after <= now()",
+        id.0,
+        token,
+        worker,
+    )
+    .execute(pool)
+    .await?
+    .rows_affected();
+    if claimed == 0 {
+        return Ok(None);
+    }
+    let job = super::get(&mut *pool.acquire().await?, id).await?;
+    Ok(job.map(|job| (job, Lease { job_id: id, token })))
+}
+
+/// Progress as a heartbeat reports it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub done: i64,
+    pub total: Option<i64>,
+    pub phase: Option<String>,
+}
+
+/// What a heartbeat learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulse {
+    Continue,
+    CancelRequested,
+    /// The job was given to another worker.
+    LeaseLost,
+}
+
+/// Renews the lease and reports progress.
+pub async fn heartbeat(pool: &PgPool, lease: Lease, progress: &Progress) -> Result<Pulse, StorageError> {
+    let cancel = sqlx::query_scalar!(
+        "UPDATE jobs SET heartbeat_at = now(), progress_done = $3, progress_total = $4, progress_phase = $5
+         WHERE job_id = $1 AND lease = $2 AND status = 'running'
+         RETURNING cancel_requested",
+        lease.job_id.0,
+        lease.token,
+        progress.done,
+        progress.total,
+        progress.phase,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(match cancel {
+        None => Pulse::LeaseLost,
+        Some(true) => Pulse::CancelRequested,
+        Some(false) => Pulse::Continue,
+    })
+}
+
+/// The job is done.
+pub async fn succeed(pool: &PgPool, lease: Lease, result: &Value, progress: &Progress) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE jobs SET status = 'succeeded', result = $3, error = NULL, finished_at = now(), lease = NULL,
+                progress_done = coalesce($4::bigint, $5), progress_total = $4, progress_phase = 'done'
+         WHERE job_id = $1 AND lease = $2",
+        lease.job_id.0,
+        lease.token,
+        result,
+        progress.total,
+        progress.done,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The attempt failed; with `retry_in` the job waits for another one, otherwise it is failed for good.
+pub async fn fail(pool: &PgPool, lease: Lease, error: &str, retry_in: Option<Duration>) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE jobs SET status = CASE WHEN $4::float8 IS NULL THEN 'failed' ELSE 'retrying' END, error = $3,
+                lease = NULL, dispatched_at = NULL, run_after = now() + make_interval(secs => coalesce($4, 0)),
+                finished_at = CASE WHEN $4::float8 IS NULL THEN now() END
+         WHERE job_id = $1 AND lease = $2",
+        lease.job_id.0,
+        lease.token,
+        error,
+        retry_in.map(|wait| wait.as_secs_f64()),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The job stopped because it was asked to.
+pub async fn cancelled(pool: &PgPool, lease: Lease) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE jobs SET status = 'cancelled', lease = NULL, finished_at = now() WHERE job_id = $1 AND lease = $2",
+        lease.job_id.0,
+        lease.token,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The worker is stopping: the job goes back to the queue and the attempt does not count.
+pub async fn release(pool: &PgPool, lease: Lease) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE jobs SET status = 'queued', attempts = attempts - 1, lease = NULL, dispatched_at = NULL,
+                run_after = now()
+         WHERE job_id = $1 AND lease = $2",
+        lease.job_id.0,
+        lease.token,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}

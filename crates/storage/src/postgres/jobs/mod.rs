@@ -1,0 +1,273 @@
+//! The job ledger. PostgreSQL is the truth about jobs; Redis only carries their ids to workers.
+//!
+//! A job's life: [`enqueue`] -> [`sweep::dispatch`] sends its id to Redis -> [`lease::claim`] -> heartbeats ->
+//! one of [`lease::succeed`], [`lease::fail`], [`lease::release`]. Whatever is lost on the way, the sweep finds.
+
+pub mod lease;
+pub mod sweep;
+
+use chrono::{DateTime, Utc};
+use domain::JobId;
+use domain::jobs::{JobKind, JobPayload, JobStatus, eta_seconds};
+use domain::page::Page;
+use serde_json::Value;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::StorageError;
+
+/// One job, as the ledger knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    pub id: JobId,
+    pub kind: JobKind,
+    pub payload: JobPayload,
+    pub requested_by: String,
+    pub status: JobStatus,
+    pub attempts: i32,
+    pub max_attempts: i32,
+    pub crashes: i32,
+    pub cancel_requested: bool,
+    pub done: i64,
+    pub total: Option<i64>,
+    pub phase: Option<String>,
+    pub result: Option<Value>,
+    pub error: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub heartbeat_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl Job {
+    /// Seconds left, while it runs and has done something.
+    pub fn eta_seconds(&self, now: DateTime<Utc>) -> Option<i64> {
+        if self.status != JobStatus::Running {
+            return None;
+        }
+        eta_seconds(self.done, self.total?, (now - self.started_at?).to_std().ok()?)
+    }
+}
+
+/// The columns of a [`Job`], as SQL gives them.
+struct Row {
+    job_id: Uuid,
+    kind: String,
+    payload: Value,
+    requested_by: String,
+    status: String,
+    attempts: i32,
+    max_attempts: i32,
+    crashes: i32,
+    cancel_requested: bool,
+    progress_done: i64,
+    progress_total: Option<i64>,
+    progress_phase: Option<String>,
+    result: Option<Value>,
+    error: Option<String>,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    heartbeat_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Row> for Job {
+    type Error = StorageError;
+    fn try_from(row: Row) -> Result<Self, StorageError> {
+        Ok(Self {
+            id: JobId(row.job_id),
+            kind: row.kind.parse().map_err(|_| StorageError::Corrupt(format!("job kind {}", row.kind)))?,
+            payload: serde_json::from_value(row.payload)?,
+            requested_by: row.requested_by,
+            status: row.status.parse().map_err(StorageError::Corrupt)?,
+            attempts: row.attempts,
+            max_attempts: row.max_attempts,
+            crashes: row.crashes,
+            cancel_requested: row.cancel_requested,
+            done: row.progress_done,
+            total: row.progress_total,
+            phase: row.progress_phase,
+            result: row.result,
+            error: row.error,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            heartbeat_at: row.heartbeat_at,
+            finished_at: row.finished_at,
+        })
+    }
+}
+
+/// A job to be.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    pub kind: JobKind,
+    pub payload: JobPayload,
+    /// Enqueueing again with the same key finds the first job.
+    pub idempotency_key: Option<String>,
+    /// `admin`, `schedule:trending`, `cli`: for people who ask where a job came from.
+    pub requested_by: String,
+}
+
+impl NewJob {
+    pub fn of(kind: JobKind, requested_by: impl Into<String>) -> Self {
+        Self { kind, payload: JobPayload::default(), idempotency_key: None, requested_by: requested_by.into() }
+    }
+}
+
+/// Writes a job into the ledger; `true` where this call made it, `false` where its key was known.
+pub async fn enqueue(conn: &mut PgConnection, new: NewJob) -> Result<(Job, bool), StorageError> {
+    let id = JobId::new();
+    let created = sqlx::query!(
+        "INSERT INTO jobs (job_id, kind, queue, payload, idempotency_key, requested_by, max_attempts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (idempotency_key) DO NOTHING",
+        id.0,
+        new.kind.as_str(),
+        new.kind.queue().as_str(),
+        serde_json::to_value(&new.payload)?,
+        new.idempotency_key,
+        new.requested_by,
+        new.kind.max_attempts(),
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected()
+        == 1;
+    let id = match (&new.idempotency_key, created) {
+        (Some(key), false) => JobId(
+            sqlx::query_scalar!("SELECT job_id FROM jobs WHERE idempotency_key = $1", key)
+                .fetch_one(&mut *conn)
+                .await?,
+        ),
+        _ => id,
+    };
+    let job = get(conn, id).await?.ok_or_else(|| StorageError::Corrupt(format!("job {id} vanished while enqueued")))?;
+    Ok((job, created))
+}
+
+/// Writes many jobs of one kind at once.
+pub async fn enqueue_many(pool: &PgPool, new: &NewJob, count: usize) -> Result<Vec<JobId>, StorageError> {
+    let ids: Vec<Uuid> = std::iter::repeat_with(|| JobId::new().0).take(count).collect();
+    sqlx::query!(
+        "INSERT INTO jobs (job_id, kind, queue, payload, requested_by, max_attempts)
+         SELECT id, $2, $3, $4, $5, $6 FROM unnest($1::uuid[]) AS id",
+        &ids,
+        new.kind.as_str(),
+        new.kind.queue().as_str(),
+        serde_json::to_value(&new.payload)?,
+        new.requested_by,
+        new.kind.max_attempts(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(ids.into_iter().map(JobId).collect())
+}
+
+/// One job.
+pub async fn get(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, StorageError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT job_id, kind, payload, requested_by, status, attempts, max_attempts, crashes, cancel_requested,
+                progress_done, progress_total, progress_phase, result, error, created_at, started_at, heartbeat_at,
+                finished_at
+         FROM jobs WHERE job_id = $1",
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await?
+    .map(Job::try_from)
+    .transpose()
+}
+
+/// Which jobs to list; `None` is any.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    pub kind: Option<JobKind>,
+    pub status: Option<JobStatus>,
+}
+
+/// Newest first, with the number of all that match.
+pub async fn list(pool: &PgPool, filter: &JobFilter, page: Page) -> Result<(Vec<Job>, i64), StorageError> {
+    let (kind, status) = (filter.kind.map(JobKind::as_str), filter.status.map(JobStatus::as_str));
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT job_id, kind, payload, requested_by, status, attempts, max_attempts, crashes, cancel_requested,
+                progress_done, progress_total, progress_phase, result, error, created_at, started_at, heartbeat_at,
+                finished_at
+         FROM jobs WHERE ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR status = $2)
+         ORDER BY created_at DESC, job_id DESC LIMIT $3 OFFSET $4",
+        kind,
+        status,
+        page.limit.get(),
+        page.offset.get(),
+    )
+    .fetch_all(pool)
+    .await?;
+    let total = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "n!" FROM jobs WHERE ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR status = $2)"#,
+        kind,
+        status,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok((rows.into_iter().map(Job::try_from).collect::<Result<_, _>>()?, total))
+}
+
+/// Jobs by status, for metrics and doctor.
+pub async fn counts(pool: &PgPool) -> Result<Vec<(String, String, i64)>, StorageError> {
+    let rows = sqlx::query!(r#"SELECT queue, status, count(*) AS "n!" FROM jobs GROUP BY queue, status"#)
+        .fetch_all(pool)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.queue, row.status, row.n)).collect())
+}
+
+/// Asks for a job to stop: a waiting one is cancelled here and now, a running one at its next heartbeat. Answers the
+/// job as it then stands; a finished one is left as it is.
+pub async fn cancel(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, StorageError> {
+    sqlx::query!(
+        "UPDATE jobs SET cancel_requested = true,
+                status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
+                finished_at = CASE WHEN status = 'running' THEN NULL ELSE now() END
+         WHERE job_id = $1 AND status IN ('queued', 'retrying', 'running')",
+        id.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    get(conn, id).await
+}
+
+/// Queues a failed or cancelled job again with a clean slate; answers it as it then stands.
+pub async fn retry(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, StorageError> {
+    sqlx::query!(
+        "UPDATE jobs SET status = 'queued', attempts = 0, crashes = 0, cancel_requested = false, lease = NULL,
+                error = NULL, result = NULL, progress_done = 0, progress_total = NULL, progress_phase = NULL,
+                run_after = now(), dispatched_at = NULL, started_at = NULL, finished_at = NULL
+         WHERE job_id = $1 AND status IN ('failed', 'cancelled')",
+        id.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query("SELECT pg_notify('jobs_waiting', '')").execute(&mut *conn).await?;
+    get(conn, id).await
+}
+
+/// Deletes finished jobs older than `days`, a bounded number at a time; answers how many.
+pub async fn collect(pool: &PgPool, days: i32) -> Result<u64, StorageError> {
+    const BATCH: i64 = 10_000;
+    let mut deleted = 0;
+    loop {
+        let done = sqlx::query!(
+            "DELETE FROM jobs WHERE job_id IN (
+                 SELECT job_id FROM jobs WHERE finished_at < now() - make_interval(days => $1) LIMIT $2)",
+            days,
+            BATCH,
+        )
+        .execute(pool)
+        .await?
+        .rows_affected();
+        deleted += done;
+        if done < BATCH as u64 {
+            return Ok(deleted);
+        }
+    }
+}

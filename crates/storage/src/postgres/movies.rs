@@ -1,0 +1,172 @@
+//! Reading films.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::MovieId;
+use domain::page::Page;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use serde_json::value::RawValue;
+use sqlx::types::Json;
+use sqlx::{PgExecutor, PgPool};
+
+use super::catalogue::movie_id;
+use crate::StorageError;
+
+/// A film's page.
+#[derive(Debug, Clone)]
+pub struct MovieDetail {
+    pub movie_id: i64,
+    pub title: String,
+    pub original_title: Option<String>,
+    pub overview: Option<String>,
+    pub tagline: Option<String>,
+    pub release_date: Option<NaiveDate>,
+    pub runtime: Option<i32>,
+    pub budget: Option<i64>,
+    pub revenue: Option<i64>,
+    pub original_language: Option<String>,
+    pub status: Option<String>,
+    pub imdb_id: Option<String>,
+    pub poster_path: Option<String>,
+    pub popularity: f64,
+    pub vote_average: f64,
+    pub vote_count: i64,
+    pub genres: Vec<String>,
+    pub keywords: Vec<String>,
+    /// `[{"person_id", "name"}]`, as it is stored: readers pass it on, so parsing fifty names a film would buy nothing.
+    pub directors: Json<Box<RawValue>>,
+    /// `[{"person_id", "name", "character"}]`
+    pub cast: Json<Box<RawValue>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The films among `ids` that are shown, in any order. Many at once, since requests that arrive together share one
+/// query (see the API's loader).
+pub async fn details(conn: impl PgExecutor<'_>, ids: &[i64]) -> Result<Vec<MovieDetail>, StorageError> {
+    Ok(sqlx::query_as!(
+        MovieDetail,
+        r#"SELECT movie_id, title, original_title, overview, tagline, release_date, runtime, budget, revenue,
+                  original_language, status, imdb_id, poster_path, popularity, vote_average, vote_count, genres,
+                  keywords, credits -> 'directors' AS "directors!: Json<Box<RawValue>>",
+                  credits -> 'cast' AS "cast!: Json<Box<RawValue>>", updated_at
+           FROM movies WHERE movie_id = ANY($1) AND tombstoned_at IS NULL"#,
+        ids,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// A film as a list shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MovieSummary {
+    pub movie_id: i64,
+    pub title: String,
+    pub release_date: Option<NaiveDate>,
+    pub genres: Vec<String>,
+    pub runtime: Option<i32>,
+    pub popularity: f64,
+    pub vote_average: f64,
+    pub vote_count: i64,
+    pub poster_path: Option<String>,
+}
+
+/// Most popular first, with the number of all films; `genre` in any case.
+pub async fn list(pool: &PgPool, genre: Option<&str>, page: Page) -> Result<(Vec<MovieSummary>, i64), StorageError> {
+    let rows = sqlx::query_as!(
+        MovieSummary,
+        "SELECT movie_id, title, release_date, genres, runtime, popularity, vote_average, vote_count, poster_path
+         FROM movies
+         WHERE tombstoned_at IS NULL AND ($1::text IS NULL OR genres @> ARRAY[$1])
+         ORDER BY popularity DESC, movie_id LIMIT $2 OFFSET $3",
+        genre,
+        page.limit.get(),
+        page.offset.get(),
+    )
+    .fetch_all(pool)
+    .await?;
+    let total = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "n!" FROM movies WHERE tombstoned_at IS NULL AND ($1::text IS NULL OR genres @> ARRAY[$1])"#,
+        genre,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok((rows, total))
+}
+
+/// The name under which films carry a genre, whatever its case. `None`: no film has it.
+pub async fn genre_name(pool: &PgPool, genre: &str) -> Result<Option<String>, StorageError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT genre FROM genre_stats_daily JOIN artifact_heads USING (run_id) WHERE lower(genre) = lower($1) LIMIT 1",
+        genre,
+    )
+    .fetch_optional(pool)
+    .await?)
+}
+
+/// What statistics need of every film.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FilmFactsRow {
+    pub genres: Vec<String>,
+    pub release_date: Option<NaiveDate>,
+    pub vote_average: f64,
+    pub vote_count: i64,
+    pub popularity: f64,
+    pub revenue: Option<i64>,
+    pub budget: Option<i64>,
+    pub runtime: Option<i32>,
+}
+
+/// Streams the facts of all films that are shown: memory does not grow with the catalogue.
+pub fn facts(pool: &PgPool) -> BoxStream<'_, Result<FilmFactsRow, StorageError>> {
+    sqlx::query_as!(
+        FilmFactsRow,
+        "SELECT genres, release_date, vote_average, vote_count, popularity, revenue, budget, runtime
+         FROM movies WHERE tombstoned_at IS NULL"
+    )
+    .fetch(pool)
+    .map_err(StorageError::from)
+    .boxed()
+}
+
+/// What similarity needs of a film.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FilmFeaturesRow {
+    pub movie_id: MovieId,
+    pub genres: Vec<String>,
+    pub keywords: Vec<String>,
+    pub release_date: Option<NaiveDate>,
+    pub director_ids: Vec<i64>,
+    pub cast_ids: Vec<i64>,
+}
+
+/// Streams the features of all films that are shown, by id.
+pub fn features(pool: &PgPool) -> BoxStream<'_, Result<FilmFeaturesRow, StorageError>> {
+    sqlx::query!(
+        r#"SELECT movie_id, genres, keywords, release_date,
+                  ARRAY(SELECT (p ->> 'person_id')::bigint FROM jsonb_array_elements(credits -> 'directors') AS p)
+                      AS "director_ids!",
+                  ARRAY(SELECT (p ->> 'person_id')::bigint FROM jsonb_array_elements(credits -> 'cast') AS p)
+                      AS "cast_ids!"
+           FROM movies WHERE tombstoned_at IS NULL ORDER BY movie_id"#
+    )
+    .fetch(pool)
+    .map(|row| {
+        let row = row?;
+        Ok(FilmFeaturesRow {
+            movie_id: movie_id(row.movie_id)?,
+            genres: row.genres,
+            keywords: row.keywords,
+            release_date: row.release_date,
+            director_ids: row.director_ids,
+            cast_ids: row.cast_ids,
+        })
+    })
+    .boxed()
+}
+
+/// Films that are shown.
+pub async fn count(pool: &PgPool) -> Result<i64, StorageError> {
+    Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM movies WHERE tombstoned_at IS NULL"#)
+        .fetch_one(pool)
+        .await?)
+}

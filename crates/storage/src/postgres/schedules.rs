@@ -1,0 +1,20 @@
+//! Which lines of the schedule have been seen, and since when.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::StorageError;
+
+/// Notes a line, and answers when it was first seen: ticks before that were not missed.
+pub async fn first_seen(pool: &PgPool, name: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, StorageError> {
+    Ok(sqlx::query_scalar!(
+        // The update changes nothing; it is there so that RETURNING answers for a known line too.
+        "INSERT INTO schedules (name, first_seen_at) VALUES ($1, $2)
+         ON CONFLICT (name) DO UPDATE SET name = excluded.name
+         RETURNING first_seen_at",
+        name,
+        now,
+    )
+    .fetch_one(pool)
+    .await?)
+}

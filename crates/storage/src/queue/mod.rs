@@ -1,0 +1,122 @@
+//! The transport of jobs: apalis on Redis, in the narrow configuration that held under test.
+//!
+//! It carries job ids and nothing else. Status, attempts, retries, time-outs and cancellation are the ledger's
+//! ([`crate::postgres::jobs`]), because apalis-redis keeps them badly: an undecodable payload kills its worker, its
+//! retry count is fixed at 25, a killed run counts as no attempt.
+
+use std::time::Duration;
+
+use apalis::prelude::TaskSink;
+use apalis_redis::{Config, RedisStorage};
+use domain::JobId;
+use domain::jobs::Queue;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::StorageError;
+
+/// redis-rs gives up after 500 ms by default; a server that writes its append-only file stalls longer than that.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Finished tasks stay in Redis this long, in seconds, for people who look with apalis' own tools.
+const FINISHED_KEPT: Duration = Duration::from_secs(600);
+
+/// The transport's own idea of a dead worker: 30 s. The ledger's lease is shorter; whichever redelivers first, the claim
+/// is granted once.
+const TRANSPORT_HEARTBEAT: Duration = Duration::from_secs(5);
+const TRANSPORT_MISSED_HEARTBEATS: usize = 6;
+
+/// The payload: a job's id as text.
+pub type QueueStorage = RedisStorage<String>;
+
+/// A connection to the queues of one installation.
+#[derive(Clone)]
+pub struct JobQueue {
+    connection: ConnectionManager,
+    prefix: String,
+}
+
+impl JobQueue {
+    /// Connects.
+    ///
+    /// # Errors
+    /// A malformed URL or an unreachable server.
+    pub async fn connect(url: &SecretString, prefix: &str) -> Result<Self, StorageError> {
+        let client = redis::Client::open(url.expose_secret())?;
+        let config = ConnectionManagerConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
+        Ok(Self { connection: client.get_connection_manager_with_config(config).await?, prefix: prefix.to_owned() })
+    }
+
+    fn config(&self, queue: Queue) -> Config {
+        Config::default()
+            .queue(format!("{}:queue:{}", self.prefix, queue.as_str()))
+            // Above 1, apalis starves its own heartbeat and jobs run twice.
+            .batch_size(1)
+            .heartbeat_interval(TRANSPORT_HEARTBEAT)
+            .missed_heartbeats(TRANSPORT_MISSED_HEARTBEATS)
+            .persist_results(false)
+            .emit_events(false)
+    }
+
+    /// The apalis backend of one queue, for the worker to poll.
+    pub fn storage(&self, queue: Queue) -> QueueStorage {
+        RedisStorage::new(self.connection.clone()).with_config(self.config(queue))
+    }
+
+    /// Sends ids to workers.
+    pub async fn push(&self, queue: Queue, ids: &[JobId]) -> Result<(), StorageError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.storage(queue)
+            .push_bulk(ids.iter().map(JobId::to_string).collect())
+            .await
+            .map_err(|error| StorageError::Queue(error.to_string()))
+    }
+
+    /// Ids that wait in Redis (not those a worker holds).
+    pub async fn waiting(&self, queue: Queue) -> Result<i64, StorageError> {
+        let config = self.config(queue);
+        let (scheduled, active): (i64, i64) = redis::pipe()
+            .cmd("ZCARD")
+            .arg(config.scheduled_jobs_set())
+            .cmd("LLEN")
+            .arg(config.active_jobs_list())
+            .query_async(&mut self.connection.clone())
+            .await?;
+        Ok(scheduled + active)
+    }
+
+    /// Deletes what apalis keeps of finished tasks; nothing of it expires by itself. Its `vacuum` would also delete
+    /// failed tasks that wait for a retry, of which we have none: handlers always acknowledge.
+    pub async fn vacuum(&self, queue: Queue) -> Result<usize, StorageError> {
+        use apalis_core::backend::Vacuum;
+        let removed = self
+            .storage(queue)
+            .vacuum_before(FINISHED_KEPT)
+            .await
+            .map_err(|error| StorageError::Queue(error.to_string()))?;
+        // The set of finished ids is not part of vacuum; nobody reads it.
+        redis::cmd("DEL")
+            .arg(self.config(queue).done_jobs_set())
+            .query_async::<()>(&mut self.connection.clone())
+            .await?;
+        Ok(removed)
+    }
+
+    /// Pings; answers the latency.
+    pub async fn ping(&self) -> Result<Duration, StorageError> {
+        let start = std::time::Instant::now();
+        redis::cmd("PING").query_async::<()>(&mut self.connection.clone()).await?;
+        Ok(start.elapsed())
+    }
+
+    /// `maxmemory-policy` and whether the append-only file is on: a queue's server must not evict or forget.
+    pub async fn durability(&self) -> Result<(String, bool), StorageError> {
+        let mut conn = self.connection.clone();
+        let policy: Vec<String> =
+            redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(&mut conn).await?;
+        let aof: Vec<String> = redis::cmd("CONFIG").arg("GET").arg("appendonly").query_async(&mut conn).await?;
+        Ok((policy.into_iter().nth(1).unwrap_or_default(), aof.get(1).is_some_and(|value| value == "yes")))
+    }
+}

@@ -1,0 +1,204 @@
+//! One suite for every search engine within reach: PostgreSQL always, Meilisearch where `MEILI_URL` names one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain::page::{Limit, Page};
+use domain::search::{Engine, SearchQuery, SearchResults, SortBy};
+use sqlx::PgPool;
+use storage::postgres::{catalogue, search};
+use storage::search_index::SearchIndex;
+use test_support::world;
+
+/// The engines, each filled with the small world.
+async fn engines(pool: &PgPool) -> Vec<(Engine, SearchIndex)> {
+    let pool = test_support::service_pool(pool).await;
+    world::catalogue(&pool).await;
+    let mut engines = vec![(Engine::Postgres, SearchIndex::new(pool.clone(), None).unwrap())];
+    match test_support::meili_url() {
+        None => eprintln!("MEILI_URL is not set: the search suite runs against PostgreSQL only"),
+        Some(url) => {
+            let key = test_support::meili_key();
+            let index =
+                SearchIndex::new(pool.clone(), Some((&url, key.as_ref(), &test_support::unique_prefix()))).unwrap();
+            fill(&pool, &index, "first").await;
+            engines.push((Engine::Meilisearch, index));
+        }
+    }
+    engines
+}
+
+async fn fill(pool: &PgPool, index: &SearchIndex, build: &str) {
+    let building = index.meilisearch().unwrap().begin(build).await.unwrap();
+    building.add(&search::documents(pool, 0, 1_000).await.unwrap()).await.unwrap();
+    building.swap().await.unwrap();
+}
+
+fn query(text: &str) -> SearchQuery {
+    SearchQuery { text: text.into(), ..SearchQuery::default() }
+}
+
+async fn ask(engine: &(Engine, SearchIndex), query: &SearchQuery) -> SearchResults {
+    let results = engine.1.search(query).await.unwrap();
+    assert_eq!(results.engine, engine.0, "the engine under test did not answer");
+    results
+}
+
+fn titles(results: &SearchResults) -> Vec<&str> {
+    results.hits.iter().map(|hit| hit.title.as_str()).collect()
+}
+
+/// Gives the Meilisearch under test its space back.
+async fn drop_index(engines: Vec<(Engine, SearchIndex)>) {
+    for (_, index) in engines {
+        if let Some(meilisearch) = index.meilisearch() {
+            meilisearch.drop_index().await.unwrap();
+        }
+    }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_title_is_found_exactly_misspelt_unaccented_and_half_typed(pool: PgPool) {
+    let engines = engines(&pool).await;
+    for engine in &engines {
+        for (text, title) in [
+            ("The Godfather", "The Godfather"),
+            ("godfather", "The Godfather"),
+            ("godfahter", "The Godfather"),
+            ("GODFATHER", "The Godfather"),
+            ("amelie", "Amélie"),
+            ("Amélie", "Amélie"),
+            ("fight clbu", "Fight Club"),
+            ("casab", "Casablanca"),
+            ("spirited aw", "Spirited Away"),
+            ("matrix", "The Matrix"),
+        ] {
+            let results = ask(engine, &query(text)).await;
+            assert_eq!(titles(&results).first(), Some(&title), "{text:?} on {:?}: {:?}", engine.0, titles(&results));
+        }
+    }
+    drop_index(engines).await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn people_and_keywords_lead_to_films(pool: PgPool) {
+    let engines = engines(&pool).await;
+    for engine in &engines {
+        let results = ask(engine, &query("coppola")).await;
+        assert_eq!(titles(&results), ["The Godfather", "The Godfather Part II"], "{:?}", engine.0);
+        let results = ask(engine, &query("mafia")).await;
+        assert_eq!(results.total, 2, "{:?}", engine.0);
+    }
+    drop_index(engines).await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn filters_narrow_and_sorts_order(pool: PgPool) {
+    let engines = engines(&pool).await;
+    for engine in &engines {
+        let genre = SearchQuery { genre: Some("drama".into()), sort_by: SortBy::ReleaseDate, ..query("") };
+        let found = ask(engine, &genre).await;
+        assert_eq!(
+            titles(&found),
+            ["Fight Club", "The Godfather Part II", "The Godfather", "Casablanca"],
+            "{:?}",
+            engine.0
+        );
+
+        let best = SearchQuery { rating_min: Some(8.5), sort_by: SortBy::Rating, ..query("") };
+        assert_eq!(titles(&ask(engine, &best).await), ["The Godfather", "The Godfather Part II", "Spirited Away"]);
+
+        let worst = SearchQuery { rating_max: Some(7.9), ..query("") };
+        assert_eq!(ask(engine, &worst).await.total, 2);
+
+        let year = SearchQuery { year_from: Some(1999), year_to: Some(1999), sort_by: SortBy::Popularity, ..query("") };
+        assert_eq!(titles(&ask(engine, &year).await), ["The Matrix", "Fight Club"], "{:?}", engine.0);
+
+        let both = SearchQuery { year_to: Some(1999), ..query("matrix") };
+        assert_eq!(titles(&ask(engine, &both).await), ["The Matrix"], "{:?}", engine.0);
+    }
+    drop_index(engines).await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn pages_do_not_overlap_and_the_empty_query_lists_everything_by_popularity(pool: PgPool) {
+    let engines = engines(&pool).await;
+    for engine in &engines {
+        let mut all = Vec::new();
+        for offset in [0, 3, 6] {
+            let (limit, offset) = (Limit::try_from("3".to_owned()).unwrap(), offset.to_string().try_into().unwrap());
+            let results = ask(engine, &SearchQuery { page: Page { limit, offset }, ..query("") }).await;
+            assert_eq!(results.total, 8, "{:?}", engine.0);
+            all.extend(results.hits.into_iter().map(|hit| hit.popularity));
+        }
+        assert_eq!(all, [90.0, 80.0, 70.0, 60.0, 50.0, 40.0, 30.0, 20.0], "{:?}", engine.0);
+    }
+    drop_index(engines).await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn nothing_a_user_types_is_syntax_or_an_error(pool: PgPool) {
+    let engines = engines(&pool).await;
+    for engine in &engines {
+        for text in ["'", "\"", "a & !b | (c) <-> d:*", "\\", "%_%", "🎬", "½ʼ", "((((", ":*", "- -", "東京"] {
+            ask(engine, &query(text)).await;
+            ask(engine, &SearchQuery { genre: Some(text.into()), ..query("") }).await;
+        }
+        assert!(ask(engine, &query("zzzzqqqq")).await.hits.is_empty(), "{:?}", engine.0);
+    }
+    drop_index(engines).await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_tombstone_is_found_no_more(pool: PgPool) {
+    let engines = engines(&pool).await;
+    let godfather = [world::movie_id(238)];
+    let mut conn = pool.acquire().await.unwrap();
+    assert_eq!(catalogue::record_missing(&mut conn, &godfather).await.unwrap(), [], "one 404 may be a hiccup");
+    assert_eq!(ask(&engines[0], &query("the godfather")).await.hits[0].movie_id, godfather[0]);
+    assert_eq!(catalogue::record_missing(&mut conn, &godfather).await.unwrap(), godfather);
+    for engine in &engines {
+        engine.1.remove(&godfather).await.unwrap();
+        let results = ask(engine, &query("the godfather")).await;
+        assert_eq!(titles(&results)[0], "The Godfather Part II", "{:?}", engine.0);
+        assert!(results.hits.iter().all(|hit| hit.movie_id != godfather[0]), "{:?}", engine.0);
+    }
+    drop_index(engines).await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_rebuild_has_no_moment_without_results(pool: PgPool) {
+    let engines = engines(&pool).await;
+    let Some((_, index)) = engines.iter().find(|engine| engine.0 == Engine::Meilisearch) else { return };
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = tokio::spawn({
+        let (index, stop) = (index.clone(), stop.clone());
+        async move {
+            let mut searches = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let results = index.search(&query("godfather")).await.unwrap();
+                assert_eq!((results.engine, results.total), (Engine::Meilisearch, 2));
+                searches += 1;
+            }
+            searches
+        }
+    });
+    for build in ["second", "third"] {
+        fill(&pool, index, build).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    assert!(reader.await.unwrap() > 0);
+    drop_index(engines).await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn without_meilisearch_postgresql_answers(pool: PgPool) {
+    let pool = test_support::service_pool(&pool).await;
+    world::catalogue(&pool).await;
+    // Port 9 (discard) refuses.
+    let index = SearchIndex::new(pool, Some(("http://127.0.0.1:9", None, "movies"))).unwrap();
+    let results = index.search(&query("godfahter")).await.unwrap();
+    assert_eq!((results.engine, titles(&results)[0]), (Engine::Postgres, "The Godfather"));
+}

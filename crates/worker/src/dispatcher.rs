@@ -1,0 +1,83 @@
+//! Ledger -> Redis. The only place that pushes: enqueueing writes a row, and this finds it, whoever wrote it and
+//! whatever was down at the time.
+
+use std::time::Duration;
+
+use domain::jobs::Queue;
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use storage::StorageError;
+use storage::postgres::jobs::{self, sweep};
+use storage::queue::JobQueue;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+/// How often the ledger is looked at without being told: retries that fall due, leases that expire, lost notifications.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How often what apalis keeps of finished tasks is deleted, and the ledger is counted for the metrics.
+const HOUSEKEEPING: Duration = Duration::from_secs(30);
+
+/// Runs until `stop`. Failures are logged and tried again at the next tick; nothing is lost by them.
+pub(crate) async fn run(pool: PgPool, queue: JobQueue, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut listener: Option<PgListener> = None;
+    let mut housekeeping = Instant::now();
+    loop {
+        if listener.is_none() {
+            listener = sweep::listen(&pool)
+                .await
+                .inspect_err(|error| tracing::warn!(%error, "not listening for new jobs"))
+                .ok();
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+            heard = hear(&mut listener) => if heard.is_err() { listener = None },
+        }
+        if let Err(error) = sweep_once(&pool, &queue).await {
+            tracing::warn!(%error, "waiting jobs were not sent; the next tick tries again");
+        }
+        if housekeeping.elapsed() >= HOUSEKEEPING {
+            housekeeping = Instant::now();
+            if let Err(error) = keep_house(&pool, &queue).await {
+                tracing::warn!(%error, "housekeeping of the queues failed");
+            }
+        }
+    }
+}
+
+/// Waits for a notification; for ever where there is no listener, since the tick comes anyway.
+async fn hear(listener: &mut Option<PgListener>) -> Result<(), sqlx::Error> {
+    match listener {
+        Some(listener) => listener.recv().await.map(drop),
+        None => std::future::pending().await,
+    }
+}
+
+async fn sweep_once(pool: &PgPool, queue: &JobQueue) -> Result<(), StorageError> {
+    let (again, parked) = sweep::expire_leases(pool).await?;
+    if again + parked > 0 {
+        metrics::counter!("job_crashes_total").increment(again + parked);
+        tracing::warn!(again, parked, "jobs were taken from workers that died");
+    }
+    for lane in Queue::ALL {
+        let ids = sweep::dispatch(pool, lane, queue.waiting(lane).await?).await?;
+        if let Err(error) = queue.push(lane, &ids).await {
+            sweep::undispatch(pool, &ids).await?;
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+async fn keep_house(pool: &PgPool, queue: &JobQueue) -> Result<(), StorageError> {
+    for lane in Queue::ALL {
+        queue.vacuum(lane).await?;
+    }
+    for (queue, status, count) in jobs::counts(pool).await? {
+        metrics::gauge!("jobs", "queue" => queue, "status" => status).set(count as f64);
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Brings the catalogue up to date: from TMDB where there is a key, from the demo world otherwise.
+
+mod demo;
+mod tmdb;
+
+use domain::ingest::{IngestMode, Source};
+use domain::jobs::JobKind;
+use serde_json::{Value, json};
+use storage::postgres::catalogue::{self, Tally};
+use storage::postgres::jobs::{NewJob, enqueue};
+
+use crate::{JobContext, JobError, Shared};
+
+pub(super) async fn run(shared: &Shared, context: &JobContext, mode: IngestMode) -> Result<Value, JobError> {
+    let source = if shared.settings.tmdb.is_some() { Source::Tmdb } else { Source::Demo };
+    let Some(_lock) = catalogue::lock(&shared.pool, source).await? else {
+        return Err(JobError::Transient(format!("another ingest of {} is running", source.as_str())));
+    };
+    let tally = match &shared.settings.tmdb {
+        Some(settings) => tmdb::run(shared, settings, context, mode).await?,
+        None => demo::run(shared, context).await?,
+    };
+    catalogue::published(&shared.pool).await?;
+    let mut result = json!({ "source": source.as_str(), "catalogue": tally });
+    if many_new(&tally) {
+        result["search_index_job"] = json!(rebuild_search(shared, context).await?);
+    }
+    Ok(result)
+}
+
+/// Above this, a rebuild of the search index is cheaper than what single documents would have cost; below, they have
+/// been put into the live index one batch at a time.
+const MANY: u64 = 5_000;
+
+fn many_new(tally: &Tally) -> bool {
+    tally.movies_added + tally.movies_changed > MANY
+}
+
+/// Keyed by this job, so that an ingest taken up again asks once.
+async fn rebuild_search(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+    let by = format!("ingest:{}", context.job_id);
+    let job = NewJob { idempotency_key: Some(format!("{by}:search-index")), ..NewJob::of(JobKind::SearchIndex, by) };
+    let mut conn = shared.pool.acquire().await.map_err(storage::StorageError::from)?;
+    let (job, _) = enqueue(&mut conn, job).await?;
+    Ok(json!(job.id))
+}

@@ -1,0 +1,139 @@
+//! The worker: [`dispatcher`] moves waiting jobs from the ledger to Redis, apalis hands their ids to [`runner`], which
+//! claims the job, runs its function in [`jobs`], keeps its lease alive and writes down how it ended.
+
+mod context;
+mod dispatcher;
+mod error;
+pub mod jobs;
+mod poll;
+mod runner;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apalis::prelude::{Data, Monitor, WorkerBuilder, WorkerBuilderExt};
+use domain::JobId;
+use settings::WorkerSettings;
+use sqlx::PgPool;
+use storage::StorageError;
+use storage::queue::JobQueue;
+use storage::search_index::SearchIndex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use context::JobContext;
+pub use error::JobError;
+
+/// What every job may use.
+#[derive(Clone)]
+pub struct Shared {
+    pub pool: PgPool,
+    pub search: SearchIndex,
+    pub settings: Arc<WorkerSettings>,
+    /// Unique per process and start: two workers with one name would hide each other's orphans from apalis.
+    pub name: Arc<str>,
+    tasks: TaskTracker,
+    /// Cancelled when running jobs must let go, after the drain time.
+    let_go: CancellationToken,
+}
+
+/// The worker, built and ready to run.
+pub struct Application {
+    shared: Shared,
+    queue: JobQueue,
+}
+
+/// Time for jobs that were told to let go to put themselves back into the ledger.
+const RELEASE_TIME: Duration = Duration::from_secs(3);
+
+impl Application {
+    /// Connects to PostgreSQL and Redis.
+    ///
+    /// # Errors
+    /// When one of them cannot be reached.
+    pub async fn build(settings: WorkerSettings) -> Result<Self, StorageError> {
+        let database = &settings.database;
+        let pool =
+            storage::postgres::connect(database.expose_url(), database.pool_size, database.acquire_timeout, false)
+                .await?;
+        let queue = JobQueue::connect(&settings.redis.url, &settings.redis.prefix).await?;
+        let meili = settings.meili.as_ref().map(|m| (m.url.as_str(), m.key.as_ref(), m.index.as_str()));
+        let search = SearchIndex::new(pool.clone(), meili)?;
+        let name = format!("worker-{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
+        let shared = Shared {
+            pool,
+            search,
+            settings: Arc::new(settings),
+            name: name.into(),
+            tasks: TaskTracker::new(),
+            let_go: CancellationToken::new(),
+        };
+        Ok(Self { shared, queue })
+    }
+
+    /// Runs until `stop` completes; then takes no more jobs, gives running ones the drain time, and puts those that
+    /// are not done by then back into the queue.
+    ///
+    /// # Errors
+    /// When apalis' monitor ends by itself, or `stop` fails.
+    pub async fn run_until(self, stop: impl Future<Output = std::io::Result<()>>) -> std::io::Result<()> {
+        let Self { shared, queue } = self;
+        let stopping = CancellationToken::new();
+        let dispatcher = tokio::spawn(dispatcher::run(shared.pool.clone(), queue.clone(), stopping.clone()));
+        let mut monitor = Monitor::new().should_restart(|_, error| {
+            tracing::warn!(%error, "a queue worker stopped; it starts again");
+            true
+        });
+        for (lane, concurrency) in shared.settings.concurrency.clone() {
+            let (shared, queue) = (shared.clone(), queue.clone());
+            monitor = monitor.register(move |restart| {
+                WorkerBuilder::new(format!("{}-{}-{restart}", shared.name, lane.as_str()))
+                    .backend(poll::with_steady_tick(queue.storage(lane)))
+                    .concurrency(concurrency)
+                    .data(shared.clone())
+                    .build(handle)
+            });
+        }
+        let monitor_context = monitor.context();
+        tracing::info!(worker = %shared.name, "taking jobs");
+        let ended = tokio::select! {
+            ended = monitor.run() => ended.map_err(std::io::Error::other),
+            stop = stop => stop,
+        };
+        let _ = monitor_context.shutdown();
+        stopping.cancel();
+        drain(&shared).await;
+        let _ = dispatcher.await;
+        ended
+    }
+}
+
+async fn drain(shared: &Shared) {
+    shared.tasks.close();
+    let running = shared.tasks.len();
+    if running > 0 {
+        tracing::info!(running, seconds = shared.settings.drain.as_secs(), "waiting for running jobs");
+    }
+    if tokio::time::timeout(shared.settings.drain, shared.tasks.wait()).await.is_err() {
+        shared.let_go.cancel();
+        if tokio::time::timeout(RELEASE_TIME, shared.tasks.wait()).await.is_err() {
+            tracing::warn!(running = shared.tasks.len(), "jobs did not let go; their leases will expire");
+        }
+    }
+}
+
+/// One delivery. It always acknowledges: whether the job runs again is the ledger's decision, not the transport's.
+async fn handle(id: String, shared: Data<Shared>) -> Result<(), std::io::Error> {
+    let Ok(id) = id.parse::<JobId>() else {
+        tracing::error!(payload = %id, "a queue entry is no job id; dropped");
+        return Ok(());
+    };
+    let shared = (*shared).clone();
+    // A task of its own: apalis polls all its workers in one task, and a busy job there would stop their heartbeats.
+    let run = shared.tasks.spawn(runner::run(shared.clone(), id));
+    if let Err(error) = run.await {
+        tracing::error!(job = %id, %error, "the runner itself failed; the lease will expire");
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! The worker service: takes jobs from the queue and runs them.
+
+use std::process::ExitCode;
+
+use settings::{WorkerSettings, load_or_exit, shutdown, telemetry};
+use worker::Application;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings = load_or_exit(WorkerSettings::load);
+    telemetry::init_logs(&settings.log);
+    if let Err(error) = telemetry::serve_metrics(settings.metrics) {
+        eprintln!("cannot serve metrics on {}: {error}; set WORKER_METRICS_PORT to a free port", settings.metrics);
+        return ExitCode::FAILURE;
+    }
+    let application = match Application::build(settings).await {
+        Ok(application) => application,
+        Err(error) => {
+            eprintln!("the worker cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match application.run_until(shutdown::requested()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the worker stopped");
+            ExitCode::FAILURE
+        }
+    }
+}

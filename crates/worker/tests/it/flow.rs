@@ -1,0 +1,141 @@
+//! Jobs flow: enqueued, run, cancelled, retried, drained, many at once, forgotten by Redis.
+
+use std::time::{Duration, Instant};
+
+use domain::jobs::{JobKind, JobPayload, JobStatus};
+use sqlx::PgPool;
+use storage::postgres::jobs::{self, NewJob};
+
+use crate::support::World;
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_job_runs_and_reports_its_progress_and_result(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let worker = world.worker().await;
+    let id = world.probe(3_000).await;
+    let running = world.until_where(id, "made progress", |job| job.done > 0).await;
+    assert_eq!(
+        (running.status, running.total, running.phase.as_deref()),
+        (JobStatus::Running, Some(3_000), Some("holding"))
+    );
+    assert!(running.eta_seconds(chrono::Utc::now()).is_some_and(|eta| eta <= 5), "{running:?}");
+    let job = world.until(id, JobStatus::Succeeded).await;
+    assert_eq!(job.result, Some(serde_json::json!({ "held_ms": 3_000 })));
+    assert_eq!((job.attempts, job.crashes, job.done), (1, 0, 3_000));
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_key_makes_one_job_of_two_requests(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    let new = NewJob { idempotency_key: Some("tick".into()), ..NewJob::of(JobKind::Probe, "test") };
+    let (first, created) = jobs::enqueue(&mut conn, new.clone()).await.unwrap();
+    let (second, again) = jobs::enqueue(&mut conn, new).await.unwrap();
+    assert_eq!((created, again, first.id), (true, false, second.id));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_permanent_error_is_not_retried(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let worker = world.worker().await;
+    // Trending over an empty catalogue: another attempt would find it as empty.
+    let job = world.run(JobKind::Trending).await;
+    assert_eq!((job.status, job.attempts), (JobStatus::Failed, 1));
+    assert!(job.error.as_deref().unwrap().contains("run ingest first"), "{job:?}");
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_transient_error_is_retried_with_a_growing_wait_until_it_passes(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let worker = world.worker().await;
+    let lock = storage::postgres::catalogue::lock(&world.pool, domain::ingest::Source::Demo).await.unwrap().unwrap();
+    let id = world.enqueue(JobKind::Ingest).await;
+    let waiting =
+        world.until_where(id, "tried twice", |job| job.attempts == 2 && job.status == JobStatus::Retrying).await;
+    assert!(waiting.error.as_deref().unwrap().contains("another ingest"), "{waiting:?}");
+    drop(lock);
+    let job = world.until(id, JobStatus::Succeeded).await;
+    assert!(job.attempts >= 3 && job.error.is_none(), "{job:?}");
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_waiting_job_is_cancelled_at_once_and_a_running_one_soon(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let waiting = world.probe(60_000).await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    let job = jobs::cancel(&mut conn, waiting).await.unwrap().unwrap();
+    assert_eq!(job.status, JobStatus::Cancelled);
+
+    let worker = world.worker().await;
+    let running = world.probe(60_000).await;
+    world.until(running, JobStatus::Running).await;
+    jobs::cancel(&mut conn, running).await.unwrap();
+    let job = world.until(running, JobStatus::Cancelled).await;
+    assert!(job.finished_at.is_some());
+    // Not taken up by anybody later.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.job(waiting).await.attempts, 0);
+
+    let again = jobs::retry(&mut conn, waiting).await.unwrap().unwrap();
+    assert_eq!(again.status, JobStatus::Queued);
+    world.until(waiting, JobStatus::Running).await;
+    jobs::cancel(&mut conn, waiting).await.unwrap();
+    world.until(waiting, JobStatus::Cancelled).await;
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn sigterm_lets_a_short_job_end_and_puts_a_long_one_back(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let process = world.process();
+    let (short, long) = (world.probe(2_000).await, world.probe(120_000).await);
+    world.until(short, JobStatus::Running).await;
+    world.until(long, JobStatus::Running).await;
+    assert!(tokio::task::spawn_blocking(|| process.terminate()).await.unwrap(), "a stop on request is a success");
+    assert_eq!(world.job(short).await.status, JobStatus::Succeeded);
+    let long = world.job(long).await;
+    assert_eq!((long.status, long.attempts, long.crashes), (JobStatus::Queued, 0, 0), "{long:?}");
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn twenty_thousand_jobs_enqueued_at_once_all_run(pool: PgPool) {
+    let world = World::new(&pool).await.with("WORKER_CONCURRENCY_MAINTENANCE", "32").with("DATABASE_POOL_SIZE", "16");
+    jobs::enqueue_many(&world.pool, &NewJob::of(JobKind::Probe, "test"), 20_000).await.unwrap();
+    let worker = world.worker().await;
+    let (start, mut before) = (Instant::now(), -1);
+    loop {
+        let done: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs WHERE status = 'succeeded' AND attempts = 1")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+        if done == 20_000 {
+            break;
+        }
+        assert!(done != before || start.elapsed() < Duration::from_secs(60), "stuck at {done}");
+        assert!(start.elapsed() < Duration::from_secs(600), "only {done} after ten minutes");
+        before = done;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn what_redis_forgets_the_ledger_sends_again(pool: PgPool) {
+    let world = World::new(&pool).await.with("WORKER_CONCURRENCY_MAINTENANCE", "1");
+    let worker = world.worker().await;
+    let hold = NewJob {
+        payload: JobPayload { hold_ms: Some(300), ..JobPayload::default() },
+        ..NewJob::of(JobKind::Probe, "test")
+    };
+    let ids = jobs::enqueue_many(&world.pool, &hold, 20).await.unwrap();
+    world.until_where(ids[2], "ended", |job| job.status.is_final()).await;
+    assert!(world.empty_redis().await > 0, "nothing was in Redis, so nothing was tested");
+    for id in &ids {
+        world.until_where(*id, "ended", |job| job.status.is_final()).await;
+        assert_eq!(world.job(*id).await.status, JobStatus::Succeeded);
+    }
+    worker.stop().await;
+}

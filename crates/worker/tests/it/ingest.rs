@@ -1,0 +1,205 @@
+//! Ingest: from a TMDB that misbehaves, and from the demo world.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use domain::ingest::IngestMode;
+use domain::jobs::{JobKind, JobPayload, JobStatus};
+use sqlx::PgPool;
+use test_support::tmdb_stub::{Mischief, STUB_KEY, StubFilm, TmdbStub};
+
+use crate::support::World;
+
+async fn over(pool: &PgPool, stub: &TmdbStub) -> World {
+    World::new(pool)
+        .await
+        .with("TMDB_API_KEY", STUB_KEY)
+        .with("TMDB_BASE_URL", stub.base_url().to_string())
+        .with("TMDB_REQUESTS_PER_SECOND", "500")
+}
+
+fn films(count: i64) -> Vec<StubFilm> {
+    (1..=count).map(|n| StubFilm::new(n, &format!("Film {n}"), &format!("{}-05-05", 1950 + n % 70))).collect()
+}
+
+/// Every row of the catalogue as text, to compare before and after.
+async fn fingerprint(pool: &PgPool) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT to_jsonb(m)::text FROM movies m
+         UNION ALL SELECT to_jsonb(c)::text FROM movie_credits c
+         UNION ALL SELECT to_jsonb(d)::text FROM movie_metrics_daily d
+         UNION ALL SELECT to_jsonb(r)::text FROM ratings r
+         UNION ALL SELECT to_jsonb(v)::text FROM reviews v
+         UNION ALL SELECT to_jsonb(s)::text FROM movie_search s ORDER BY 1",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap()
+}
+
+async fn count(pool: &PgPool, table: &str) -> i64 {
+    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(pool).await.unwrap()
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn ingesting_tmdb_twice_changes_nothing(pool: PgPool) {
+    let stub = TmdbStub::start(films(50)).await;
+    let world = over(&pool, &stub).await;
+    let worker = world.worker().await;
+    let full = JobPayload { mode: Some(IngestMode::Full), ..JobPayload::default() };
+    let id = world.enqueue_with(JobKind::Ingest, full.clone()).await;
+    let job = world.until(id, JobStatus::Succeeded).await;
+    assert_eq!(job.result.as_ref().unwrap()["catalogue"]["movies_added"], 50, "{job:?}");
+    for table in ["movie_credits", "people", "reviews", "movie_metrics_daily", "movie_search"] {
+        assert!(count(&world.pool, table).await > 0, "{table}");
+    }
+    let before = fingerprint(&world.pool).await;
+    let id = world.enqueue_with(JobKind::Ingest, full).await;
+    let again = world.until(id, JobStatus::Succeeded).await.result.unwrap();
+    assert_eq!((&again["catalogue"]["movies_added"], &again["catalogue"]["movies_unchanged"]), (&0.into(), &50.into()));
+    assert_eq!(fingerprint(&world.pool).await, before);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn after_a_full_ingest_only_changes_are_fetched(pool: PgPool) {
+    let stub = TmdbStub::start(films(30)).await;
+    let world = over(&pool, &stub).await;
+    let worker = world.worker().await;
+    assert_eq!(world.run(JobKind::Ingest).await.status, JobStatus::Succeeded);
+    let fetched = stub.count("append_to_response");
+    stub.put(StubFilm::new(7, "Film 7, recut", "1957-05-05").changed_on(Utc::now().date_naive()));
+    let job = world.run(JobKind::Ingest).await;
+    assert_eq!(job.result.as_ref().unwrap()["catalogue"]["movies_changed"], 1, "{job:?}");
+    assert_eq!(stub.count("append_to_response") - fetched, 1, "one request a changed film");
+    let title: String =
+        sqlx::query_scalar("SELECT title FROM movies WHERE movie_id = 7").fetch_one(&world.pool).await.unwrap();
+    assert_eq!(title, "Film 7, recut");
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_killed_ingest_resumes_where_it_stopped(pool: PgPool) {
+    let stub = TmdbStub::start(films(200)).await;
+    // The film of the sixth page hangs, which is where the worker dies.
+    stub.misbehave_always("movie/170?", Mischief::Hang(Duration::from_secs(120)));
+    let world = over(&pool, &stub).await;
+    let worker = world.process();
+    let id = world.enqueue(JobKind::Ingest).await;
+    world.until_where(id, "committed three pages", |job| job.done >= 60).await;
+    worker.kill();
+    let committed = count(&world.pool, "movies").await;
+    assert!((60..200).contains(&committed), "{committed}");
+    let fetched_before = stub.count("append_to_response");
+    world.expire_lease(id).await;
+    stub.behave();
+
+    let worker = world.process();
+    let job = world.until(id, JobStatus::Succeeded).await;
+    worker.kill();
+    assert_eq!(job.crashes, 1);
+    assert_eq!(count(&world.pool, "movies").await, 200);
+    let fetched_after = stub.count("append_to_response") - fetched_before;
+    assert_eq!(fetched_after as i64, 200 - committed, "what was committed is not fetched again");
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn two_404s_in_a_row_make_a_tombstone_and_its_return_wakes_it(pool: PgPool) {
+    let stub = TmdbStub::start(films(30)).await;
+    let world = over(&pool, &stub).await;
+    let worker = world.worker().await;
+    world.run(JobKind::Ingest).await;
+    let state = || async {
+        sqlx::query_as::<_, (i16, bool)>(
+            "SELECT missing_count, tombstoned_at IS NOT NULL FROM movies WHERE movie_id = 7",
+        )
+        .fetch_one(&world.pool)
+        .await
+        .unwrap()
+    };
+    let film = StubFilm::new(7, "Film 7", "1957-05-05").changed_on(Utc::now().date_naive());
+    stub.put(film.clone());
+    stub.misbehave_always("movie/7?", Mischief::Code(404, 34));
+    world.run(JobKind::Ingest).await;
+    assert!(!state().await.1, "one 404 may be a hiccup: {:?}", state().await);
+    let job = world.run(JobKind::Ingest).await;
+    assert_eq!(job.result.as_ref().unwrap()["catalogue"]["tombstoned"], 1, "{job:?}");
+    assert!(state().await.1);
+    let searchable: i64 = sqlx::query_scalar("SELECT count(*) FROM movie_search WHERE movie_id = 7")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    let history: i64 = sqlx::query_scalar("SELECT count(*) FROM movie_metrics_daily WHERE movie_id = 7")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!((searchable, history), (0, 1), "gone from search, history kept");
+    world.run(JobKind::Recommendations).await;
+    let recommended: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM movie_recommendations WHERE movie_id = 7 OR 7 = ANY(similar_ids)")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    assert_eq!(recommended, 0);
+
+    stub.behave();
+    world.run(JobKind::Ingest).await;
+    assert_eq!(state().await, (0, false));
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_wrong_key_stops_the_job_at_once_with_a_sentence_that_names_it(pool: PgPool) {
+    let stub = TmdbStub::start(films(3)).await;
+    let world = over(&pool, &stub).await.with("TMDB_API_KEY", "feedfeedfeedfeedfeedfeedfeedfeed");
+    let worker = world.worker().await;
+    let job = world.run(JobKind::Ingest).await;
+    assert_eq!((job.status, job.attempts), (JobStatus::Failed, 1));
+    let error = job.error.unwrap();
+    assert!(error.contains("TMDB_API_KEY") && !error.contains("feedfeed"), "{error}");
+    assert_eq!(stub.requests().len(), 1);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn what_tmdb_gets_wrong_is_set_aside_and_stops_nothing(pool: PgPool) {
+    let stub = TmdbStub::start(films(40)).await;
+    stub.misbehave("movie/3?", 1, Mischief::Status(500));
+    stub.misbehave("movie/4?", 1, Mischief::TooMany(Some("1".into())));
+    stub.misbehave_always("movie/5?", Mischief::Body(r#"{"id": 5, "title": null}"#.into()));
+    stub.misbehave("discover", 1, Mischief::Truncated);
+    let world = over(&pool, &stub).await;
+    let worker = world.worker().await;
+    let job = world.run(JobKind::Ingest).await;
+    assert_eq!(job.status, JobStatus::Succeeded, "{job:?}");
+    let result = job.result.unwrap();
+    assert_eq!(result["catalogue"]["movies_added"], 39, "{result}");
+    assert_eq!(result["catalogue"]["quarantined"], 1, "{result}");
+    let (field, record): (Option<String>, String) =
+        sqlx::query_as("SELECT field, record FROM quarantine WHERE source = 'tmdb'")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    assert!(field.as_deref() == Some("title") && record.contains("null"), "{field:?} {record}");
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn without_a_key_ingest_keeps_the_demo_world(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let worker = world.worker().await;
+    let first = world.run(JobKind::Ingest).await;
+    assert_eq!(first.status, JobStatus::Succeeded, "{first:?}");
+    assert_eq!(first.result.unwrap()["source"], "demo");
+    let (films, newest): (i64, chrono::NaiveDate) =
+        sqlx::query_as("SELECT (SELECT count(*) FROM movies), (SELECT max(day) FROM movie_metrics_daily)")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    assert!(films >= 380, "{films}");
+    assert!(Utc::now().date_naive() - newest <= TimeDelta::days(1));
+    let before = fingerprint(&world.pool).await;
+    world.run(JobKind::Ingest).await;
+    assert_eq!(fingerprint(&world.pool).await, before);
+    worker.stop().await;
+}

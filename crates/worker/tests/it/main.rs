@@ -1,0 +1,10 @@
+//! The worker against real PostgreSQL and Redis. One binary, so that the linker runs once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod artifacts;
+mod crashes;
+mod flow;
+mod ingest;
+mod search_index;
+mod support;

@@ -1,0 +1,53 @@
+//! The search index job.
+
+use domain::jobs::{JobKind, JobStatus};
+use domain::search::{Engine, SearchQuery};
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+use storage::search_index::SearchIndex;
+
+use crate::support::World;
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn it_heals_postgresqls_rows(pool: PgPool) {
+    let world = World::new(&pool).await;
+    test_support::world::catalogue(&world.pool).await;
+    sqlx::query("DELETE FROM movie_search").execute(&world.pool).await.unwrap();
+    let worker = world.worker().await;
+    for _ in 0..2 {
+        let job = world.run(JobKind::SearchIndex).await;
+        assert_eq!(job.result.unwrap()["documents"]["postgres"], 8);
+    }
+    let index = SearchIndex::new(world.pool.clone(), None).unwrap();
+    let found = index.search(&SearchQuery { text: "matrix".into(), ..SearchQuery::default() }).await.unwrap();
+    assert_eq!(found.total, 2);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn it_fills_meilisearch_twice_over_and_leaves_no_build_behind(pool: PgPool) {
+    let Some(url) = test_support::meili_url() else {
+        return eprintln!("MEILI_URL is not set: skipped");
+    };
+    let key = test_support::meili_key();
+    let mut world = World::new(&pool).await;
+    let name = world.prefix.clone();
+    world = world.with("MEILI_URL", &url).with("MEILI_INDEX", &name);
+    if let Some(key) = &key {
+        world = world.with("MEILI_MASTER_KEY", key.expose_secret());
+    }
+    test_support::world::catalogue(&world.pool).await;
+    let worker = world.worker().await;
+    let index = SearchIndex::new(world.pool.clone(), Some((&url, key.as_ref(), &name))).unwrap();
+    for _ in 0..2 {
+        let job = world.run(JobKind::SearchIndex).await;
+        assert_eq!(job.status, JobStatus::Succeeded, "{job:?}");
+        assert_eq!(job.result.unwrap()["documents"]["meilisearch"], 8);
+        let found = index.search(&SearchQuery { text: "godfahter".into(), ..SearchQuery::default() }).await.unwrap();
+        assert_eq!((found.engine, found.hits[0].title.as_str()), (Engine::Meilisearch, "The Godfather"));
+    }
+    let meilisearch = index.meilisearch().unwrap();
+    assert_eq!(meilisearch.indexes().await.unwrap(), [name], "builds are swapped in and dropped");
+    meilisearch.drop_index().await.unwrap();
+    worker.stop().await;
+}

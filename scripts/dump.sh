@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# What export_db.sh and import_db.sh must agree on. To be sourced after lib.sh and services.sh.
+
+# Catalogue, then artifacts. Listed rather than all: accounts, keys and jobs are not to leave with a data set.
+EXPORTED_TABLES=(
+    movies people movie_credits movie_metrics_daily ratings reviews source_cursors movie_search
+    artifact_runs artifact_heads movie_trending_daily genre_stats_daily ratings_by_decade movie_recommendations
+)
+KEPT_TABLES=(_sqlx_migrations jobs schedules cache_generations quarantine)
+
+# dump_file NAME: seen from where the caller stands.
+dump_file() {
+    if [[ -n $1 ]]; then (cd "$CALLER_DIR" && realpath -m "$1"); else printf '%s' "$ROOT/data/database_dump.sql"; fi
+}
+
+psql=$(pg_program psql)
+
+need_database_url() {
+    if [[ -z ${DATABASE_URL:-} && -f $ROOT/.local/demo.env ]]; then
+        # shellcheck source=/dev/null
+        DATABASE_URL=$(source "$ROOT/.local/demo.env" && printf %s "${DATABASE_URL:-}")
+    fi
+    [[ -n ${DATABASE_URL:-} ]] || die "which database? Set DATABASE_URL, or run scripts/up.sh first"
+}
+
+query() { "$psql" -qAtX -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "$1"; }
+
+films() { query "SELECT count(*) FROM movies"; }
+
+# A migration adds a table and nobody thinks of this list: say so instead of leaving it out in silence.
+warn_of_unknown_tables() {
+    local table
+    for table in $(query "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"); do
+        [[ " ${EXPORTED_TABLES[*]} ${KEPT_TABLES[*]} " == *" $table "* ]] ||
+            say "table $table is not exported: add it to one of the lists in scripts/dump.sh"
+    done
+}
