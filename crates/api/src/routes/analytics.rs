@@ -72,7 +72,7 @@ pub async fn top_genres(
     request: HttpRequest,
     Params(params): Params<PageParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async {
+    let read = async || {
         let head = published(&state.pool, Artifact::GenreStatsDaily).await?;
         let page = Page { limit: params.limit, offset: params.offset };
         let (rows, total) = genres::top(&state.pool, head.run_id, page).await?;
@@ -124,7 +124,7 @@ pub async fn ratings_by_decade(
     request: HttpRequest,
     Params(params): Params<PageParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async {
+    let read = async || {
         let head = published(&state.pool, Artifact::RatingsByDecade).await?;
         let rows = decades::all(&state.pool, head.run_id).await?;
         let total = rows.len() as i64;

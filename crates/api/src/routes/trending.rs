@@ -94,7 +94,7 @@ pub async fn daily(
     request: HttpRequest,
     Params(params): Params<TrendingParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async {
+    let read = async || {
         let head = run(&state.pool, params.date).await?;
         let genre = genre(&state.pool, params.genre.as_ref()).await?;
         let page = Page { limit: params.limit, offset: params.offset };
