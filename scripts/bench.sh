@@ -104,7 +104,7 @@ install "$CARGO_TARGET_DIR/release/examples/bare" "$bin/bare"
 # start_bare NAME PORT_VARIABLE PATH
 start_bare() {
     http_get 127.0.0.1 "$API_PORT" "$3" | sed '1,/^\r$/d' >"$WORLD/body-$1.json"
-    ensure_daemon "bare-$1" "$2" "$bin/bare" --port "${!2}" --file "$WORLD/body-$1.json"
+    ensure_daemon "bare-$1" "$2" "$bin/bare" "${!2}" "$WORLD/body-$1.json"
     wait_ready "bare-$1" 10 http_ok 127.0.0.1 "${!2}" /
 }
 
