@@ -78,4 +78,7 @@ pub struct SearchDocument {
     pub keywords: Vec<String>,
     /// Directors and leading cast.
     pub people: Vec<String>,
+    /// Of two titles that match alike, the one with less beside the match is meant: "godfather" is "The Godfather", not
+    /// "The Godfather Part III".
+    pub title_words: usize,
 }

@@ -16,6 +16,11 @@ use test_support::world;
 async fn engines(pool: &PgPool) -> Vec<(Engine, SearchIndex)> {
     let pool = test_support::service_pool(pool).await;
     world::catalogue(&pool).await;
+    filled(pool).await
+}
+
+/// The engines, each filled with what the catalogue has.
+async fn filled(pool: PgPool) -> Vec<(Engine, SearchIndex)> {
     let mut engines = vec![(Engine::Postgres, SearchIndex::new(pool.clone(), None).unwrap())];
     match test_support::meili_url() {
         None => eprintln!("MEILI_URL is not set: the search suite runs against PostgreSQL only"),
@@ -77,6 +82,24 @@ async fn a_title_is_found_exactly_misspelt_unaccented_and_half_typed(pool: PgPoo
         ] {
             let results = ask(engine, &query(text)).await;
             assert_eq!(titles(&results).first(), Some(&title), "{text:?} on {:?}: {:?}", engine.0, titles(&results));
+        }
+    }
+    drop_index(engines).await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_misspelt_title_finds_the_film_before_its_more_popular_sequels(pool: PgPool) {
+    let pool = test_support::service_pool(&pool).await;
+    world::catalogue(&pool).await;
+    sqlx::query("UPDATE movies SET popularity = 500 WHERE title LIKE '%Part II' OR title LIKE '%Reloaded'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let engines = filled(pool).await;
+    for engine in &engines {
+        for (text, title) in [("godfahter", "The Godfather"), ("the matrx", "The Matrix")] {
+            let results = ask(engine, &query(text)).await;
+            assert_eq!(titles(&results)[0], title, "{text:?} on {:?}: {:?}", engine.0, titles(&results));
         }
     }
     drop_index(engines).await;

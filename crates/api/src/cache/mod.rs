@@ -92,7 +92,7 @@ impl ResponseCache {
                 bypass: counter("bypass"),
             }
         });
-        let (hits, misses) = Default::default();
+        let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
         Ok(Self { memory, shared: Shared::new(redis), generations, families, hits, misses })
     }
 

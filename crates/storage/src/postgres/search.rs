@@ -117,6 +117,7 @@ impl TryFrom<DocumentRow> for SearchDocument {
     type Error = StorageError;
     fn try_from(row: DocumentRow) -> Result<Self, StorageError> {
         Ok(Self {
+            title_words: row.title.split_whitespace().count(),
             hit: SearchHit {
                 movie_id: movie_id(row.movie_id)?,
                 title: row.title,

@@ -46,6 +46,8 @@ impl Meilisearch {
     pub(super) async fn search(&self, query: &SearchQuery) -> Result<SearchResults, StorageError> {
         let filter = filter(query);
         let sort: &[&str] = match query.sort_by {
+            // Nothing is relevant to no words.
+            SortBy::Relevance if query.text.trim().is_empty() => &["popularity:desc"],
             SortBy::Relevance => &[],
             SortBy::Popularity => &["popularity:desc"],
             SortBy::Rating => &["vote_average:desc"],
@@ -159,13 +161,23 @@ fn build_name(index: &str, build_id: &str) -> String {
     format!("{index}-build-{build_id}")
 }
 
-/// What can be searched, filtered and sorted by, and how hits rank: Meilisearch's own rules, popularity last.
+/// What can be searched, filtered and sorted by, and how hits rank: Meilisearch's own rules, then the shorter title,
+/// then popularity.
 fn index_settings() -> Settings {
     Settings::new()
         .with_searchable_attributes(["title", "original_title", "people", "keywords", "overview"])
         .with_filterable_attributes(["genres", "vote_average", "release_year"])
         .with_sortable_attributes(["popularity", "vote_average", "release_date"])
-        .with_ranking_rules(["words", "typo", "proximity", "attribute", "sort", "exactness", "popularity:desc"])
+        .with_ranking_rules([
+            "words",
+            "typo",
+            "proximity",
+            "attribute",
+            "sort",
+            "exactness",
+            "title_words:asc",
+            "popularity:desc",
+        ])
         .with_pagination(PaginationSetting { max_total_hits: MAX_TOTAL as usize })
 }
 

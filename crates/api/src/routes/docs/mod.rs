@@ -3,9 +3,9 @@
 
 use std::sync::{Arc, LazyLock};
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use utoipa_swagger_ui::Config;
 
@@ -75,7 +75,7 @@ pub async fn redoc() -> HttpResponse {
     get, path = "/redoc/redoc.standalone.js", operation_id = "get_redoc_script", tag = "docs",
     responses((status = 200), (status = 503, description = "Not installed")),
 )]
-pub async fn redoc_script(state: Data<State>, _: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn redoc_script(state: Data<State>) -> Result<HttpResponse, ApiError> {
     let script = tokio::fs::read(state.assets_dir.join(REDOC_SCRIPT)).await.map_err(|error| {
         tracing::debug!(%error, "no script for ReDoc");
         ApiError::ReDocMissing

@@ -1,12 +1,12 @@
 //! Films by id, many requests in one query.
 //!
-//! A request that arrives while queries are under way waits until one is done, and is then answered together with all
+//! A request that arrives while a query is under way waits until it is done, and is then answered together with all
 //! others that have come meanwhile. Under load batches grow by themselves, and an uncached read costs a share of a
 //! query; without load a query starts at once. No request gets data of a query that started before it came.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::MovieId;
 use sqlx::pool::PoolConnection;
@@ -20,8 +20,12 @@ use crate::error::ApiError;
 /// Films in one query: beyond it the query's cost grows with its rows and nothing is shared any more.
 const BATCH_MAX: usize = 256;
 
-/// Queries at a time. Two, so that one that is slow does not hold up all others; more would only make batches smaller.
-const QUERIES_MAX: usize = 2;
+/// One query at a time makes the largest batches. Only one that has not ended after this long, for which it must have met a
+/// lock or a dead connection, is left behind: the next request starts another beside it.
+const SLOW: Duration = Duration::from_millis(50);
+
+/// Queries at a time, slow ones included: a quarter of the pool's default, so that other reads go on.
+const QUERIES_MAX: usize = 4;
 
 /// Longest a query may take, whatever the network does: everybody in its batch waits for it.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,6 +41,15 @@ struct Waiting {
 struct Queue {
     waiting: Vec<Waiting>,
     queries: usize,
+    last_start: Option<Instant>,
+}
+
+impl Queue {
+    /// Whether a request that comes now should start a query, rather than wait for the one that runs.
+    fn wants_query(&self) -> bool {
+        let slow = || self.last_start.is_some_and(|start| start.elapsed() > SLOW);
+        self.queries == 0 || (self.queries < QUERIES_MAX && slow())
+    }
 }
 
 /// Loads films.
@@ -56,8 +69,11 @@ impl Loader {
         let start = {
             let mut queue = lock(&self.queue);
             queue.waiting.push(Waiting { id, answer });
-            let start = queue.queries < QUERIES_MAX;
-            queue.queries += usize::from(start);
+            let start = queue.wants_query();
+            if start {
+                queue.queries += 1;
+                queue.last_start = Some(Instant::now());
+            }
             start
         };
         if start {
@@ -91,6 +107,7 @@ impl Place {
             self.held = false;
             return None;
         }
+        queue.last_start = Some(Instant::now());
         let batch = queue.waiting.len().min(BATCH_MAX);
         Some(queue.waiting.drain(..batch).collect())
     }
@@ -146,4 +163,19 @@ async fn query(
     ids.dedup();
     let films = movies::details(&mut **connection, &ids).await?;
     Ok(films.into_iter().map(|film| (film.movie_id, Arc::new(film))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_query_starts_only_beside_a_slow_one() {
+        let ago = |millis| Instant::now().checked_sub(Duration::from_millis(millis));
+        let wants = |queries, last_start| Queue { waiting: Vec::new(), queries, last_start }.wants_query();
+        assert!(wants(0, None) && wants(0, ago(0)));
+        assert!(!wants(1, ago(0)));
+        assert!(wants(1, ago(1_000)));
+        assert!(!wants(QUERIES_MAX, ago(1_000)));
+    }
 }
