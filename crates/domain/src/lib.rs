@@ -6,6 +6,7 @@
 pub mod artifacts;
 pub mod collaboration;
 pub mod decades;
+pub mod events;
 pub mod genre_analytics;
 pub mod genres;
 pub mod hours;
@@ -18,9 +19,10 @@ pub mod page;
 pub mod predictions;
 pub mod schedule;
 pub mod search;
+pub mod sentiment;
 pub mod similar;
 pub mod trending;
 pub mod trends;
 pub mod windows;
 
-pub use ids::{JobId, MovieId, PersonId, RunId};
+pub use ids::{EventId, JobId, MovieId, PersonId, ReviewId, RunId, UserId};
