@@ -16,6 +16,27 @@ pub fn month_of(release_date: Option<NaiveDate>) -> (i32, i32) {
     release_date.map_or(UNDATED, |date| (date.year(), date.month() as i32))
 }
 
+/// A genre's films, those released in a year or a month or both.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Selection {
+    /// By its name in the catalogue.
+    pub genre: String,
+    pub year: Option<i32>,
+    /// 1 to 12; without a year, of every year.
+    pub month: Option<i32>,
+}
+
+impl Selection {
+    /// The days from which and before which the films of the selected year were released; a year beyond the calendar
+    /// has none. `None` without a year.
+    pub fn released(&self) -> Option<(NaiveDate, NaiveDate)> {
+        let year = self.year?;
+        let first = |year| NaiveDate::from_ymd_opt(year, 1, 1);
+        let days = first(year).zip(year.checked_add(1).and_then(first));
+        Some(days.unwrap_or((NaiveDate::default(), NaiveDate::default())))
+    }
+}
+
 /// A sum and what it is a sum of.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sum {
@@ -154,6 +175,16 @@ mod tests {
     fn a_film_without_a_date_has_a_place() {
         assert_eq!(month_of(NaiveDate::from_ymd_opt(1999, 10, 15)), (1999, 10));
         assert_eq!(month_of(None), UNDATED);
+    }
+
+    #[test]
+    fn a_selected_year_is_its_days() {
+        let released = |year| Selection { genre: "Drama".into(), year, month: None }.released();
+        let day = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+        assert_eq!(released(None), None);
+        assert_eq!(released(Some(1999)), Some((day(1999), day(2000))));
+        let (from, to) = released(Some(i32::MAX)).unwrap();
+        assert_eq!(from, to, "nothing is released then");
     }
 
     proptest! {

@@ -18,6 +18,14 @@ pub enum JobKind {
     GenreStats,
     RatingsByDecade,
     Recommendations,
+    /// What viewers did, by film and hour.
+    EventStats,
+    /// What reviews say, by film and hour.
+    Sentiment,
+    Trends,
+    GenreAnalytics,
+    ActorCollaboration,
+    Predictions,
     SearchIndex,
     /// Every artifact, one after the other, then the search index.
     ComputeAll,
@@ -33,21 +41,39 @@ pub enum JobKind {
 pub struct UnknownJob;
 
 impl JobKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::Ingest,
         Self::Trending,
         Self::GenreStats,
         Self::RatingsByDecade,
         Self::Recommendations,
+        Self::EventStats,
+        Self::Sentiment,
+        Self::Trends,
+        Self::GenreAnalytics,
+        Self::ActorCollaboration,
+        Self::Predictions,
         Self::SearchIndex,
         Self::ComputeAll,
         Self::CollectRuns,
         Self::Probe,
     ];
 
-    /// The steps of [`JobKind::ComputeAll`], cheapest first, so that a failure late costs least.
-    pub const COMPUTE_STEPS: [Self; 5] =
-        [Self::Trending, Self::GenreStats, Self::RatingsByDecade, Self::Recommendations, Self::SearchIndex];
+    /// The steps of [`JobKind::ComputeAll`], cheapest first, so that a failure late costs least; sentiment before the
+    /// two that average it.
+    pub const COMPUTE_STEPS: [Self; 11] = [
+        Self::Trending,
+        Self::GenreStats,
+        Self::RatingsByDecade,
+        Self::EventStats,
+        Self::Sentiment,
+        Self::Trends,
+        Self::GenreAnalytics,
+        Self::ActorCollaboration,
+        Self::Predictions,
+        Self::Recommendations,
+        Self::SearchIndex,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,6 +82,12 @@ impl JobKind {
             Self::GenreStats => "genre-stats",
             Self::RatingsByDecade => "ratings-by-decade",
             Self::Recommendations => "recommendations",
+            Self::EventStats => "event-stats",
+            Self::Sentiment => "sentiment",
+            Self::Trends => "trends",
+            Self::GenreAnalytics => "genre-analytics",
+            Self::ActorCollaboration => "actor-collaboration",
+            Self::Predictions => "predictions",
             Self::SearchIndex => "search-index",
             Self::ComputeAll => "compute-all",
             Self::CollectRuns => "collect-runs",
@@ -72,12 +104,23 @@ impl JobKind {
         }
     }
 
-    /// Longest a single attempt may take. A full TMDB ingest makes a million requests at 30 a second.
+    /// Longest a single attempt may take. A full TMDB ingest makes a million requests at 30 a second; what reads every
+    /// event or review, or fits a model to every film, takes minutes where the rest takes seconds.
     pub fn timeout(self) -> Duration {
         match self {
             Self::Ingest => Duration::from_secs(24 * 3_600),
-            Self::Recommendations | Self::SearchIndex | Self::ComputeAll => Duration::from_secs(3 * 3_600),
-            Self::Trending | Self::GenreStats | Self::RatingsByDecade => Duration::from_secs(1_800),
+            Self::Recommendations
+            | Self::EventStats
+            | Self::Sentiment
+            | Self::Predictions
+            | Self::SearchIndex
+            | Self::ComputeAll => Duration::from_secs(3 * 3_600),
+            Self::Trending
+            | Self::GenreStats
+            | Self::RatingsByDecade
+            | Self::Trends
+            | Self::GenreAnalytics
+            | Self::ActorCollaboration => Duration::from_secs(1_800),
             Self::CollectRuns | Self::Probe => Duration::from_secs(600),
         }
     }
@@ -94,7 +137,29 @@ impl JobKind {
             Self::GenreStats => Some(Artifact::GenreStatsDaily),
             Self::RatingsByDecade => Some(Artifact::RatingsByDecade),
             Self::Recommendations => Some(Artifact::MovieRecommendations),
-            _ => None,
+            Self::EventStats => Some(Artifact::BatchStatsHourly),
+            Self::Sentiment => Some(Artifact::BatchSentimentHourly),
+            Self::Trends => Some(Artifact::TemporalTrends),
+            Self::GenreAnalytics => Some(Artifact::GenreAnalytics),
+            Self::ActorCollaboration => Some(Artifact::ActorCollaboration),
+            Self::Predictions => Some(Artifact::TrendPredictions),
+            Self::Ingest | Self::SearchIndex | Self::ComputeAll | Self::CollectRuns | Self::Probe => None,
+        }
+    }
+
+    /// The job that computes an artifact.
+    pub fn of(artifact: Artifact) -> Self {
+        match artifact {
+            Artifact::MovieTrendingDaily => Self::Trending,
+            Artifact::GenreStatsDaily => Self::GenreStats,
+            Artifact::RatingsByDecade => Self::RatingsByDecade,
+            Artifact::MovieRecommendations => Self::Recommendations,
+            Artifact::BatchStatsHourly => Self::EventStats,
+            Artifact::BatchSentimentHourly => Self::Sentiment,
+            Artifact::TemporalTrends => Self::Trends,
+            Artifact::GenreAnalytics => Self::GenreAnalytics,
+            Artifact::ActorCollaboration => Self::ActorCollaboration,
+            Artifact::TrendPredictions => Self::Predictions,
         }
     }
 }
@@ -249,6 +314,16 @@ mod tests {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
         assert_eq!("mine-bitcoin".parse::<JobKind>(), Err(UnknownJob));
+    }
+
+    #[test]
+    fn every_artifact_has_one_job_which_is_a_step_of_all() {
+        for artifact in Artifact::ALL {
+            let jobs: Vec<_> = JobKind::ALL.into_iter().filter(|kind| kind.artifact() == Some(artifact)).collect();
+            assert_eq!(jobs.len(), 1, "{artifact:?}");
+            assert_eq!(JobKind::of(artifact), jobs[0]);
+            assert!(JobKind::COMPUTE_STEPS.contains(&jobs[0]), "{artifact:?}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub enum ApiError {
     #[error("this Idempotency-Key belongs to the {kind} job {job_id}, which was asked for differently")]
     IdempotencyKeyReused { kind: &'static str, job_id: String },
     #[error("{artifact} has not been computed yet: POST {trigger} computes it")]
-    NotComputed { artifact: &'static str, trigger: &'static str },
+    NotComputed { artifact: &'static str, trigger: String },
     #[error("{0}")]
     NotReady(String),
     #[error("ReDoc's script is not installed: scripts/up.sh fetches it")]

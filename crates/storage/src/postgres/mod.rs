@@ -1,6 +1,7 @@
 //! All SQL. One module a feature, one function a question.
 
 pub mod artifacts;
+pub mod batch;
 pub mod catalogue;
 pub mod decades;
 pub mod demo;
