@@ -3,8 +3,10 @@
 pub mod artifacts;
 pub mod batch;
 pub mod catalogue;
+pub mod dead_letters;
 pub mod decades;
 pub mod demo;
+pub mod events;
 pub mod generations;
 pub mod genres;
 pub mod health;
@@ -14,6 +16,7 @@ pub mod quarantine;
 pub mod recommendations;
 pub mod schedules;
 pub mod search;
+pub mod speed;
 pub mod trending;
 
 use std::str::FromStr;

@@ -7,4 +7,5 @@ mod crashes;
 mod flow;
 mod ingest;
 mod search_index;
+mod speed;
 mod support;

@@ -14,6 +14,6 @@ use domain::hours::Hour;
 pub use watermark::{EventRun, Snapshot, hold_watermark, publish, snapshot, watermark};
 
 /// An hour's start as PostgreSQL can take it: chrono's calendar reaches farther back. No fact of ours is older.
-fn storable(hour: Hour) -> DateTime<Utc> {
+pub(super) fn storable(hour: Hour) -> DateTime<Utc> {
     hour.start().max(DateTime::UNIX_EPOCH)
 }
