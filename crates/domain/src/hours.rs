@@ -51,7 +51,9 @@ impl Window {
     /// The first moment within the window that ends now.
     pub fn since(self, now: DateTime<Utc>) -> DateTime<Utc> {
         match self.hours() {
-            Some(hours) => now.checked_sub_signed(TimeDelta::hours(i64::from(hours))).unwrap_or(DateTime::<Utc>::MIN_UTC),
+            Some(hours) => {
+                now.checked_sub_signed(TimeDelta::hours(i64::from(hours))).unwrap_or(DateTime::<Utc>::MIN_UTC)
+            }
             None => DateTime::<Utc>::MIN_UTC,
         }
     }
@@ -128,7 +130,9 @@ mod tests {
 
     #[test]
     fn windows_are_read_as_the_seeds_write_them() {
-        for (text, hours, shown) in [("6", Some(6), "6h"), ("6h", Some(6), "6h"), ("7d", Some(168), "7d"), ("all", None, "all")] {
+        for (text, hours, shown) in
+            [("6", Some(6), "6h"), ("6h", Some(6), "6h"), ("7d", Some(168), "7d"), ("all", None, "all")]
+        {
             let window: Window = text.parse().unwrap();
             assert_eq!((window.hours(), window.to_string().as_str()), (hours, shown));
         }

@@ -126,7 +126,11 @@ mod tests {
 
         fn merged(&self, now: DateTime<Utc>) -> BTreeMap<Hour, u64> {
             let batch = self.batch.iter().map(|(hour, sum)| (*hour, *sum));
-            let speed = self.speed.iter().map(|(hour, (sum, reopened))| SpeedHour { hour: *hour, facts: *sum, reopened: *reopened });
+            let speed = self.speed.iter().map(|(hour, (sum, reopened))| SpeedHour {
+                hour: *hour,
+                facts: *sum,
+                reopened: *reopened,
+            });
             let merged = merge(batch, speed, boundary(now, self.watermark));
             let distinct: BTreeSet<Hour> = merged.iter().map(|(hour, ..)| *hour).collect();
             assert_eq!(distinct.len(), merged.len(), "an hour was answered twice");

@@ -70,11 +70,7 @@ pub async fn stage(pool: &PgPool, run: RunId, predictions: &[Prediction]) -> Res
 }
 
 /// Stores how the method of a run has done, by horizon from 1; horizons that were not tried are left out.
-pub async fn stage_backtest(
-    pool: &PgPool,
-    run: RunId,
-    backtest: &[Score; HORIZON_DAYS],
-) -> Result<(), StorageError> {
+pub async fn stage_backtest(pool: &PgPool, run: RunId, backtest: &[Score; HORIZON_DAYS]) -> Result<(), StorageError> {
     for (score, horizon) in backtest.iter().zip(1_i16..) {
         let (Some(mae), Some(naive_mae), Some(coverage)) = (score.mae(), score.naive_mae(), score.coverage()) else {
             continue;
