@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use domain::artifacts::Artifact;
 use domain::jobs::{JobKind, JobStatus};
 use domain::page::Page;
-use domain::predictions::{HORIZON_DAYS, Horizon};
+use domain::predictions::{HORIZON_DAYS, Horizon, INTERVAL_SHARE};
 use sqlx::PgPool;
 use storage::postgres::batch::predictions::{self, BacktestRow};
 use test_support::world;
@@ -55,7 +55,9 @@ async fn forecasts_of_moving_films_beat_tomorrow_as_today_at_every_horizon(pool:
     assert_eq!(backtest.len(), HORIZON_DAYS);
     for horizon in &backtest {
         assert!(horizon.mae <= horizon.naive_mae, "{horizon:?}");
-        assert!((0.5..=1.0).contains(&horizon.coverage), "{horizon:?}");
+        // Learnt from hundreds of forecasts; of the far horizons there are fewer here.
+        let slack = if horizon.forecasts >= 200 { 0.02 } else { 0.15 };
+        assert!((horizon.coverage - INTERVAL_SHARE).abs() <= slack, "{horizon:?}");
     }
     assert!(backtest[0].mae < 0.8 * backtest[0].naive_mae, "the week's rhythm alone is worth that: {:?}", backtest[0]);
     assert_eq!((backtest[0].forecasts, backtest[13].forecasts), (30 * 14, 30));

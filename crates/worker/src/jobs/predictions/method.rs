@@ -23,6 +23,9 @@ pub(super) struct Method {
     week: Week,
     /// Standard deviation of one day's step of the logarithm: the interval where a film's own days are too few.
     step: f64,
+    /// What the model's interval is multiplied by at each horizon to hold what it promises: models take their own
+    /// parameters for certain and are too sure.
+    widen: [f64; HORIZON_DAYS],
     /// The day of each series' last value.
     until: NaiveDate,
 }
@@ -30,7 +33,7 @@ pub(super) struct Method {
 impl Method {
     /// Learns from daily series that all end with `until`.
     pub(super) fn learn<'a>(series: impl Iterator<Item = &'a [f64]> + Clone, until: NaiveDate) -> Self {
-        let method = Self { week: Week::learn(series.clone(), until), step: 0.0, until };
+        let method = Self { week: Week::learn(series.clone(), until), step: 0.0, widen: [1.0; HORIZON_DAYS], until };
         let (mut squares, mut steps) = (0.0, 0_u64);
         for values in series {
             for pair in method.scaled(values).windows(2) {
@@ -46,16 +49,42 @@ impl Method {
         Self { until, ..self }
     }
 
+    pub(super) fn widened(self, widen: [f64; HORIZON_DAYS]) -> Self {
+        Self { widen, ..self }
+    }
+
     /// The days after `until`, nearest first. `values` has at least one.
     pub(super) fn forecast(&self, values: &[f64]) -> [Estimate; HORIZON_DAYS] {
+        self.shown(&self.ahead(values))
+    }
+
+    /// [`Method::forecast`] on the model's scale, the interval as the model has it.
+    pub(super) fn ahead(&self, values: &[f64]) -> [Estimate; HORIZON_DAYS] {
         let scaled = self.scaled(values);
-        let ahead = smoothed(&scaled).unwrap_or_else(|| self.level(scaled.last().copied().unwrap_or(0.0)));
+        smoothed(&scaled).unwrap_or_else(|| self.level(scaled.last().copied().unwrap_or(0.0)))
+    }
+
+    /// As people read it: popularity, and an interval as wide as experience says.
+    pub(super) fn shown(&self, ahead: &[Estimate; HORIZON_DAYS]) -> [Estimate; HORIZON_DAYS] {
         from_fn(|day| {
-            let factor = self.week.factor(self.until + TimeDelta::days(day as i64 + 1));
-            let back = |scaled: f64| scaled.exp_m1().max(0.0) * factor;
             let Estimate { value, low, high } = ahead[day];
-            Estimate { value: back(value), low: back(low), high: back(high) }
+            let back = |scaled: f64| scaled.exp_m1().max(0.0) * self.factor(day);
+            let widen = self.widen[day];
+            Estimate {
+                value: back(value),
+                low: back(value - widen * (value - low)),
+                high: back(value + widen * (high - value)),
+            }
         })
+    }
+
+    /// What came `day + 1` days after `until`, on the model's scale.
+    pub(super) fn came(&self, day: usize, popularity: f64) -> f64 {
+        (popularity / self.factor(day)).ln_1p()
+    }
+
+    fn factor(&self, day: usize) -> f64 {
+        self.week.factor(self.until + TimeDelta::days(day as i64 + 1))
     }
 
     fn scaled(&self, values: &[f64]) -> Vec<f64> {

@@ -17,7 +17,7 @@ use sqlx::PgPool;
 use storage::postgres::batch::predictions::{self, Prediction};
 use storage::postgres::trending;
 
-use self::backtest::backtest;
+use self::backtest::{Backtest, backtest};
 use self::method::Method;
 use super::publish;
 use super::trending::each;
@@ -38,8 +38,11 @@ pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, f
         let series = Arc::new(histories(pool, context, &films, as_of).await?);
         context.progress(0, None, "trying the method on the past");
         let tried = series.clone();
-        let (method, scores) =
-            blocking(move || (Method::learn(tried.iter().map(Vec::as_slice), as_of), backtest(&tried, as_of))).await?;
+        let (method, scores) = blocking(move || {
+            let Backtest { widen, scores } = backtest(&tried, as_of);
+            (Method::learn(tried.iter().map(Vec::as_slice), as_of).widened(widen), scores)
+        })
+        .await?;
         let forecasts = forecast(context, method, series).await?;
         stage(pool, run, as_of, &films, &forecasts, &scores).await
     })
