@@ -7,7 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::artifacts::Artifact;
-use crate::ingest::IngestMode;
+
+mod ledger;
+mod policy;
+
+pub use ledger::{JobPayload, JobStatus};
+pub use policy::{BACKOFF_MAX, HEARTBEAT, LEASE, MAX_CRASHES, backoff, eta_seconds};
 
 /// What a job does. The kebab-case word is the same in the ledger, the API, the CLI and the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -207,104 +212,8 @@ impl Queue {
     }
 }
 
-/// A job's arguments: small, ids only, the same JSON in ledger and API.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct JobPayload {
-    /// Ingest: how to enumerate.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<IngestMode>,
-    /// Compute: publish even a run that would be held back.
-    #[serde(skip_serializing_if = "is_false")]
-    pub force: bool,
-    /// Probe: milliseconds to hold a worker slot, at most [`JobPayload::MAX_HOLD_MS`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hold_ms: Option<u64>,
-}
-
-impl JobPayload {
-    pub const MAX_HOLD_MS: u64 = 300_000;
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-/// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum JobStatus {
-    Queued,
-    Running,
-    Retrying,
-    Succeeded,
-    Failed,
-    Cancelled,
-}
-
-impl JobStatus {
-    pub const ALL: [Self; 6] =
-        [Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Retrying => "retrying",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Whether the job will change no more.
-    pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
-    }
-}
-
-impl FromStr for JobStatus {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| format!("must be one of {}", Self::ALL.map(Self::as_str).join(", ")))
-    }
-}
-
-/// Times a job may take its worker down with it before it is parked as failed: once is bad luck, thrice is the job.
-pub const MAX_CRASHES: i32 = 3;
-
-/// A worker renews its lease on a job this often, reports its progress and learns whether it is to stop.
-pub const HEARTBEAT: Duration = Duration::from_secs(1);
-
-/// A running job without a heartbeat for this long has lost its worker. Long enough that a stalled database alone does
-/// not make it run twice, short enough that a killed worker's job is taken up well within a minute.
-pub const LEASE: Duration = Duration::from_secs(20);
-
-/// Longest wait between two attempts.
-pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
-
-/// Wait before attempt `attempts + 1`: 1 s doubled per attempt up to [`BACKOFF_MAX`], spread by ±20 % with `jitter` in
-/// 0..1, so that jobs felled by one outage do not return in step.
-pub fn backoff(attempts: i32, jitter: f64) -> Duration {
-    let doubled = 2f64.powi(attempts.clamp(1, 16) - 1);
-    Duration::from_secs_f64(doubled.min(BACKOFF_MAX.as_secs_f64()) * (0.8 + 0.4 * jitter.clamp(0.0, 1.0)))
-}
-
-/// Seconds left, from the work done so far. `None` until something is done.
-pub fn eta_seconds(done: i64, total: i64, elapsed: Duration) -> Option<i64> {
-    if done <= 0 || total < done {
-        return None;
-    }
-    Some((elapsed.as_secs_f64() * (total - done) as f64 / done as f64).round() as i64)
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -323,21 +232,6 @@ mod tests {
             assert_eq!(jobs.len(), 1, "{artifact:?}");
             assert_eq!(JobKind::of(artifact), jobs[0]);
             assert!(JobKind::COMPUTE_STEPS.contains(&jobs[0]), "{artifact:?}");
-        }
-    }
-
-    #[test]
-    fn eta_extrapolates_linearly() {
-        assert_eq!(eta_seconds(25, 100, Duration::from_secs(10)), Some(30));
-        assert_eq!(eta_seconds(0, 100, Duration::from_secs(10)), None);
-        assert_eq!(eta_seconds(100, 100, Duration::from_secs(10)), Some(0));
-    }
-
-    proptest! {
-        #[test]
-        fn backoff_grows_and_stays_bounded(attempts in i32::MIN..i32::MAX, jitter in -1.0f64..2.0) {
-            let wait = backoff(attempts, jitter);
-            prop_assert!(wait >= Duration::from_millis(800) && wait <= BACKOFF_MAX.mul_f64(1.2));
         }
     }
 }
