@@ -212,3 +212,22 @@ async fn a_job_with_nothing_to_work_from_says_so(pool: PgPool) {
     assert_eq!(trends::newest_day(&world.pool, NaiveDate::MAX).await.unwrap(), None);
     worker.stop().await;
 }
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn what_tests_publish_without_a_worker_is_what_the_jobs_publish(pool: PgPool) {
+    let world = World::new(&pool).await;
+    world::catalogue(&world.pool).await;
+    casts(&world.pool).await;
+    viewers(&world.pool).await;
+    test_support::batch::events(&world.pool, chrono::Utc::now()).await;
+    test_support::batch::views(&world.pool).await;
+    let worker = world.worker().await;
+    for kind in [JobKind::EventStats, JobKind::Sentiment, JobKind::GenreAnalytics, JobKind::ActorCollaboration] {
+        let artifact = kind.artifact().unwrap();
+        let published = rows(&world.pool, artifact).await;
+        succeed(&world, kind).await;
+        assert_eq!(rows(&world.pool, artifact).await, published, "{kind}");
+    }
+    worker.stop().await;
+    assert_eq!(head(&world.pool, Artifact::TrendPredictions).await.row_count, 8 * 14);
+}

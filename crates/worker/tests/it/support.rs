@@ -89,7 +89,7 @@ impl World {
     }
 
     pub async fn job(&self, id: JobId) -> Job {
-        jobs::get(&mut *self.pool.acquire().await.unwrap(), id).await.unwrap().unwrap()
+        jobs::get(&mut self.pool.acquire().await.unwrap(), id).await.unwrap().unwrap()
     }
 
     /// Waits until a job has this status.
