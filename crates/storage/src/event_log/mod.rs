@@ -16,6 +16,7 @@ pub mod redis;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use domain::events::Fact;
 use futures::future::BoxFuture;
 
@@ -45,6 +46,8 @@ pub struct Entry {
     pub payload: String,
     /// Times it was handed to a consumer, this time included.
     pub deliveries: u64,
+    /// By the log's clock.
+    pub appended_at: DateTime<Utc>,
 }
 
 impl Entry {
@@ -119,7 +122,8 @@ mod tests {
             rating: None,
             occurred_at: "2026-03-10T12:00:00Z".parse().unwrap(),
         });
-        let entry = |payload: String| Entry { id: "1-0".into(), payload, deliveries: 1 };
+        let entry =
+            |payload: String| Entry { id: "1-0".into(), payload, deliveries: 1, appended_at: DateTime::UNIX_EPOCH };
         assert_eq!(entry(serde_json::to_string(&fact).unwrap()).fact().unwrap(), fact);
         for stranger in ["", "{}", r#"{"kind":"dance"}"#, "\u{0}"] {
             assert!(entry(stranger.into()).fact().is_err());

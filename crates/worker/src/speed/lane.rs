@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use storage::StorageError;
 use storage::event_log::{Entry, EntryId};
 use storage::postgres::dead_letters;
@@ -74,36 +75,36 @@ async fn next(speed: &Speed, consumer: &str, claim: bool) -> Result<Vec<Entry>, 
     Ok(entries)
 }
 
-/// Applies entries and acknowledges them. Whatever cannot be applied stays in hand, to be claimed and tried again.
+/// Applies entries and acknowledges them. A batch that is refused is halved until those that spoil it are alone. Whatever
+/// cannot be applied stays in hand, to be claimed and tried again.
 async fn settle(speed: &Speed, entries: Vec<Entry>, stop: &CancellationToken) {
-    if entries.is_empty() {
-        return;
-    }
-    let Ok(Decoded { batch, entries, strangers }) = tokio::task::spawn_blocking(move || decode(entries)).await else {
-        return tracing::error!("reading a batch panicked; it will be delivered again");
-    };
-    for (entry, reason) in strangers {
-        refuse(speed, entry, &reason).await;
-    }
-    match apply(speed, &batch, stop).await {
-        Outcome::Applied => acknowledge(speed, entries.into_iter().map(|entry| entry.id).collect()).await,
-        Outcome::Stopped => {}
-        Outcome::Refused(error) => {
-            tracing::warn!(%error, entries = entries.len(), "a batch was refused; trying its facts one by one");
-            one_by_one(speed, entries, stop).await;
+    let mut parts = vec![entries];
+    while let Some(part) = parts.pop() {
+        // Scoring reviews may take a while; it must not keep the runtime from beating jobs' hearts.
+        let Ok(decoded) = tokio::task::spawn_blocking(move || decode(part)).await else {
+            return tracing::error!("reading a batch panicked; it will be delivered again");
+        };
+        let Decoded { batch, mut entries, strangers } = decoded;
+        for (entry, reason) in strangers {
+            refuse(speed, entry, &reason).await;
         }
-    }
-}
-
-/// Finds those that spoil a batch.
-async fn one_by_one(speed: &Speed, entries: Vec<Entry>, stop: &CancellationToken) {
-    for entry in entries {
-        let Decoded { batch, entries, .. } = decode(vec![entry]);
-        let Some(entry) = entries.into_iter().next() else { continue };
         match apply(speed, &batch, stop).await {
-            Outcome::Applied => acknowledge(speed, vec![entry.id]).await,
+            Outcome::Applied => {
+                if let Some(oldest) = entries.iter().map(|entry| entry.appended_at).min() {
+                    let delay = (Utc::now() - oldest).to_std().unwrap_or_default();
+                    metrics::histogram!("speed_delay_seconds").record(delay.as_secs_f64());
+                }
+                acknowledge(speed, entries.into_iter().map(|entry| entry.id).collect()).await;
+            }
             Outcome::Stopped => return,
-            Outcome::Refused(error) => refuse(speed, entry, &error.to_string()).await,
+            Outcome::Refused(error) if entries.len() == 1 => {
+                refuse(speed, entries.remove(0), &error.to_string()).await;
+            }
+            Outcome::Refused(error) => {
+                tracing::warn!(%error, entries = entries.len(), "a batch was refused; trying its halves");
+                parts.push(entries.split_off(entries.len() / 2));
+                parts.push(entries);
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The consumer group: who has what in hand, and for how long.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use redis::cmd;
 
 use super::{FIELD, RESPONSE_TIMEOUT, RedisLog};
@@ -77,7 +78,7 @@ impl RedisLog {
             .query_async(&mut conn)
             .await;
         let pending = match pending {
-            Err(error) if error.code() == Some("NOGROUP") => return Ok(Vec::new()),
+            Err(error) if no_group(&error) => return Ok(Vec::new()),
             pending => pending?,
         };
         if pending.is_empty() {
@@ -133,10 +134,8 @@ impl RedisLog {
             Err(error) if no_group(&error) => 0,
             pending => pending?.0,
         };
-        // An id begins with the milliseconds since 1970 at which the entry was appended.
-        let since = oldest.first().and_then(|(id, _)| id.split('-').next()?.parse().ok()).map(Duration::from_millis);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Backlog { waiting, in_hand, lag: since.map_or(Duration::ZERO, |since| now.saturating_sub(since)) })
+        let lag = oldest.first().map(|(id, _)| Utc::now() - appended_at(id));
+        Ok(Backlog { waiting, in_hand, lag: lag.and_then(|lag| lag.to_std().ok()).unwrap_or_default() })
     }
 }
 
@@ -152,7 +151,14 @@ pub(super) fn no_group(error: &redis::RedisError) -> bool {
 fn entry(id: String, fields: Vec<Vec<u8>>, deliveries: u64) -> Entry {
     let ours = fields.chunks(2).find(|pair| pair[0] == FIELD.as_bytes()).and_then(|pair| pair.get(1));
     let payload = ours.map_or_else(|| fields.join(&b' '), Clone::clone);
-    Entry { id, payload: String::from_utf8_lossy(&payload).into_owned(), deliveries }
+    let appended_at = appended_at(&id);
+    Entry { id, payload: String::from_utf8_lossy(&payload).into_owned(), deliveries, appended_at }
+}
+
+/// An id begins with the milliseconds since 1970 at which the entry was appended.
+fn appended_at(id: &str) -> DateTime<Utc> {
+    let millis = id.split('-').next().and_then(|millis| millis.parse().ok());
+    millis.and_then(DateTime::from_timestamp_millis).unwrap_or_default()
 }
 
 fn millis(time: Duration) -> u64 {

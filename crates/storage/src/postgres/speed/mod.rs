@@ -14,6 +14,7 @@ use domain::hours::Hour;
 use domain::ingest::{Quarantined, Source};
 use domain::merge::{self, SpeedHour};
 use domain::sentiment::Tally;
+use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 
 use super::batch::{hold_watermark, watermark};
@@ -85,7 +86,7 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
         return Ok(());
     }
     let watermark = hold_watermark(conn, Artifact::BatchStatsHourly).await?;
-    let mut known = known_films(conn, "events", events.iter(), |e| e.movie_id, applied).await?;
+    let mut known = known_films(conn, "events", events.iter(), |e| e.movie_id, json, applied).await?;
     known.sort_by_key(|e| e.event_id);
     known.dedup_by_key(|e| e.event_id);
     let new = events::insert(conn, &known).await?;
@@ -112,7 +113,9 @@ async fn apply_reviews(
     }
     let watermark = hold_watermark(conn, Artifact::BatchSentimentHourly).await?;
     let quarantined = applied.quarantined;
-    let mut known = known_films(conn, "viewers' reviews", reviews.iter(), |r| r.review.movie_id, applied).await?;
+    let mut known =
+        known_films(conn, "viewers' reviews", reviews.iter(), |r| r.review.movie_id, |r| json(&r.review), applied)
+            .await?;
     known.sort_by_key(|r| r.review.review_id);
     known.dedup_by_key(|r| r.review.review_id);
     let new = events::insert_reviews(conn, &known).await?;
@@ -152,11 +155,12 @@ fn split<T>(hours: ByHour<T>, watermark: Option<Hour>) -> (Vec<(MovieId, Hour)>,
 }
 
 /// Sorts out facts about films that the catalogue does not know: one row in quarantine a film.
-async fn known_films<'a, T: std::fmt::Debug + 'a>(
+async fn known_films<'a, T: 'a>(
     conn: &mut PgConnection,
     what: &str,
     facts: impl Iterator<Item = &'a T>,
     movie: impl Fn(&T) -> MovieId,
+    record: impl Fn(&T) -> String,
     applied: &mut Applied,
 ) -> Result<Vec<&'a T>, StorageError> {
     let facts: Vec<&T> = facts.collect();
@@ -169,12 +173,16 @@ async fn known_films<'a, T: std::fmt::Debug + 'a>(
         .iter()
         .map(|fact| {
             let location = format!("{what} of film {}", movie(fact));
-            Quarantined::new(location, Some("movie_id"), "unknown film", &format!("{fact:?}"))
+            Quarantined::new(location, Some("movie_id"), "unknown film", &record(fact))
         })
         .collect();
     quarantine::add(conn, Source::Viewers, &bad).await?;
     applied.quarantined += bad.len() as u64;
     Ok(facts)
+}
+
+fn json(fact: &impl Serialize) -> String {
+    serde_json::to_string(fact).unwrap_or_default()
 }
 
 /// Deletes the rows that a published batch run answers for now; answers their number.

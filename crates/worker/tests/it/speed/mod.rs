@@ -3,6 +3,7 @@
 mod faults;
 mod late;
 mod log;
+mod redis_restart;
 mod views;
 
 use std::collections::BTreeMap;
