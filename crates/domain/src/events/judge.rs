@@ -72,7 +72,7 @@ pub struct NewReview {
 pub fn judge(body: &[u8], now: DateTime<Utc>) -> Result<Judged, Unusable> {
     // Nearly every body is an array of well-formed events: one pass, no tree of values in between.
     if let Ok(sent) = serde_json::from_slice::<Vec<Sent>>(body) {
-        return collect(sent, now, |sent| Ok(sent));
+        return collect(sent, now, Ok);
     }
     match serde_json::from_slice(body).map_err(|error| Unusable::NotJson(error.to_string()))? {
         Value::Array(items) => collect(items, now, sent),
