@@ -70,7 +70,18 @@ impl Modify for Problems {
             .insert(Problem::CONTENT_TYPE.to_owned(), RefOr::T(Content::new(Some(Ref::from_schema_name("Problem")))));
         let operations = document.paths.paths.values_mut().flat_map(|path| [path.get.as_mut(), path.post.as_mut()]);
         for operation in operations.flatten() {
+            for (status, response) in &mut operation.responses.responses {
+                describe(status, response);
+            }
             operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
         }
+    }
+}
+
+/// OpenAPI wants a description of every response; a success needs no words of its own.
+fn describe(status: &str, response: &mut RefOr<Response>) {
+    let RefOr::T(response) = response else { return };
+    if response.description.is_empty() {
+        response.description = if status == "202" { "Accepted" } else { "Success" }.to_owned();
     }
 }

@@ -1,5 +1,7 @@
 //! The schedule against a real ledger.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};

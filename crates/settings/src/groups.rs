@@ -244,6 +244,8 @@ pub struct WorkerSettings {
     pub concurrency: Vec<(Queue, usize)>,
     /// `WORKER_DRAIN_SECONDS`, 25: how long running jobs may finish after SIGTERM; below Kubernetes' 30.
     pub drain: Duration,
+    /// `WORKER_TIMEOUT_SECONDS`, none: no attempt takes longer, whatever its kind allows (domain, `JobKind::timeout`).
+    pub timeout: Option<Duration>,
     /// `ARTIFACT_RUNS_KEPT`, 7.
     pub runs_kept: u32,
     /// `JOBS_KEPT_DAYS`, 30: finished ledger rows older than this are deleted.
@@ -279,6 +281,13 @@ impl WorkerSettings {
             roles: Role::load(env)?,
             concurrency,
             drain: Duration::from_secs(env.within("WORKER_DRAIN_SECONDS", 25, 0..=3_600)?),
+            timeout: env
+                .optional("WORKER_TIMEOUT_SECONDS")?
+                .map(|seconds: u32| match seconds {
+                    0 => Err(env.malformed("WORKER_TIMEOUT_SECONDS", "must be at least 1")),
+                    seconds => Ok(Duration::from_secs(seconds.into())),
+                })
+                .transpose()?,
             runs_kept: env.within("ARTIFACT_RUNS_KEPT", RUNS_KEPT_DEFAULT, 1..=1_000)?,
             jobs_kept_days: env.within("JOBS_KEPT_DAYS", 30, 8..=3_650)?,
             demo: DemoSettings { seed: env.or("DEMO_SEED", 42)? },

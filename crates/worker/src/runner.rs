@@ -48,7 +48,8 @@ pub(crate) async fn run(shared: Shared, id: JobId) {
 async fn attend(shared: &Shared, job: &Job, lease: Lease, context: &JobContext) -> End {
     let work = AssertUnwindSafe(jobs::run(shared, job, context)).catch_unwind();
     tokio::pin!(work);
-    let timeout = tokio::time::sleep(job.kind.timeout());
+    let allowed = job.kind.timeout().min(shared.settings.timeout.unwrap_or(Duration::MAX));
+    let timeout = tokio::time::sleep(allowed);
     tokio::pin!(timeout);
     // The claim was the first beat.
     let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
@@ -61,7 +62,7 @@ async fn attend(shared: &Shared, job: &Job, lease: Lease, context: &JobContext) 
                 Err(panic) => End::Failed(JobError::Permanent(format!("the job panicked: {}", panic_text(&*panic)))),
             },
             () = &mut timeout => {
-                let text = format!("the attempt took longer than {} s", job.kind.timeout().as_secs());
+                let text = format!("the attempt took longer than {} s", allowed.as_secs());
                 return End::Failed(JobError::Transient(text));
             }
             () = shared.let_go.cancelled() => return End::LetGo,

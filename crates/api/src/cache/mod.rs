@@ -13,6 +13,7 @@ mod tests;
 
 use std::cell::Cell;
 use std::fmt::{Display, Write};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -102,37 +103,48 @@ impl ResponseCache {
         request: &HttpRequest,
         family: CacheFamily,
         question: impl Display,
-        compute: impl Future<Output = Result<Bytes, ApiError>>,
+        compute: impl AsyncFnOnce() -> Result<Bytes, ApiError>,
     ) -> Result<HttpResponse, ApiError> {
         let ttl = self.families[family as usize].ttl;
         // Read before computing: what is computed while a run is published may be of the old one, and must not be kept
         // under the new one's generation.
         let generation = self.generations.get(family).filter(|_| !ttl.is_zero());
         let Some(generation) = generation else {
-            let entry = Entry::new(compute.await?, Duration::ZERO)?;
+            let entry = Entry::new(boxed(compute()).await?, Duration::ZERO)?;
             return Ok(self.reply(request, family, &entry, Source::Bypass));
         };
         let key = key(family, generation, question);
         if reply::wants_fresh(request) {
-            let entry = Arc::new(Entry::new(compute.await?, ttl)?);
+            let entry = Arc::new(Entry::new(boxed(compute()).await?, ttl)?);
             self.refresh(key, &entry).await;
             return Ok(self.reply(request, family, &entry, Source::Bypass));
         }
         if let Some(entry) = self.memory.get(&key).await {
             return Ok(self.reply(request, family, &entry, Source::Memory));
         }
+        let (entry, source) = boxed(self.find(&key, ttl, compute)).await?;
+        Ok(self.reply(request, family, &entry, source))
+    }
+
+    /// What the process does not have: from Redis, or computed.
+    async fn find(
+        &self,
+        key: &String,
+        ttl: Duration,
+        compute: impl AsyncFnOnce() -> Result<Bytes, ApiError>,
+    ) -> Result<(Arc<Entry>, Source), ApiError> {
         let source = Cell::new(Source::Miss);
         let find = async {
-            if let Some(entry) = self.shared.get(&key, ttl).await {
+            if let Some(entry) = self.shared.get(key, ttl).await {
                 source.set(Source::Redis);
                 return Ok(Arc::new(entry));
             }
-            let entry = Arc::new(Entry::new(compute.await?, ttl)?);
-            self.shared.put(&key, &entry);
+            let entry = Arc::new(Entry::new(compute().await?, ttl)?);
+            self.shared.put(key, &entry);
             Ok(entry)
         };
-        let entry = self.memory.try_get_with_by_ref(&key, find).await.map_err(ApiError::Shared)?;
-        Ok(self.reply(request, family, &entry, source.get()))
+        let entry = self.memory.try_get_with_by_ref(key, find).await.map_err(ApiError::Shared)?;
+        Ok((entry, source.get()))
     }
 
     /// Keeps a freshly computed answer, unless the same one is kept and has half its life ahead: a client that always
@@ -174,6 +186,12 @@ impl ResponseCache {
     pub fn redis(&self) -> &RedisCache {
         self.shared.redis()
     }
+}
+
+/// Queries make futures of kilobytes, and actix moves a handler's future several times: on the heap, those that a hit
+/// never polls cost it nothing.
+fn boxed<F: Future>(future: F) -> Pin<Box<F>> {
+    Box::pin(future)
 }
 
 fn key(family: CacheFamily, generation: i64, question: impl Display) -> String {

@@ -24,7 +24,6 @@ pub fn reply(request: &HttpRequest, entry: &Entry, source: Source) -> HttpRespon
         .insert_header((header::ETAG, entry.etag.clone()))
         .insert_header((header::CACHE_CONTROL, cache_control(entry)))
         .insert_header((header::AGE, HeaderValue::from(entry.age().as_secs())))
-        .insert_header((header::VARY, HeaderValue::from_static("accept-encoding")))
         .insert_header((X_CACHE, x_cache(source)));
     if known {
         return response.finish();

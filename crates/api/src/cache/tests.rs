@@ -35,7 +35,7 @@ async fn ask(
     compute: impl Future<Output = Result<Bytes, ApiError>>,
 ) -> Result<HttpResponse, ApiError> {
     let request = TestRequest::get().to_http_request();
-    cache.answer(&request, CacheFamily::Movies, "/question", compute).await
+    cache.answer(&request, CacheFamily::Movies, "/question", async || compute.await).await
 }
 
 fn x_cache(answer: &Result<HttpResponse, ApiError>) -> &str {

@@ -58,6 +58,7 @@ impl Problem {
         let title = status.canonical_reason().unwrap_or("Error");
         let detail = match status {
             StatusCode::METHOD_NOT_ALLOWED => "this path takes other methods; Allow lists them".to_owned(),
+            StatusCode::SERVICE_UNAVAILABLE => "the answer took too long; try again".to_owned(),
             _ => format!("the request was refused: {}", title.to_lowercase()),
         };
         Self::new(status, title.to_lowercase().replace([' ', '-'], "_"), detail)

@@ -1,7 +1,7 @@
 //! The outermost layer.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -16,8 +16,19 @@ use super::request_id::{RequestId, X_REQUEST_ID};
 use super::series::{self, Label};
 use crate::error::{ApiError, Problem};
 
+/// Longest a request may take. Every store has its own, shorter limits; this one holds whatever was forgotten.
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+
 /// Gives every request an id, turns every failure into a problem that carries it, and records the outcome.
 pub async fn context<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    within(REQUEST_LIMIT, request, next).await
+}
+
+async fn within<B: MessageBody + 'static>(
+    limit: Duration,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
@@ -25,30 +36,49 @@ pub async fn context<B: MessageBody + 'static>(
     let id = RequestId::of(request.headers());
     let (method, uri) = (request.method().clone(), request.uri().clone());
 
-    let outcome = AssertUnwindSafe(async { next.call(request).await }).catch_unwind().await;
-    let response = match outcome {
-        Ok(Ok(response)) => response,
-        // Both lost the request, so the answer leaves as an error that brings its own response.
-        Ok(Err(error)) => {
-            return Err(last_resort(error.as_response_error().status_code(), &id, &method, &uri, started));
-        }
+    let answer = AssertUnwindSafe(async { next.call(request).await }).catch_unwind();
+    let lost = match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(Ok(response))) => return Ok(finish(response, id, &method, &uri, started)),
+        Ok(Ok(Err(error))) => (error.as_response_error().status_code(), "a middleware failed"),
         // The panic hook has already written what and where.
-        Err(_panic) => return Err(last_resort(StatusCode::INTERNAL_SERVER_ERROR, &id, &method, &uri, started)),
+        Ok(Err(_panic)) => (StatusCode::INTERNAL_SERVER_ERROR, "the handler panicked"),
+        Err(_elapsed) => (StatusCode::SERVICE_UNAVAILABLE, "the handler took too long"),
     };
+    // The request is lost with its handler, so the answer leaves as an error that brings its own response.
+    let (status, cause) = lost;
+    log(&id, &method, &uri, status, Some(cause));
+    series::record(Label::NONE, &method, status, started.elapsed());
+    let response = HttpResponse::build(status)
+        .insert_header((X_REQUEST_ID, id.clone().into_header()))
+        .content_type(Problem::CONTENT_TYPE)
+        .body(Problem::of_status(status).with_request_id(id.as_str()).to_json());
+    Err(InternalError::from_response(cause, response).into())
+}
 
+/// Records the answer and makes it complete.
+fn finish<B>(
+    response: ServiceResponse<B>,
+    id: RequestId,
+    method: &Method,
+    uri: &Uri,
+    started: Instant,
+) -> ServiceResponse<EitherBody<B>> {
     let status = response.status();
     let label = response.request().app_data::<Label>().copied().unwrap_or(Label::NONE);
     let cause = response.response().error().and_then(|error| error.as_error::<ApiError>()).and_then(ApiError::cause);
-    log(&id, &method, &uri, status, cause.as_deref());
-    series::record(label, &method, status, started.elapsed());
+    log(&id, method, uri, status, cause.as_deref());
+    series::record(label, method, status, started.elapsed());
 
     let mut response = if (status.is_client_error() || status.is_server_error()) && !is_told(response.response()) {
         with_problem(response, &id)
     } else {
         response.map_into_left_body()
     };
-    response.headers_mut().insert(X_REQUEST_ID, id.into_header());
-    Ok(response)
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, id.into_header());
+    // Said once and always: compression says it only where it compressed.
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    response
 }
 
 /// Whether the answer tells in JSON of its own what is wrong, as health does.
@@ -71,16 +101,6 @@ fn with_problem<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceRespo
     // Of the body that was.
     headers.remove(header::CONTENT_ENCODING);
     ServiceResponse::new(request, response)
-}
-
-fn last_resort(status: StatusCode, id: &RequestId, method: &Method, uri: &Uri, started: Instant) -> Error {
-    log(id, method, uri, status, Some("the handler panicked or its middleware failed"));
-    series::record(Label::NONE, method, status, started.elapsed());
-    let response = HttpResponse::build(status)
-        .insert_header((X_REQUEST_ID, id.clone().into_header()))
-        .content_type(Problem::CONTENT_TYPE)
-        .body(Problem::of_status(status).with_request_id(id.as_str()).to_json());
-    InternalError::from_response("", response).into()
 }
 
 /// The one place that logs failures. Successes and clients' mistakes are for debugging only: at full load they would
@@ -108,6 +128,11 @@ mod tests {
 
     async fn boom() -> HttpResponse {
         panic!("the secret is 42")
+    }
+
+    async fn sleep() -> HttpResponse {
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        HttpResponse::Ok().finish()
     }
 
     async fn corrupt() -> Result<HttpResponse, ApiError> {
@@ -140,6 +165,16 @@ mod tests {
             "type": "urn:moviemetric:problem:internal_error", "title": "Internal Server Error", "status": 500,
             "detail": crate::error::INTERNAL, "code": "internal_error", "request_id": "r-1",
         })
+    }
+
+    #[actix_web::test]
+    async fn a_request_that_takes_too_long_is_ended() {
+        let limited = from_fn(|request, next| within(Duration::from_millis(10), request, next));
+        let app = init_service(App::new().wrap(limited).route("/sleep", web::get().to(sleep))).await;
+        let error = try_call_service(&app, get("/sleep").to_request()).await.err().unwrap();
+        let response = error.error_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body_of(response).await["code"], "service_unavailable");
     }
 
     async fn body_of(response: HttpResponse) -> Value {

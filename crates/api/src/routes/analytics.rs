@@ -10,7 +10,7 @@ use storage::postgres::genres::{self, GenreStatsRow};
 use utoipa::{IntoParams, ToSchema};
 
 use super::artifact::published;
-use super::{ArtifactList, List, json, question};
+use super::{ArtifactList, List, json, question, tidy};
 use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::Params;
@@ -49,10 +49,10 @@ impl From<GenreStatsRow> for GenreItem {
             genre: row.genre,
             movie_count: row.movie_count,
             vote_count: row.vote_count,
-            avg_rating: row.avg_rating,
-            avg_popularity: row.avg_popularity,
-            avg_budget: row.avg_budget,
-            avg_runtime: row.avg_runtime,
+            avg_rating: row.avg_rating.map(tidy),
+            avg_popularity: row.avg_popularity.map(tidy),
+            avg_budget: row.avg_budget.map(tidy),
+            avg_runtime: row.avg_runtime.map(tidy),
             total_revenue: row.total_revenue,
         }
     }
@@ -72,7 +72,7 @@ pub async fn top_genres(
     request: HttpRequest,
     Params(params): Params<PageParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async {
+    let read = async || {
         let head = published(&state.pool, Artifact::GenreStatsDaily).await?;
         let page = Page { limit: params.limit, offset: params.offset };
         let (rows, total) = genres::top(&state.pool, head.run_id, page).await?;
@@ -104,8 +104,8 @@ impl From<DecadeRow> for DecadeItem {
             movie_count: row.movie_count,
             rated_count: row.rated_count,
             vote_count: row.vote_count,
-            avg_rating: row.avg_rating,
-            weighted_rating: row.weighted_rating,
+            avg_rating: row.avg_rating.map(tidy),
+            weighted_rating: row.weighted_rating.map(tidy),
         }
     }
 }
@@ -124,7 +124,7 @@ pub async fn ratings_by_decade(
     request: HttpRequest,
     Params(params): Params<PageParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async {
+    let read = async || {
         let head = published(&state.pool, Artifact::RatingsByDecade).await?;
         let rows = decades::all(&state.pool, head.run_id).await?;
         let total = rows.len() as i64;

@@ -16,12 +16,10 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::error::ApiError;
+use crate::router::PREFIX;
 
 pub use artifact::ArtifactList;
 pub use list::List;
-
-/// Where the canonical paths of this API live; a `Location` names one.
-use crate::router::PREFIX;
 
 /// A body's bytes.
 fn json(body: &impl Serialize) -> Result<Bytes, ApiError> {
@@ -33,4 +31,9 @@ fn json(body: &impl Serialize) -> Result<Bytes, ApiError> {
 fn question(path: &str, params: &impl Serialize) -> Result<String, ApiError> {
     let params = serde_urlencoded::to_string(params).map_err(|error| ApiError::Internal(error.to_string().into()))?;
     Ok(format!("{path}?{params}"))
+}
+
+/// Without the noise of binary fractions in the last digits: 8.65 instead of 8.649999999999999.
+fn tidy(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
 }

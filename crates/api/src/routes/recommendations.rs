@@ -86,7 +86,7 @@ pub async fn similar(
     Id(movie_id): Id<MovieId>,
     Params(params): Params<SimilarParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async {
+    let read = async || {
         let head = published(&state.pool, Artifact::MovieRecommendations).await?;
         let page = Page { limit: params.limit, offset: params.offset };
         let found = recommendations::page(&state.pool, head.run_id, movie_id, page).await?;

@@ -106,7 +106,7 @@ pub async fn search(
     request: HttpRequest,
     Params(params): Params<SearchParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async {
+    let read = async || {
         let found = state.search.search(&SearchQuery::from(&params)).await?;
         let items = found.hits.into_iter().map(SearchItem::from).collect();
         let list = List { items, total: found.total, limit: params.limit, offset: params.offset };

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::artifact::published;
 use super::movies::genre;
-use super::{ArtifactList, List, json, question};
+use super::{ArtifactList, List, json, question, tidy};
 use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Day, GenreName, Params};
@@ -64,14 +64,14 @@ impl From<TrendingRow> for TrendingItem {
             movie_id: row.movie_id,
             title: row.title,
             genres: row.genres,
-            trending_score: row.trending_score,
-            velocity: row.popularity_velocity,
-            acceleration: row.rating_velocity,
+            trending_score: tidy(row.trending_score),
+            velocity: tidy(row.popularity_velocity),
+            acceleration: tidy(row.rating_velocity),
             popularity: row.popularity,
             vote_average: row.vote_average,
             vote_count: row.vote_count,
             release_date: row.release_date,
-            vote_velocity: row.vote_velocity,
+            vote_velocity: tidy(row.vote_velocity),
             poster_path: row.poster_path,
         }
     }
@@ -94,7 +94,7 @@ pub async fn daily(
     request: HttpRequest,
     Params(params): Params<TrendingParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async {
+    let read = async || {
         let head = run(&state.pool, params.date).await?;
         let genre = genre(&state.pool, params.genre.as_ref()).await?;
         let page = Page { limit: params.limit, offset: params.offset };

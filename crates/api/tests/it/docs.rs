@@ -47,6 +47,7 @@ async fn the_description_is_sound(pool: PgPool) {
         assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{path}: operationId is taken");
         assert!(operation["summary"].is_string(), "{path} has no summary");
         let responses = operation["responses"].as_object().unwrap();
+        assert!(responses.values().all(|response| response["description"].is_string()), "{path}: no description");
         let default = &responses["default"]["content"]["application/problem+json"]["schema"]["$ref"];
         assert_eq!(default, "#/components/schemas/Problem", "{path}");
         let named: BTreeSet<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();

@@ -5,6 +5,7 @@ use domain::MovieId;
 use domain::page::Page;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use sqlx::types::Json;
 use sqlx::{PgExecutor, PgPool};
@@ -33,11 +34,17 @@ pub struct MovieDetail {
     pub vote_count: i64,
     pub genres: Vec<String>,
     pub keywords: Vec<String>,
-    /// `[{"person_id", "name"}]`, as it is stored: readers pass it on, so parsing fifty names a film would buy nothing.
-    pub directors: Json<Box<RawValue>>,
-    /// `[{"person_id", "name", "character"}]`
-    pub cast: Json<Box<RawValue>>,
+    pub credits: Json<PageCredits>,
     pub updated_at: DateTime<Utc>,
+}
+
+/// A film's people as they are stored: readers pass them on, so parsing every name would buy nothing.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PageCredits {
+    /// `[{"person_id", "name"}]`
+    pub directors: Box<RawValue>,
+    /// `[{"person_id", "name", "character"}]`
+    pub cast: Box<RawValue>,
 }
 
 /// The films among `ids` that are shown, in any order. Many at once, since requests that arrive together share one
@@ -47,8 +54,7 @@ pub async fn details(conn: impl PgExecutor<'_>, ids: &[i64]) -> Result<Vec<Movie
         MovieDetail,
         r#"SELECT movie_id, title, original_title, overview, tagline, release_date, runtime, budget, revenue,
                   original_language, status, imdb_id, poster_path, popularity, vote_average, vote_count, genres,
-                  keywords, credits -> 'directors' AS "directors!: Json<Box<RawValue>>",
-                  credits -> 'cast' AS "cast!: Json<Box<RawValue>>", updated_at
+                  keywords, credits AS "credits: Json<PageCredits>", updated_at
            FROM movies WHERE movie_id = ANY($1) AND tombstoned_at IS NULL"#,
         ids,
     )

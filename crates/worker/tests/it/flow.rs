@@ -62,6 +62,17 @@ async fn a_transient_error_is_retried_with_a_growing_wait_until_it_passes(pool: 
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_attempt_that_takes_too_long_ends_and_is_tried_again(pool: PgPool) {
+    let world = World::new(&pool).await.with("WORKER_TIMEOUT_SECONDS", "1");
+    let worker = world.worker().await;
+    let id = world.probe(60_000).await;
+    let job =
+        world.until_where(id, "timed out twice", |job| job.attempts == 2 && job.status == JobStatus::Retrying).await;
+    assert_eq!(job.error.as_deref(), Some("the attempt took longer than 1 s"));
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_waiting_job_is_cancelled_at_once_and_a_running_one_soon(pool: PgPool) {
     let world = World::new(&pool).await;
     let waiting = world.probe(60_000).await;

@@ -70,8 +70,8 @@ impl<'a> From<&'a MovieDetail> for MovieBody<'a> {
             imdb_id: film.imdb_id.as_deref(),
             poster_path: film.poster_path.as_deref(),
             keywords: &film.keywords,
-            directors: &film.directors,
-            cast: &film.cast,
+            directors: &film.credits.directors,
+            cast: &film.credits.cast,
         }
     }
 }

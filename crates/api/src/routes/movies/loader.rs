@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::MovieId;
 use sqlx::pool::PoolConnection;
@@ -19,8 +20,11 @@ use crate::error::ApiError;
 /// Films in one query: beyond it the query's cost grows with its rows and nothing is shared any more.
 const BATCH_MAX: usize = 256;
 
-/// Queries at a time. Two, so that one is read while the other one runs; with more the batches get smaller.
+/// Queries at a time. Two, so that one that is slow does not hold up all others; more would only make batches smaller.
 const QUERIES_MAX: usize = 2;
+
+/// Longest a query may take, whatever the network does: everybody in its batch waits for it.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Answer = Result<Option<Arc<MovieDetail>>, Arc<ApiError>>;
 
@@ -108,7 +112,8 @@ impl Drop for Place {
 async fn drain(pool: PgPool, mut place: Place) {
     let mut connection = None;
     while let Some(batch) = place.next() {
-        match query(&pool, &mut connection, &batch).await {
+        let found = tokio::time::timeout(QUERY_TIMEOUT, query(&pool, &mut connection, &batch)).await;
+        match found.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into())) {
             Ok(films) => {
                 for waiting in batch {
                     // A receiver that is gone has lost interest.

@@ -45,7 +45,7 @@ pub async fn list(
     request: HttpRequest,
     Params(params): Params<ListParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async {
+    let read = async || {
         let genre = genre(&state.pool, params.genre.as_ref()).await?;
         let page = Page { limit: params.limit, offset: params.offset };
         let (rows, total) = movies::list(&state.pool, genre.as_deref(), page).await?;
@@ -65,7 +65,7 @@ pub async fn list(
     ),
 )]
 pub async fn show(state: Data<State>, request: HttpRequest, Id(id): Id<MovieId>) -> Result<HttpResponse, ApiError> {
-    let read = async {
+    let read = async || {
         let film = state.films.load(id).await?.ok_or_else(|| no_film(id))?;
         json(&MovieBody::from(&*film))
     };
