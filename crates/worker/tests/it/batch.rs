@@ -231,3 +231,48 @@ async fn what_tests_publish_without_a_worker_is_what_the_jobs_publish(pool: PgPo
     worker.stop().await;
     assert_eq!(head(&world.pool, Artifact::TrendPredictions).await.row_count, 8 * 14);
 }
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn what_a_dead_attempt_staged_is_never_read_and_goes_with_the_next_collection(pool: PgPool) {
+    let world = World::new(&pool).await;
+    world::catalogue(&world.pool).await;
+    casts(&world.pool).await;
+    viewers(&world.pool).await;
+    test_support::batch::events(&world.pool, chrono::Utc::now()).await;
+    let kinds = [
+        JobKind::EventStats,
+        JobKind::Sentiment,
+        JobKind::Trends,
+        JobKind::GenreAnalytics,
+        JobKind::ActorCollaboration,
+        JobKind::Predictions,
+    ];
+    for kind in kinds {
+        let artifact = kind.artifact().unwrap();
+        let worker = world.worker().await;
+        let whole = succeed(&world, kind).await;
+        worker.stop().await;
+        let published = rows(&world.pool, artifact).await;
+
+        // A worker that died half way: a run of the job that waits, with some of its rows.
+        let id = world.enqueue(kind).await;
+        let dead = artifacts::begin(&world.pool, artifact, id, world::today()).await.unwrap();
+        let table = artifact.as_str();
+        let sql = format!(
+            "INSERT INTO {table} SELECT (jsonb_populate_record(t, jsonb_build_object('run_id', $1::text))).*
+             FROM {table} t WHERE run_id = $2 LIMIT 2"
+        );
+        let staged = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(dead.0.to_string()).bind(whole.0);
+        assert!(staged.execute(&world.pool).await.unwrap().rows_affected() > 0, "{kind}");
+
+        let worker = world.worker().await;
+        world.until(id, JobStatus::Succeeded).await;
+        worker.stop().await;
+        assert!(![whole, dead].contains(&head(&world.pool, artifact).await.run_id), "{kind}");
+        assert_eq!(rows(&world.pool, artifact).await, published, "{kind}");
+    }
+    let worker = world.worker().await;
+    let collected = world.run(JobKind::CollectRuns).await.result.unwrap();
+    worker.stop().await;
+    assert_eq!(collected["runs_deleted"], kinds.len(), "{collected}");
+}

@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use domain::page::Page;
 use domain::predictions::{Estimate, HISTORY_DAYS, HORIZON_DAYS, Horizon, Score};
+use domain::trending::RANKS_KEPT;
 use domain::{MovieId, RunId};
 use sqlx::PgPool;
 
@@ -134,8 +135,8 @@ pub struct RankedPredictionRow {
     pub popularity_now: f64,
 }
 
-/// A page of the ranking so many days ahead, and its length; with `genre` only films that carry it, still at their
-/// overall ranks. Tombstones made since the run are left out.
+/// A page of the ranking so many days ahead, and its length, as deep as trending's own; with `genre` only films that
+/// carry it, still at their overall ranks. Tombstones made since the run are left out.
 pub async fn page(
     pool: &PgPool,
     run: RunId,
@@ -148,11 +149,12 @@ pub async fn page(
         "SELECT t.rank, t.movie_id, m.title, m.release_date, m.genres, m.poster_path, t.day, t.popularity, t.low, t.high,
                 t.trending_score, m.popularity AS popularity_now
          FROM trend_predictions t JOIN movies m USING (movie_id)
-         WHERE t.run_id = $1 AND t.horizon = $2 AND m.tombstoned_at IS NULL
-           AND ($3::text IS NULL OR m.genres @> ARRAY[$3])
-         ORDER BY t.rank LIMIT $4 OFFSET $5",
+         WHERE t.run_id = $1 AND t.horizon = $2 AND t.rank <= $3 AND m.tombstoned_at IS NULL
+           AND ($4::text IS NULL OR m.genres @> ARRAY[$4])
+         ORDER BY t.rank LIMIT $5 OFFSET $6",
         run.0,
         horizon.get(),
+        RANKS_KEPT as i32,
         genre,
         page.limit.get(),
         page.offset.get(),
@@ -161,10 +163,11 @@ pub async fn page(
     .await?;
     let total = sqlx::query_scalar!(
         r#"SELECT count(*) AS "n!" FROM trend_predictions t JOIN movies m USING (movie_id)
-           WHERE t.run_id = $1 AND t.horizon = $2 AND m.tombstoned_at IS NULL
-             AND ($3::text IS NULL OR m.genres @> ARRAY[$3])"#,
+           WHERE t.run_id = $1 AND t.horizon = $2 AND t.rank <= $3 AND m.tombstoned_at IS NULL
+             AND ($4::text IS NULL OR m.genres @> ARRAY[$4])"#,
         run.0,
         horizon.get(),
+        RANKS_KEPT as i32,
         genre,
     )
     .fetch_one(pool)
