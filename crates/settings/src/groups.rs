@@ -197,6 +197,9 @@ pub struct ApiSettings {
     /// `ASSETS_DIR`, `.local/assets`: where ReDoc's script lies.
     pub assets_dir: std::path::PathBuf,
     pub database: DatabaseSettings,
+    /// Of the event log.
+    pub redis: RedisSettings,
+    pub event_log: EventLogSettings,
     pub cache: CacheSettings,
     pub meili: Option<MeiliSettings>,
     pub log: LogSettings,
@@ -215,6 +218,8 @@ impl ApiSettings {
                 .transpose()?,
             assets_dir: env.or("ASSETS_DIR", ".local/assets".into())?,
             database: DatabaseSettings::load(env)?,
+            redis: RedisSettings::load(env)?,
+            event_log: EventLogSettings::load(env)?,
             cache: CacheSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
             log: LogSettings::load(env)?,

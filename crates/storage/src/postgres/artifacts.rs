@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::artifacts::{Artifact, CacheFamily, Verdict, judge};
 use domain::hours::Hour;
 use domain::{JobId, RunId};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::generations;
 use crate::StorageError;
@@ -115,13 +115,13 @@ async fn move_head(conn: &mut PgConnection, artifact: Artifact, run: RunId, rows
 }
 
 /// What readers see now; `None` until a first run is published.
-pub async fn head(pool: &PgPool, artifact: Artifact) -> Result<Option<Head>, StorageError> {
+pub async fn head(conn: impl PgExecutor<'_>, artifact: Artifact) -> Result<Option<Head>, StorageError> {
     let row = sqlx::query!(
         r#"SELECT r.run_id, r.as_of, r.row_count, r.published_at AS "published_at!", r.watermark
            FROM artifact_heads h JOIN artifact_runs r USING (run_id) WHERE h.artifact = $1"#,
         artifact.as_str(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| Head {
         run_id: RunId(row.run_id),

@@ -11,6 +11,7 @@ pub mod generations;
 pub mod genres;
 pub mod health;
 pub mod jobs;
+pub mod layers;
 pub mod movies;
 pub mod quarantine;
 pub mod recommendations;

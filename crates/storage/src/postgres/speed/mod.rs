@@ -3,6 +3,7 @@
 mod observations;
 mod sentiment;
 mod stats;
+pub mod trending;
 
 use std::collections::BTreeMap;
 
