@@ -5,7 +5,10 @@ use utoipa::openapi::{Content, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::Problem;
-use crate::routes::{admin, analytics, docs, health, metrics, movies, recommendations, search, trending};
+use crate::routes::{
+    admin, analytics, docs, events, health, metrics, movies, predictions, recommendations, reviews, search, sentiment,
+    trending, trends,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,8 +21,10 @@ use crate::routes::{admin, analytics, docs, health, metrics, movies, recommendat
         license(name = "MIT", identifier = "MIT"),
     ),
     paths(
-        movies::list, movies::show, trending::daily, recommendations::similar, search::search,
-        analytics::top_genres, analytics::ratings_by_decade,
+        events::add, reviews::add,
+        movies::list, movies::show, sentiment::of_film, trending::now, trending::daily, recommendations::similar, search::search,
+        analytics::top_genres, analytics::ratings_by_decade, analytics::genre, trends::series,
+        predictions::trending, predictions::of_film,
         admin::ingest::run, admin::compute::run, admin::search::build_index,
         admin::jobs::list, admin::jobs::show, admin::jobs::cancel, admin::jobs::retry,
         health::overview, health::live, health::ready, health::database, health::cache, health::search,
@@ -29,9 +34,11 @@ use crate::routes::{admin, analytics, docs, health, metrics, movies, recommendat
     components(schemas(Problem)),
     modifiers(&AdminKey, &Problems),
     tags(
+        (name = "events", description = "What viewers do and write"),
         (name = "movies", description = "Films"),
         (name = "trending", description = "What moves now"),
         (name = "analytics", description = "Statistics"),
+        (name = "predictions", description = "Forecasts"),
         (name = "search", description = "Full-text search"),
         (name = "recommendations", description = "Similar titles"),
         (name = "admin", description = "Jobs; asks for the admin key"),

@@ -10,7 +10,10 @@ use actix_web::{FromRequest, HttpResponse, Resource, Responder, Route};
 
 use crate::error::ApiError;
 use crate::middleware::Label;
-use crate::routes::{admin, analytics, docs, health, metrics, movies, recommendations, search, trending};
+use crate::routes::{
+    admin, analytics, docs, events, health, metrics, movies, predictions, recommendations, reviews, search, sentiment,
+    trending, trends,
+};
 
 /// Where the canonical paths live.
 pub const PREFIX: &str = "/api/v1";
@@ -23,10 +26,18 @@ pub fn endpoints() -> Vec<Endpoint> {
         both("/movies/trending").get(trending::daily),
         both("/movies/{id}").get(movies::show),
         both("/movies/{id}/similar").get(recommendations::similar),
+        versioned("/movies/{id}/sentiment").get(sentiment::of_film),
         both("/search").get(search::search),
+        versioned("/events").post(events::add),
+        versioned("/reviews").post(reviews::add),
+        versioned("/trending/movies").get(trending::now),
         versioned("/trending/daily").get(trending::daily),
         both("/analytics/top-genres").get(analytics::top_genres),
         both("/analytics/ratings-by-decade").get(analytics::ratings_by_decade),
+        versioned("/analytics/genre/{genre}").get(analytics::genre),
+        versioned("/analytics/trends").get(trends::series),
+        versioned("/predictions/trending").get(predictions::trending),
+        versioned("/predictions/movies/{id}").get(predictions::of_film),
         versioned("/recommendations/movies/{id}").get(recommendations::similar),
         both("/admin/ingest/run").post(admin::ingest::run),
         both("/admin/compute/{job}").post(admin::compute::run),

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use settings::ApiSettings;
 use sqlx::PgPool;
 use storage::StorageError;
+use storage::event_log::{EventLog, RedisLog};
 use storage::search_index::SearchIndex;
 
 use crate::cache::{Generations, ResponseCache};
@@ -21,6 +22,8 @@ const FIRST_READ: Duration = Duration::from_millis(800);
 pub struct State {
     pub pool: PgPool,
     pub search: SearchIndex,
+    /// Where events and reviews are safe before they are counted.
+    pub event_log: Box<dyn EventLog>,
     pub generations: Arc<Generations>,
     pub cache: ResponseCache,
     pub films: Loader,
@@ -48,7 +51,9 @@ impl State {
             Ok(Err(error)) => tracing::warn!(%error, "starting without the database"),
             Err(_) => tracing::warn!("starting without the database, which does not answer"),
         }
+        let redis = &settings.redis;
         Ok(Self {
+            event_log: Box::new(RedisLog::open(&redis.url, &redis.prefix, settings.event_log.capacity)?),
             search: SearchIndex::new(pool.clone(), meili)?,
             cache: ResponseCache::new(&settings.cache, generations.clone())?,
             films: Loader::new(pool.clone()),

@@ -18,11 +18,27 @@ pub enum Artifact {
     GenreStatsDaily,
     RatingsByDecade,
     MovieRecommendations,
+    BatchStatsHourly,
+    BatchSentimentHourly,
+    TemporalTrends,
+    GenreAnalytics,
+    ActorCollaboration,
+    TrendPredictions,
 }
 
 impl Artifact {
-    pub const ALL: [Self; 4] =
-        [Self::MovieTrendingDaily, Self::GenreStatsDaily, Self::RatingsByDecade, Self::MovieRecommendations];
+    pub const ALL: [Self; 10] = [
+        Self::MovieTrendingDaily,
+        Self::GenreStatsDaily,
+        Self::RatingsByDecade,
+        Self::MovieRecommendations,
+        Self::BatchStatsHourly,
+        Self::BatchSentimentHourly,
+        Self::TemporalTrends,
+        Self::GenreAnalytics,
+        Self::ActorCollaboration,
+        Self::TrendPredictions,
+    ];
 
     /// The artifact's table.
     pub fn as_str(self) -> &'static str {
@@ -31,6 +47,12 @@ impl Artifact {
             Self::GenreStatsDaily => "genre_stats_daily",
             Self::RatingsByDecade => "ratings_by_decade",
             Self::MovieRecommendations => "movie_recommendations",
+            Self::BatchStatsHourly => "batch_stats_hourly",
+            Self::BatchSentimentHourly => "batch_sentiment_hourly",
+            Self::TemporalTrends => "temporal_trends",
+            Self::GenreAnalytics => "genre_analytics",
+            Self::ActorCollaboration => "actor_collaboration",
+            Self::TrendPredictions => "trend_predictions",
         }
     }
 }
@@ -70,10 +92,22 @@ pub enum CacheFamily {
     Analytics,
     Search,
     Recommendations,
+    Sentiment,
+    Trends,
+    Predictions,
 }
 
 impl CacheFamily {
-    pub const ALL: [Self; 5] = [Self::Movies, Self::Trending, Self::Analytics, Self::Search, Self::Recommendations];
+    pub const ALL: [Self; 8] = [
+        Self::Movies,
+        Self::Trending,
+        Self::Analytics,
+        Self::Search,
+        Self::Recommendations,
+        Self::Sentiment,
+        Self::Trends,
+        Self::Predictions,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -82,16 +116,20 @@ impl CacheFamily {
             Self::Analytics => "analytics",
             Self::Search => "search",
             Self::Recommendations => "recommendations",
+            Self::Sentiment => "sentiment",
+            Self::Trends => "trends",
+            Self::Predictions => "predictions",
         }
     }
 
-    /// Seconds an answer may be reused, seed 1 section 2.2 (recommendations: DESIGN.md section 5).
+    /// Seconds an answer may be reused, seed 1 sections 2.1, 2.2 and 3.3 (recommendations: DESIGN.md section 5).
     pub fn default_ttl_seconds(self) -> u64 {
         match self {
             Self::Movies | Self::Trending => 300,
-            Self::Analytics => 1_800,
+            Self::Sentiment => 180,
+            Self::Analytics | Self::Predictions => 1_800,
             Self::Search => 600,
-            Self::Recommendations => 3_600,
+            Self::Recommendations | Self::Trends => 3_600,
         }
     }
 }
@@ -100,8 +138,16 @@ impl From<Artifact> for CacheFamily {
     fn from(artifact: Artifact) -> Self {
         match artifact {
             Artifact::MovieTrendingDaily => Self::Trending,
-            Artifact::GenreStatsDaily | Artifact::RatingsByDecade => Self::Analytics,
+            Artifact::GenreStatsDaily
+            | Artifact::RatingsByDecade
+            | Artifact::GenreAnalytics
+            | Artifact::ActorCollaboration => Self::Analytics,
             Artifact::MovieRecommendations => Self::Recommendations,
+            // What viewers did shows on the film's page.
+            Artifact::BatchStatsHourly => Self::Movies,
+            Artifact::BatchSentimentHourly => Self::Sentiment,
+            Artifact::TemporalTrends => Self::Trends,
+            Artifact::TrendPredictions => Self::Predictions,
         }
     }
 }

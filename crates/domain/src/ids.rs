@@ -70,6 +70,10 @@ numeric_id!(
     /// A person, by TMDB id.
     PersonId
 );
+numeric_id!(
+    /// A viewer, as the service that sends events numbers them.
+    UserId
+);
 
 impl MovieId {
     /// TMDB hands out ids far below this; demo films beyond the real ones are numbered from here.
@@ -111,6 +115,14 @@ macro_rules! uuid_id {
 uuid_id!(
     /// One row of the job ledger.
     JobId
+);
+uuid_id!(
+    /// One event; the sender may choose it, and an event sent twice under one id counts once.
+    EventId
+);
+uuid_id!(
+    /// One review of a viewer; as [`EventId`].
+    ReviewId
 );
 uuid_id!(
     /// One run of an artifact: everything a compute job staged together.

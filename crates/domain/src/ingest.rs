@@ -14,6 +14,8 @@ pub enum Source {
     MoviesDataset,
     Movielens,
     Demo,
+    /// Viewers themselves, through the API.
+    Viewers,
 }
 
 impl Source {
@@ -25,6 +27,7 @@ impl Source {
             Self::MoviesDataset => "movies-dataset",
             Self::Movielens => "movielens",
             Self::Demo => "demo",
+            Self::Viewers => "viewers",
         }
     }
 }

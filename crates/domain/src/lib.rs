@@ -4,17 +4,25 @@
 //! checked on paper and tested in microseconds. Every other crate of the workspace speaks in these types.
 
 pub mod artifacts;
+pub mod collaboration;
 pub mod decades;
+pub mod events;
+pub mod genre_analytics;
 pub mod genres;
+pub mod hours;
 pub mod ids;
 pub mod ingest;
 pub mod jobs;
+pub mod merge;
 pub mod movies;
 pub mod page;
+pub mod predictions;
 pub mod schedule;
 pub mod search;
+pub mod sentiment;
 pub mod similar;
 pub mod trending;
+pub mod trends;
 pub mod windows;
 
-pub use ids::{JobId, MovieId, PersonId, RunId};
+pub use ids::{EventId, JobId, MovieId, PersonId, ReviewId, RunId, UserId};

@@ -15,7 +15,13 @@ pub struct ScheduleLine {
 }
 
 /// The table. A line's name and its job's name are one word.
-pub const SCHEDULE: [ScheduleLine; 7] = [
+pub const SCHEDULE: [ScheduleLine; 13] = [
+    ScheduleLine {
+        name: "event-stats",
+        cron: "0 10 1 * * *",
+        kind: JobKind::EventStats,
+        reason: "yesterday's events are in, stragglers of an hour included; it needs nothing of ingest's",
+    },
     ScheduleLine {
         name: "ingest",
         cron: "0 0 2 * * *",
@@ -41,8 +47,38 @@ pub const SCHEDULE: [ScheduleLine; 7] = [
         reason: "after genre statistics, likewise",
     },
     ScheduleLine {
+        name: "sentiment",
+        cron: "0 40 3 * * *",
+        kind: JobKind::Sentiment,
+        reason: "ingest has brought the night's reviews; before what averages it",
+    },
+    ScheduleLine {
+        name: "trends",
+        cron: "0 0 4 * * *",
+        kind: JobKind::Trends,
+        reason: "twenty minutes for sentiment; if that takes longer, sentiment's trend is a day behind",
+    },
+    ScheduleLine {
+        name: "genre-analytics",
+        cron: "0 10 4 * * *",
+        kind: JobKind::GenreAnalytics,
+        reason: "after sentiment too, and apart from the search index's Monday",
+    },
+    ScheduleLine {
+        name: "actor-collaboration",
+        cron: "0 20 4 * * *",
+        kind: JobKind::ActorCollaboration,
+        reason: "reads only credits; here so that scans of the catalogue do not compete",
+    },
+    ScheduleLine {
+        name: "predictions",
+        cron: "0 30 4 * * *",
+        kind: JobKind::Predictions,
+        reason: "the night's longest computation, when everything readers ask for more is done",
+    },
+    ScheduleLine {
         name: "collect-runs",
-        cron: "0 45 3 * * *",
+        cron: "0 45 5 * * *",
         kind: JobKind::CollectRuns,
         reason: "once the night's runs are published, the eighth-oldest goes",
     },

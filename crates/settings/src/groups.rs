@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::env::{Env, SettingsError};
+use crate::live::{EventLogSettings, Role, SpeedSettings};
 
 /// PostgreSQL.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ impl DatabaseSettings {
     }
 }
 
-/// The Redis that must not forget: queue (and later the event log).
+/// The Redis that must not forget: queue and event log.
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
     /// `REDIS_URL`, required: `redis://host:port/db`, append-only file on, no eviction.
@@ -196,6 +197,9 @@ pub struct ApiSettings {
     /// `ASSETS_DIR`, `.local/assets`: where ReDoc's script lies.
     pub assets_dir: std::path::PathBuf,
     pub database: DatabaseSettings,
+    /// Of the event log.
+    pub redis: RedisSettings,
+    pub event_log: EventLogSettings,
     pub cache: CacheSettings,
     pub meili: Option<MeiliSettings>,
     pub log: LogSettings,
@@ -214,6 +218,8 @@ impl ApiSettings {
                 .transpose()?,
             assets_dir: env.or("ASSETS_DIR", ".local/assets".into())?,
             database: DatabaseSettings::load(env)?,
+            redis: RedisSettings::load(env)?,
+            event_log: EventLogSettings::load(env)?,
             cache: CacheSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
             log: LogSettings::load(env)?,
@@ -237,6 +243,8 @@ fn sha256_from_hex(text: &str) -> Option<[u8; 32]> {
 pub struct WorkerSettings {
     /// `WORKER_HOST`, 127.0.0.1 and `WORKER_METRICS_PORT`, 9101: `/metrics` and `/health/live`.
     pub metrics: SocketAddr,
+    /// `WORKER_ROLES`, `jobs,speed`: what this process does; either can have processes of its own.
+    pub roles: Vec<Role>,
     /// `WORKER_CONCURRENCY_<QUEUE>`: jobs of that queue at a time.
     pub concurrency: Vec<(Queue, usize)>,
     /// `WORKER_DRAIN_SECONDS`, 25: how long running jobs may finish after SIGTERM; below Kubernetes' 30.
@@ -248,6 +256,8 @@ pub struct WorkerSettings {
     /// `JOBS_KEPT_DAYS`, 30: finished ledger rows older than this are deleted.
     pub jobs_kept_days: u32,
     pub demo: DemoSettings,
+    pub event_log: EventLogSettings,
+    pub speed: SpeedSettings,
     pub database: DatabaseSettings,
     pub redis: RedisSettings,
     pub meili: Option<MeiliSettings>,
@@ -273,6 +283,7 @@ impl WorkerSettings {
             .collect::<Result<_, SettingsError>>()?;
         Ok(Self {
             metrics: listen(env, "WORKER_HOST", "WORKER_METRICS_PORT", 9101)?,
+            roles: Role::load(env)?,
             concurrency,
             drain: Duration::from_secs(env.within("WORKER_DRAIN_SECONDS", 25, 0..=3_600)?),
             timeout: env
@@ -285,6 +296,8 @@ impl WorkerSettings {
             runs_kept: env.within("ARTIFACT_RUNS_KEPT", RUNS_KEPT_DEFAULT, 1..=1_000)?,
             jobs_kept_days: env.within("JOBS_KEPT_DAYS", 30, 8..=3_650)?,
             demo: DemoSettings { seed: env.or("DEMO_SEED", 42)? },
+            event_log: EventLogSettings::load(env)?,
+            speed: SpeedSettings::load(env)?,
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
             meili: MeiliSettings::load(env)?,

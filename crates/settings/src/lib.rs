@@ -5,6 +5,7 @@
 
 mod env;
 mod groups;
+mod live;
 pub mod shutdown;
 pub mod telemetry;
 
@@ -13,6 +14,7 @@ pub use groups::{
     ApiSettings, CacheSettings, DatabaseSettings, DemoSettings, LogSettings, MeiliSettings, RedisSettings,
     SchedulerSettings, TmdbSettings, WorkerSettings,
 };
+pub use live::{EventLogSettings, Role, SpeedSettings};
 
 /// Exit code for a configuration error.
 pub const EX_CONFIG: u8 = 78;

@@ -1,9 +1,11 @@
-//! Every byte of state: PostgreSQL (all SQL lives in [`postgres`]), the response cache, the queue, the search index.
+//! Every byte of state: PostgreSQL (all SQL lives in [`postgres`]), the response cache, the queue, the event
+//! log, the search index.
 //!
 //! Functions take the connection, pool or transaction they work on, so the caller decides what is atomic.
 
 pub mod cache;
 mod error;
+pub mod event_log;
 pub mod postgres;
 pub mod queue;
 pub mod search_index;

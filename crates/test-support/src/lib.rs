@@ -6,6 +6,8 @@
 // A broken precondition of a test should end it on the spot.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+pub mod batch;
+pub mod live;
 pub mod tmdb_stub;
 pub mod world;
 

@@ -1,5 +1,6 @@
 //! The worker: [`dispatcher`] moves waiting jobs from the ledger to Redis, apalis hands their ids to [`runner`], which
-//! claims the job, runs its function in [`jobs`], keeps its lease alive and writes down how it ended.
+//! claims the job, runs its function in [`jobs`], keeps its lease alive and writes down how it ended. In its other role
+//! the worker is the speed layer ([`speed`]).
 
 mod context;
 mod dispatcher;
@@ -7,6 +8,7 @@ mod error;
 pub mod jobs;
 mod poll;
 mod runner;
+mod speed;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 use apalis::prelude::{Data, Monitor, WorkerBuilder, WorkerBuilderExt};
 use domain::JobId;
-use settings::WorkerSettings;
+use settings::{Role, WorkerSettings};
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::queue::JobQueue;
@@ -79,34 +81,59 @@ impl Application {
     /// When apalis' monitor ends by itself, or `stop` fails.
     pub async fn run_until(self, stop: impl Future<Output = std::io::Result<()>>) -> std::io::Result<()> {
         let Self { shared, queue } = self;
+        let roles = &shared.settings.roles;
         let stopping = CancellationToken::new();
-        let dispatcher = tokio::spawn(dispatcher::run(shared.pool.clone(), queue.clone(), stopping.clone()));
-        let mut monitor = Monitor::new().should_restart(|_, error| {
-            tracing::warn!(%error, "a queue worker stopped; it starts again");
-            true
-        });
-        for (lane, concurrency) in shared.settings.concurrency.clone() {
-            let (shared, queue) = (shared.clone(), queue.clone());
-            monitor = monitor.register(move |restart| {
-                WorkerBuilder::new(format!("{}-{}-{restart}", shared.name, lane.as_str()))
-                    .backend(poll::with_steady_tick(queue.storage(lane)))
-                    .concurrency(concurrency)
-                    .data(shared.clone())
-                    .build(handle)
-            });
-        }
-        let monitor_context = monitor.context();
-        tracing::info!(worker = %shared.name, "taking jobs");
-        let ended = tokio::select! {
-            ended = monitor.run() => ended.map_err(std::io::Error::other),
-            stop = stop => stop,
+        let speed = match roles.contains(&Role::Speed) {
+            true => Some(speed::start(&shared, &stopping).map_err(std::io::Error::other)?),
+            false => None,
         };
-        let _ = monitor_context.shutdown();
+        let ended = match roles.contains(&Role::Jobs) {
+            true => take_jobs(&shared, queue, &stopping, stop).await,
+            false => stop.await,
+        };
         stopping.cancel();
-        drain(&shared).await;
-        let _ = dispatcher.await;
+        if let Some(lanes) = speed
+            && tokio::time::timeout(shared.settings.drain + RELEASE_TIME, lanes.wait()).await.is_err()
+        {
+            tracing::warn!("a batch of events was not finished; it will be delivered again");
+        }
         ended
     }
+}
+
+/// The role of jobs, until `stop` completes and running jobs have ended or let go.
+async fn take_jobs(
+    shared: &Shared,
+    queue: JobQueue,
+    stopping: &CancellationToken,
+    stop: impl Future<Output = std::io::Result<()>>,
+) -> std::io::Result<()> {
+    let dispatcher = tokio::spawn(dispatcher::run(shared.pool.clone(), queue.clone(), stopping.clone()));
+    let mut monitor = Monitor::new().should_restart(|_, error| {
+        tracing::warn!(%error, "a queue worker stopped; it starts again");
+        true
+    });
+    for (lane, concurrency) in shared.settings.concurrency.clone() {
+        let (shared, queue) = (shared.clone(), queue.clone());
+        monitor = monitor.register(move |restart| {
+            WorkerBuilder::new(format!("{}-{}-{restart}", shared.name, lane.as_str()))
+                .backend(poll::with_steady_tick(queue.storage(lane)))
+                .concurrency(concurrency)
+                .data(shared.clone())
+                .build(handle)
+        });
+    }
+    let monitor_context = monitor.context();
+    tracing::info!(worker = %shared.name, "taking jobs");
+    let ended = tokio::select! {
+        ended = monitor.run() => ended.map_err(std::io::Error::other),
+        stop = stop => stop,
+    };
+    let _ = monitor_context.shutdown();
+    stopping.cancel();
+    drain(shared).await;
+    let _ = dispatcher.await;
+    ended
 }
 
 async fn drain(shared: &Shared) {

@@ -46,11 +46,17 @@ pub enum ApiError {
     #[error("this Idempotency-Key belongs to the {kind} job {job_id}, which was asked for differently")]
     IdempotencyKeyReused { kind: &'static str, job_id: String },
     #[error("{artifact} has not been computed yet: POST {trigger} computes it")]
-    NotComputed { artifact: &'static str, trigger: &'static str },
+    NotComputed { artifact: &'static str, trigger: String },
     #[error("{0}")]
     NotReady(String),
     #[error("ReDoc's script is not installed: scripts/up.sh fetches it")]
     ReDocMissing,
+    /// The speed layer is too far behind; nothing was taken.
+    #[error("more events are waiting to be counted than there is room for; send these again later")]
+    EventLogFull,
+    /// Whether the log has the events is not known.
+    #[error("the event log is not reachable; send these again with the same ids, and each counts once")]
+    EventLogAway(#[source] StorageError),
     #[error("{}", if .0.is_transient() { AWAY } else { INTERNAL })]
     Storage(#[from] StorageError),
     #[error("{INTERNAL}")]
@@ -67,6 +73,8 @@ const AWAY: &str = "a store that this answer needs is not reachable right now";
 /// Seconds until a retry makes sense: a store that restarts takes some, a compute job takes many.
 const RETRY_AWAY: &str = "2";
 const RETRY_COMPUTING: &str = "30";
+/// In which the speed layer makes room for a hundred thousand events.
+const RETRY_FULL: &str = "5";
 
 impl ApiError {
     pub fn invalid(field: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Self {
@@ -92,6 +100,8 @@ impl ApiError {
             Self::NotComputed { .. } => (StatusCode::SERVICE_UNAVAILABLE, "not_computed"),
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
             Self::ReDocMissing => (StatusCode::SERVICE_UNAVAILABLE, "redoc_missing"),
+            Self::EventLogFull => (StatusCode::SERVICE_UNAVAILABLE, "event_log_full"),
+            Self::EventLogAway(_) => (StatusCode::SERVICE_UNAVAILABLE, "event_log_unavailable"),
             Self::Storage(error) if error.is_transient() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Storage(_) | Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
             Self::Shared(error) => error.kind(),
@@ -114,7 +124,8 @@ impl ApiError {
         let (name, value) = match self {
             Self::Unauthenticated => (header::WWW_AUTHENTICATE, "Bearer realm=\"moviemetric admin\""),
             Self::NotComputed { .. } => (header::RETRY_AFTER, RETRY_COMPUTING),
-            Self::NotReady(_) => (header::RETRY_AFTER, RETRY_AWAY),
+            Self::NotReady(_) | Self::EventLogAway(_) => (header::RETRY_AFTER, RETRY_AWAY),
+            Self::EventLogFull => (header::RETRY_AFTER, RETRY_FULL),
             Self::Storage(error) if error.is_transient() => (header::RETRY_AFTER, RETRY_AWAY),
             Self::Shared(error) => return error.header(),
             _ => return None,
@@ -125,7 +136,7 @@ impl ApiError {
     /// What belongs into the log and not into the answer.
     pub fn cause(&self) -> Option<String> {
         match self {
-            Self::Storage(error) => Some(error.to_string()),
+            Self::Storage(error) | Self::EventLogAway(error) => Some(error.to_string()),
             Self::Internal(cause) => Some(cause.to_string()),
             Self::Shared(error) => error.cause(),
             _ => None,

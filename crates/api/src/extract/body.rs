@@ -6,22 +6,38 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
-/// Largest body taken: the bodies of this API have a handful of fields.
+/// Largest body taken unless a route says otherwise: most bodies of this API have a handful of fields.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Longest the body may take to arrive; actix itself only bounds the head.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A JSON body parsed into a struct. No body at all is the struct's default, so that `curl -X POST` is enough.
-pub struct Body<T>(pub T);
+pub struct Body<T, const MAX: usize = MAX_BODY_BYTES>(pub T);
 
-impl<T: DeserializeOwned + Default + 'static> FromRequest for Body<T> {
+impl<T: DeserializeOwned + Default + 'static, const MAX: usize> FromRequest for Body<T, MAX> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = RawBody::<MAX>::from_request(request, payload);
+        Box::pin(async move {
+            let RawBody(bytes) = bytes.await?;
+            if bytes.is_empty() { Ok(Self(T::default())) } else { parse(&bytes).map(Self) }
+        })
+    }
+}
+
+/// A JSON body of at most `MAX` bytes as it came, for a route that reads it piece by piece.
+pub struct RawBody<const MAX: usize>(pub Bytes);
+
+impl<const MAX: usize> FromRequest for RawBody<MAX> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
@@ -30,16 +46,13 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for Body<T> {
         let is_json = is_json(request);
         let payload = payload.take();
         Box::pin(async move {
-            let bytes = tokio::time::timeout(BODY_TIMEOUT, read(payload, announced))
+            let bytes = tokio::time::timeout(BODY_TIMEOUT, read(payload, announced, MAX))
                 .await
                 .map_err(|_| ApiError::BodyTooSlow)??;
-            if bytes.is_empty() {
-                return Ok(Self(T::default()));
-            }
-            if !is_json {
+            if !bytes.is_empty() && !is_json {
                 return Err(ApiError::UnsupportedMediaType);
             }
-            parse(&bytes).map(Self)
+            Ok(Self(bytes.freeze()))
         })
     }
 }
@@ -55,15 +68,15 @@ fn is_json(request: &HttpRequest) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-async fn read(mut payload: Payload, announced: usize) -> Result<BytesMut, ApiError> {
-    let too_large = || ApiError::BodyTooLarge { limit: MAX_BODY_BYTES };
-    if announced > MAX_BODY_BYTES {
+async fn read(mut payload: Payload, announced: usize, limit: usize) -> Result<BytesMut, ApiError> {
+    let too_large = || ApiError::BodyTooLarge { limit };
+    if announced > limit {
         return Err(too_large());
     }
     let mut bytes = BytesMut::with_capacity(announced);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| ApiError::InvalidBody { field: None, reason: error.to_string() })?;
-        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
+        if bytes.len() + chunk.len() > limit {
             return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);

@@ -1,13 +1,15 @@
 //! Parsing at the edge: what a handler takes has been checked, and what does not fit never reaches it.
 
 mod body;
+mod genre;
 mod id;
 mod idempotency;
 mod params;
 mod values;
 
-pub use body::Body;
+pub use body::{Body, RawBody};
+pub use genre::InPath;
 pub use id::Id;
 pub use idempotency::IdempotencyKey;
 pub use params::Params;
-pub use values::{Day, GenreName, QueryText, Rating, Year};
+pub use values::{Day, GenreName, Parsed, QueryText, Rating, Year};

@@ -1,8 +1,12 @@
 //! The types of parameters. Each parses itself or says, fit for its sender, why it cannot.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use chrono::NaiveDate;
 use domain::search::MAX_QUERY_CHARS;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Text without surrounding blanks, `MIN` to `MAX` characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +34,22 @@ impl<const MIN: usize, const MAX: usize> TryFrom<String> for Text<MIN, MAX> {
             n if n < MIN => Err("must not be empty".to_owned()),
             _ => Ok(Self(text.to_owned())),
         }
+    }
+}
+
+/// A value of the domain, by its own way to read and write itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parsed<T>(pub T);
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
+        String::deserialize(text)?.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<T: Display> Serialize for Parsed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }
 

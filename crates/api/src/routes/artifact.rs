@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use domain::RunId;
 use domain::artifacts::Artifact;
+use domain::jobs::JobKind;
 use serde::Serialize;
 use sqlx::PgPool;
 use storage::postgres::artifacts::{self, Head};
@@ -35,11 +36,6 @@ pub async fn published(pool: &PgPool, artifact: Artifact) -> Result<Head, ApiErr
 }
 
 fn not_computed(artifact: Artifact) -> ApiError {
-    let trigger = match artifact {
-        Artifact::MovieTrendingDaily => "/api/v1/admin/compute/trending",
-        Artifact::GenreStatsDaily => "/api/v1/admin/compute/genre-stats",
-        Artifact::RatingsByDecade => "/api/v1/admin/compute/ratings-by-decade",
-        Artifact::MovieRecommendations => "/api/v1/admin/compute/recommendations",
-    };
+    let trigger = format!("/api/v1/admin/compute/{}", JobKind::of(artifact));
     ApiError::NotComputed { artifact: artifact.as_str(), trigger }
 }

@@ -4,13 +4,18 @@ pub mod admin;
 pub mod analytics;
 mod artifact;
 pub mod docs;
+pub mod events;
 pub mod health;
 mod list;
 pub mod metrics;
 pub mod movies;
+pub mod predictions;
 pub mod recommendations;
+pub mod reviews;
 pub mod search;
+pub mod sentiment;
 pub mod trending;
+pub mod trends;
 
 use bytes::Bytes;
 use serde::Serialize;

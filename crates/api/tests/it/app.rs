@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
-use settings::{ApiSettings, CacheSettings, DatabaseSettings, LogSettings};
+use settings::{ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, RedisSettings};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use test_support::world;
@@ -35,6 +35,8 @@ pub fn settings_for(database_url: String) -> ApiSettings {
             pool_size: 5,
             acquire_timeout: Duration::from_secs(5),
         },
+        redis: RedisSettings { url: test_support::redis_url(), prefix: test_support::unique_prefix() },
+        event_log: EventLogSettings { capacity: 100_000 },
         cache: CacheSettings {
             url: test_support::cache_redis_url(),
             prefix: test_support::unique_prefix(),
@@ -85,6 +87,11 @@ impl TestApp {
 
     pub async fn get_with(&self, path: &str, header: &str, value: &str) -> Answer {
         Answer::of(self.request(Method::GET, path).header(header, value)).await
+    }
+
+    /// With a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).json(body)).await
     }
 
     /// With the admin key.

@@ -3,8 +3,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sqlx::PgPool;
+use test_support::{batch, world};
 
-use crate::app::TestApp;
+use crate::app::{TestApp, settings};
 use crate::raw;
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
@@ -55,6 +56,31 @@ async fn a_bad_parameter_is_named_with_the_reason(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_bad_parameter_of_live_answers_is_named_too(pool: PgPool) {
+    let app = TestApp::start(&pool).await;
+    for (target, field) in [
+        ("/movies/550/sentiment?window=week", "window"),
+        ("/movies/550/sentiment?explain=maybe", "explain"),
+        ("/trending/movies?window=49", "window"),
+        ("/trending/movies?window=0", "window"),
+        ("/trending/movies?window=all", "window"),
+        ("/analytics/genre/%20", "genre"),
+        ("/analytics/genre/drama?month=13", "month"),
+        ("/analytics/genre/drama?year=x", "year"),
+        ("/analytics/trends", "metric"),
+        ("/analytics/trends?metric=mood", "metric"),
+        ("/analytics/trends?metric=rating&movie_id=x", "movie_id"),
+        ("/analytics/trends?metric=rating&movie_id=1&genre=drama", "movie_id"),
+        ("/predictions/trending?horizon=15", "horizon"),
+        ("/predictions/movies/x", "id"),
+    ] {
+        let answer = app.get(&format!("/api/v1{target}")).await;
+        assert_eq!(answer.problem(), (400, "invalid_parameter".into(), field.into()), "{target}");
+    }
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn overlong_requests_are_refused_and_nothing_hangs(pool: PgPool) {
     let app = TestApp::start(&pool).await;
     let long = |n: usize| vec![b'a'; n];
@@ -93,8 +119,20 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn query() -> impl Strategy<Value = Vec<u8>> {
-    let name =
-        prop::sample::select(vec!["q", "limit", "offset", "genre", "year", "min_rating", "date", "kind", "x", ""]);
+    let name = prop::sample::select(vec![
+        "q",
+        "limit",
+        "offset",
+        "genre",
+        "year",
+        "min_rating",
+        "date",
+        "kind",
+        "window",
+        "metric",
+        "x",
+        "",
+    ]);
     let pair = (name, value()).prop_map(|(name, value)| [name.as_bytes(), b"=", &value].concat());
     prop::collection::vec(prop_oneof![3 => pair, 1 => value()], 0..4).prop_map(|parts| parts.join(&b'&'))
 }
@@ -109,6 +147,11 @@ fn target() -> impl Strategy<Value = Vec<u8>> {
         "/analytics/top-genres",
         "/api/v1/analytics/ratings-by-decade",
         "/api/v1/trending/daily",
+        "/api/v1/trending/movies",
+        "/api/v1/movies/550/sentiment",
+        "/api/v1/analytics/genre/drama",
+        "/api/v1/analytics/trends",
+        "/api/v1/predictions/trending",
         "/api/v1/recommendations/movies/238",
         "/docs/x",
     ])
@@ -120,7 +163,9 @@ fn target() -> impl Strategy<Value = Vec<u8>> {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn no_path_or_query_makes_the_server_fail(pool: PgPool) {
-    let app = TestApp::start(&pool).await;
+    world::small(&pool).await;
+    batch::views(&pool).await;
+    let app = TestApp::run(settings(&pool)).await;
     let address = app.address.clone();
     let runtime = tokio::runtime::Handle::current();
     let outcome = tokio::task::spawn_blocking(move || {

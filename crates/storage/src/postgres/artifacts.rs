@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::artifacts::{Artifact, CacheFamily, Verdict, judge};
+use domain::hours::Hour;
 use domain::{JobId, RunId};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::generations;
 use crate::StorageError;
@@ -16,6 +17,8 @@ pub struct Head {
     pub as_of: NaiveDate,
     pub row_count: i64,
     pub published_at: DateTime<Utc>,
+    /// Of a run over events: it holds every fact of the hours before this one (see [`super::batch`]).
+    pub watermark: Option<Hour>,
 }
 
 /// Opens a run; its rows are written under the id answered, invisible until [`publish`].
@@ -44,13 +47,26 @@ pub async fn publish(
     force: bool,
 ) -> Result<Verdict, StorageError> {
     let mut tx = pool.begin().await?;
+    let verdict = publish_in(&mut tx, artifact, run, rows, force).await?;
+    tx.commit().await?;
+    Ok(verdict)
+}
+
+/// [`publish`] within the caller's transaction.
+pub(super) async fn publish_in(
+    conn: &mut PgConnection,
+    artifact: Artifact,
+    run: RunId,
+    rows: u64,
+    force: bool,
+) -> Result<Verdict, StorageError> {
     let before = sqlx::query!(
         "SELECT r.row_count, r.started_at > (SELECT started_at FROM artifact_runs WHERE run_id = $2) AS newer
          FROM artifact_heads h JOIN artifact_runs r USING (run_id) WHERE h.artifact = $1 FOR UPDATE OF h",
         artifact.as_str(),
         run.0,
     )
-    .fetch_optional(&mut *tx)
+    .fetch_optional(&mut *conn)
     .await?;
     let mut verdict = match &before {
         _ if force => Verdict::Publish,
@@ -64,7 +80,7 @@ pub async fn publish(
         verdict = judge(rows, None);
     }
     match &verdict {
-        Verdict::Publish => move_head(&mut tx, artifact, run, rows).await?,
+        Verdict::Publish => move_head(conn, artifact, run, rows).await?,
         Verdict::HoldBack { reason } => {
             sqlx::query!(
                 "UPDATE artifact_runs SET status = 'held', row_count = $2, note = $3 WHERE run_id = $1",
@@ -72,11 +88,10 @@ pub async fn publish(
                 rows as i64,
                 reason,
             )
-            .execute(&mut *tx)
+            .execute(&mut *conn)
             .await?;
         }
     }
-    tx.commit().await?;
     Ok(verdict)
 }
 
@@ -100,26 +115,27 @@ async fn move_head(conn: &mut PgConnection, artifact: Artifact, run: RunId, rows
 }
 
 /// What readers see now; `None` until a first run is published.
-pub async fn head(pool: &PgPool, artifact: Artifact) -> Result<Option<Head>, StorageError> {
+pub async fn head(conn: impl PgExecutor<'_>, artifact: Artifact) -> Result<Option<Head>, StorageError> {
     let row = sqlx::query!(
-        r#"SELECT r.run_id, r.as_of, r.row_count, r.published_at AS "published_at!"
+        r#"SELECT r.run_id, r.as_of, r.row_count, r.published_at AS "published_at!", r.watermark
            FROM artifact_heads h JOIN artifact_runs r USING (run_id) WHERE h.artifact = $1"#,
         artifact.as_str(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| Head {
         run_id: RunId(row.run_id),
         as_of: row.as_of,
         row_count: row.row_count,
         published_at: row.published_at,
+        watermark: row.watermark.map(Hour::of),
     }))
 }
 
 /// The published run of that day that is still kept, the newest where there are several.
 pub async fn published_on(pool: &PgPool, artifact: Artifact, as_of: NaiveDate) -> Result<Option<Head>, StorageError> {
     let row = sqlx::query!(
-        r#"SELECT run_id, as_of, row_count, published_at AS "published_at!"
+        r#"SELECT run_id, as_of, row_count, published_at AS "published_at!", watermark
            FROM artifact_runs WHERE artifact = $1 AND as_of = $2 AND status = 'published'
            ORDER BY started_at DESC LIMIT 1"#,
         artifact.as_str(),
@@ -132,6 +148,7 @@ pub async fn published_on(pool: &PgPool, artifact: Artifact, as_of: NaiveDate) -
         as_of: row.as_of,
         row_count: row.row_count,
         published_at: row.published_at,
+        watermark: row.watermark.map(Hour::of),
     }))
 }
 
@@ -192,6 +209,25 @@ async fn delete_rows(conn: &mut PgConnection, artifact: Artifact, run: RunId) ->
         }
         Artifact::MovieRecommendations => {
             sqlx::query!("DELETE FROM movie_recommendations WHERE run_id = $1", run.0).execute(conn).await?
+        }
+        Artifact::BatchStatsHourly => {
+            sqlx::query!("DELETE FROM batch_stats_hourly WHERE run_id = $1", run.0).execute(conn).await?
+        }
+        Artifact::BatchSentimentHourly => {
+            sqlx::query!("DELETE FROM batch_sentiment_hourly WHERE run_id = $1", run.0).execute(conn).await?
+        }
+        Artifact::TemporalTrends => {
+            sqlx::query!("DELETE FROM temporal_trends WHERE run_id = $1", run.0).execute(conn).await?
+        }
+        Artifact::GenreAnalytics => {
+            sqlx::query!("DELETE FROM genre_analytics WHERE run_id = $1", run.0).execute(conn).await?
+        }
+        Artifact::ActorCollaboration => {
+            sqlx::query!("DELETE FROM actor_collaboration WHERE run_id = $1", run.0).execute(conn).await?
+        }
+        Artifact::TrendPredictions => {
+            sqlx::query!("DELETE FROM prediction_backtests WHERE run_id = $1", run.0).execute(&mut *conn).await?;
+            sqlx::query!("DELETE FROM trend_predictions WHERE run_id = $1", run.0).execute(conn).await?
         }
     };
     Ok(done.rows_affected())

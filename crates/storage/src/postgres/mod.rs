@@ -1,18 +1,23 @@
 //! All SQL. One module a feature, one function a question.
 
 pub mod artifacts;
+pub mod batch;
 pub mod catalogue;
+pub mod dead_letters;
 pub mod decades;
 pub mod demo;
+pub mod events;
 pub mod generations;
 pub mod genres;
 pub mod health;
 pub mod jobs;
+pub mod layers;
 pub mod movies;
 pub mod quarantine;
 pub mod recommendations;
 pub mod schedules;
 pub mod search;
+pub mod speed;
 pub mod trending;
 
 use std::str::FromStr;

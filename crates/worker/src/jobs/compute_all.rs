@@ -12,7 +12,7 @@ pub(super) async fn run(shared: &Shared, context: &JobContext, force: bool) -> R
     for (index, kind) in steps.into_iter().enumerate() {
         let context = context.step(index, steps.len(), kind.as_str());
         context.progress(0, None, "starting");
-        // Boxed: the steps' futures are large, and this one holds all five.
+        // Boxed: the steps' futures are large, and this one holds all of them.
         let result = Box::pin(step(shared, kind, &context, force)).await.map_err(|error| match error {
             JobError::Transient(text) => JobError::Transient(format!("{kind}: {text}")),
             JobError::Permanent(text) => JobError::Permanent(format!("{kind}: {text}")),

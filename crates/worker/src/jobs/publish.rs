@@ -1,11 +1,13 @@
 //! The frame of every compute job: open a run, stage rows, publish or hold back.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::RunId;
 use domain::artifacts::{Artifact, Verdict};
+use domain::hours::Hour;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use storage::postgres::artifacts;
+use storage::postgres::batch::{self, EventRun, Snapshot};
 
 use crate::{JobContext, JobError};
 
@@ -28,12 +30,44 @@ where
     let run = artifacts::begin(pool, artifact, context.job_id, as_of).await?;
     let rows = stage(run).await?;
     let verdict = artifacts::publish(pool, artifact, run, rows, force).await?;
-    if let Verdict::HoldBack { reason } = &verdict {
-        tracing::warn!(artifact = artifact.as_str(), %run, reason, "run held back");
+    Ok(told(json!({ "artifact": artifact, "run_id": run, "rows": rows, "as_of": as_of }), verdict))
+}
+
+/// [`staged`] for a run over events: `stage` reads them in one snapshot, up to the last full hour, and answers it with
+/// the number of rows.
+pub(super) async fn staged_events<F>(
+    pool: &PgPool,
+    context: &JobContext,
+    artifact: Artifact,
+    now: DateTime<Utc>,
+    force: bool,
+    stage: impl FnOnce(RunId, Hour) -> F,
+) -> Result<Value, JobError>
+where
+    F: Future<Output = Result<(u64, Snapshot), JobError>>,
+{
+    if let Some((run, rows)) = artifacts::finished_by(pool, artifact, context.job_id).await? {
+        return Ok(json!({ "artifact": artifact, "run_id": run, "rows": rows, "outcome": "publish" }));
     }
-    let mut result = json!({ "artifact": artifact, "run_id": run, "rows": rows, "as_of": as_of });
+    let watermark = Hour::of(now);
+    let as_of = EventRun::as_of(watermark);
+    let run_id = artifacts::begin(pool, artifact, context.job_id, as_of).await?;
+    let (rows, snapshot) = stage(run_id, watermark).await?;
+    let run = EventRun { run_id, watermark, snapshot };
+    let verdict = batch::publish(pool, artifact, &run, rows, force).await?;
+    let result = json!({
+        "artifact": artifact, "run_id": run_id, "rows": rows, "as_of": as_of, "watermark": watermark.start(),
+    });
+    Ok(told(result, verdict))
+}
+
+/// The job's result: what was made, and what became of it.
+fn told(mut result: Value, verdict: Verdict) -> Value {
+    if let Verdict::HoldBack { reason } = &verdict {
+        tracing::warn!(run = %result["run_id"], artifact = %result["artifact"], reason, "run held back");
+    }
     if let (Value::Object(result), Value::Object(verdict)) = (&mut result, json!(verdict)) {
         result.extend(verdict);
     }
-    Ok(result)
+    result
 }

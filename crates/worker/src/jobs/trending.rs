@@ -29,28 +29,41 @@ pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, f
     .await
 }
 
-/// Folds each film's snapshots into its trend. They come film by film and day by day, so two of them are kept; and
-/// only the best [`RANKS_KEPT`] trends, so memory does not grow with the catalogue.
+/// The best [`RANKS_KEPT`] trends; no more of them than a few times that are held, so memory does not grow with the
+/// catalogue.
 async fn ranked(pool: &PgPool, context: &JobContext, as_of: NaiveDate) -> Result<Vec<Trend>, JobError> {
-    let mut trends: Vec<Trend> = Vec::new();
+    let (mut trends, mut films): (Vec<Trend>, i64) = (Vec::new(), 0);
+    each(pool, as_of, |trend| {
+        trends.push(trend);
+        films += 1;
+        if trends.len() >= 4 * RANKS_KEPT {
+            rank(&mut trends);
+            context.progress(films, None, "scoring films");
+        }
+    })
+    .await?;
+    rank(&mut trends);
+    context.progress(films, Some(films), "scoring films");
+    Ok(trends)
+}
+
+/// Folds each active film's snapshots into its trend, by film. They come film by film and day by day, so two of them
+/// are kept.
+pub(super) async fn each(pool: &PgPool, as_of: NaiveDate, mut take: impl FnMut(Trend)) -> Result<(), JobError> {
     let mut film: Option<(DailyMetrics, DailyMetrics)> = None;
-    let mut films = 0;
     let mut snapshots = trending::window(pool, as_of);
     while let Some(snapshot) = snapshots.try_next().await? {
         match &mut film {
             Some((_, latest)) if latest.movie_id == snapshot.movie_id => *latest = snapshot,
             _ => {
-                trends.extend(film.replace((snapshot, snapshot)).map(|(first, last)| trend(&first, &last)));
-                films += 1;
-                if trends.len() >= 4 * RANKS_KEPT {
-                    rank(&mut trends);
-                    context.progress(films, None, "scoring films");
+                if let Some((first, last)) = film.replace((snapshot, snapshot)) {
+                    take(trend(&first, &last));
                 }
             }
         }
     }
-    trends.extend(film.map(|(first, last)| trend(&first, &last)));
-    rank(&mut trends);
-    context.progress(films, Some(films), "scoring films");
-    Ok(trends)
+    if let Some((first, last)) = film {
+        take(trend(&first, &last));
+    }
+    Ok(())
 }

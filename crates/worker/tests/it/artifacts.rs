@@ -8,7 +8,7 @@ use storage::postgres::artifacts;
 use crate::support::World;
 
 /// An artifact's published rows as text, without the run id.
-async fn rows(pool: &PgPool, artifact: Artifact) -> Vec<String> {
+pub(crate) async fn rows(pool: &PgPool, artifact: Artifact) -> Vec<String> {
     let table = artifact.as_str();
     let sql = format!(
         "SELECT (to_jsonb(t) - 'run_id')::text FROM {table} t JOIN artifact_heads h USING (run_id)

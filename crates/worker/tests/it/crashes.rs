@@ -98,7 +98,8 @@ async fn every_compute_job_survives_the_death_of_its_worker(pool: PgPool) {
             .fetch_all(&world.pool)
             .await
             .unwrap();
-    assert_eq!(published.iter().map(|(_, runs)| *runs).collect::<Vec<_>>(), [1; 4], "{published:?}");
+    // All but those that had nothing to make rows of: this world has no events, no reviews and no two leads in one film.
+    assert_eq!(published.iter().map(|(_, runs)| *runs).collect::<Vec<_>>(), [1; 7], "{published:?}");
     let rows: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM movie_recommendations JOIN artifact_heads USING (run_id) WHERE artifact = 'movie_recommendations'",
     )

@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod artifacts;
+mod batch;
+mod batch_events;
+mod batch_predictions;
 mod crashes;
 mod flow;
 mod ingest;
 mod search_index;
+mod speed;
 mod support;

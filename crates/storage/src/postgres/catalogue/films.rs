@@ -105,7 +105,7 @@ pub(super) async fn insert_stubs(
 }
 
 /// Of `ids`, those that the catalogue has.
-pub(super) async fn known(conn: &mut PgConnection, ids: &[i64]) -> Result<HashSet<i64>, StorageError> {
+pub(crate) async fn known(conn: &mut PgConnection, ids: &[i64]) -> Result<HashSet<i64>, StorageError> {
     Ok(sqlx::query_scalar!("SELECT movie_id FROM movies WHERE movie_id = ANY($1)", ids)
         .fetch_all(conn)
         .await?

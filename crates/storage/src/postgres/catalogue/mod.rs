@@ -13,7 +13,7 @@ use sqlx::postgres::PgAdvisoryLock;
 use sqlx::{Connection, Either, PgConnection, PgPool};
 
 pub use batch::write;
-pub(crate) use films::refresh_search;
+pub(crate) use films::{known, refresh_search};
 pub use load::{LoadError, load, published};
 
 use crate::StorageError;

@@ -1,11 +1,13 @@
 //! What the world thinks of films: daily metrics, ratings, reviews.
 
+use domain::hours::Hour;
 use domain::ingest::{Quarantined, Source};
 use domain::movies::{DailyMetrics, Rating, Review};
 use sqlx::PgConnection;
 
 use super::{Tally, films};
 use crate::StorageError;
+use crate::postgres::speed;
 
 pub(super) async fn write_metrics(
     conn: &mut PgConnection,
@@ -107,12 +109,13 @@ pub(super) async fn write_reviews(
     let rating: Vec<Option<f32>> = kept.iter().map(|r| r.rating).collect();
     let content: Vec<String> = kept.iter().map(|r| r.content.clone()).collect();
     let at: Vec<chrono::DateTime<chrono::Utc>> = kept.iter().map(|r| r.written_at).collect();
-    let done = sqlx::query!(
+    let written = sqlx::query!(
         "INSERT INTO reviews AS r (source, review_id, movie_id, author, rating, content, written_at)
          SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::real[], $6::text[], $7::timestamptz[])
          ON CONFLICT (source, review_id) DO UPDATE
              SET author = excluded.author, rating = excluded.rating, content = excluded.content
-             WHERE (r.author, r.rating, r.content) IS DISTINCT FROM (excluded.author, excluded.rating, excluded.content)",
+             WHERE (r.author, r.rating, r.content) IS DISTINCT FROM (excluded.author, excluded.rating, excluded.content)
+         RETURNING movie_id, written_at",
         source.as_str(),
         &id,
         &movie,
@@ -121,8 +124,9 @@ pub(super) async fn write_reviews(
         &content,
         &at,
     )
-    .execute(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    tally.reviews += done.rows_affected();
-    Ok(())
+    tally.reviews += written.len() as u64;
+    let hours = written.into_iter().map(|row| Ok((super::movie_id(row.movie_id)?, Hour::of(row.written_at))));
+    speed::reviews_changed(conn, hours.collect::<Result<_, StorageError>>()?).await
 }

@@ -1,5 +1,7 @@
 //! Statistics by genre and by decade.
 
+mod genre;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::artifacts::{Artifact, CacheFamily};
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use storage::postgres::decades::{self, DecadeRow};
 use storage::postgres::genres::{self, GenreStatsRow};
 use utoipa::{IntoParams, ToSchema};
+
+pub use genre::*;
 
 use super::artifact::published;
 use super::{ArtifactList, List, json, question, tidy};

@@ -1,0 +1,195 @@
+//! One genre in depth.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::NaiveDate;
+use domain::RunId;
+use domain::artifacts::{Artifact, CacheFamily};
+use domain::genre_analytics::{Selection, Statistics};
+use domain::hours::Window;
+use domain::trends::{Metric, Scope, summary};
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use storage::postgres::artifacts::{self, Head};
+use storage::postgres::batch::genre_analytics::{self, FilmRow};
+use storage::postgres::{batch, movies};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::State;
+use crate::error::{ApiError, Problem};
+use crate::extract::{InPath, Params, Year};
+use crate::routes::artifact::published;
+use crate::routes::trends::first_day;
+use crate::routes::{json, question, tidy};
+
+/// Over which the genre's directions are told: the default window of `/analytics/trends`.
+const TRENDS_WINDOW: Window = Window::Days(30);
+
+/// A month, 1 to 12.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+struct Month(i32);
+
+impl TryFrom<String> for Month {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.parse::<u8>() {
+            Ok(month @ 1..=12) => Ok(Self(i32::from(month))),
+            _ => Err("must be a month from 1 to 12"),
+        }
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct GenreParams {
+    /// Only films released in that year.
+    #[param(value_type = Option<u16>, minimum = 1870, maximum = 2200, example = 1999)]
+    year: Option<Year>,
+    /// Only films released in that month; without a year, of any.
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 12)]
+    month: Option<Month>,
+}
+
+/// A genre's statistics and all its films (seed 1, section 3.3).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GenreBody {
+    #[schema(example = "Drama")]
+    genre: String,
+    year: Option<i32>,
+    month: Option<i32>,
+    statistics: GenreStatistics,
+    /// All of them, best rated first.
+    top_movies: Vec<GenreFilm>,
+    trends: GenreTrends,
+    #[schema(example = "batch")]
+    data_source: &'static str,
+    /// The last day whose facts the run has seen.
+    as_of: NaiveDate,
+    #[schema(value_type = Uuid)]
+    run_id: RunId,
+}
+
+/// Null where no film of the selection has the value.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GenreStatistics {
+    total_movies: i64,
+    /// 0 to 10, over films with votes.
+    avg_rating: Option<f64>,
+    /// -1 to 1, over reviews.
+    avg_sentiment: Option<f64>,
+    avg_popularity: Option<f64>,
+    /// US dollars.
+    total_revenue: i64,
+    /// US dollars.
+    avg_budget: Option<f64>,
+    /// Minutes.
+    avg_runtime: Option<f64>,
+}
+
+impl From<Statistics> for GenreStatistics {
+    fn from(statistics: Statistics) -> Self {
+        Self {
+            total_movies: statistics.total_movies,
+            avg_rating: statistics.avg_rating.map(tidy),
+            avg_sentiment: statistics.avg_sentiment.map(tidy),
+            avg_popularity: statistics.avg_popularity.map(tidy),
+            total_revenue: statistics.total_revenue,
+            avg_budget: statistics.avg_budget.map(tidy),
+            avg_runtime: statistics.avg_runtime.map(tidy),
+        }
+    }
+}
+
+/// A film of the selection.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GenreFilm {
+    movie_id: i64,
+    title: String,
+    vote_average: f64,
+    popularity: f64,
+    vote_count: i64,
+    release_date: Option<NaiveDate>,
+}
+
+impl From<FilmRow> for GenreFilm {
+    fn from(row: FilmRow) -> Self {
+        let FilmRow { movie_id, title, vote_average, popularity, vote_count, release_date } = row;
+        Self { movie_id, title, vote_average, popularity, vote_count, release_date }
+    }
+}
+
+/// Where the genre as a whole is going, over the last 30 days; null until trends are computed.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct GenreTrends {
+    #[schema(example = "increasing")]
+    rating_trend: Option<&'static str>,
+    sentiment_trend: Option<&'static str>,
+    popularity_trend: Option<&'static str>,
+}
+
+/// Show a genre's statistics and films, of all times or of a year or month of release.
+#[utoipa::path(
+    get, path = "/api/v1/analytics/genre/{genre}", operation_id = "get_genre_analytics", tag = "analytics",
+    params(("genre" = String, Path, description = "In any case", example = "drama"), GenreParams),
+    responses(
+        (status = 200, body = GenreBody),
+        (status = 404, description = "No such genre", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn genre(
+    state: Data<State>,
+    request: HttpRequest,
+    InPath(sent): InPath,
+    Params(params): Params<GenreParams>,
+) -> Result<HttpResponse, ApiError> {
+    let read = async || {
+        let head = published(&state.pool, Artifact::GenreAnalytics).await?;
+        let known = movies::genre_name(&state.pool, sent.as_str()).await?;
+        let unknown = known.is_none();
+        let selection = Selection {
+            genre: known.unwrap_or_else(|| sent.as_str().to_owned()),
+            year: params.year.map(Year::get),
+            month: params.month.map(|month| month.0),
+        };
+        let sums = genre_analytics::sums(&state.pool, head.run_id, &selection).await?;
+        // A genre that the statistics do not know may be newer than they are.
+        if unknown && sums.total_movies == 0 {
+            return Err(ApiError::NotFound { field: "genre", what: format!("genre {}", selection.genre) });
+        }
+        let films: Vec<FilmRow> = genre_analytics::list(&state.pool, &selection).try_collect().await?;
+        json(&GenreBody {
+            trends: trends(&state, &selection.genre).await?,
+            genre: selection.genre,
+            year: selection.year,
+            month: selection.month,
+            statistics: sums.statistics().into(),
+            top_movies: films.into_iter().map(GenreFilm::from).collect(),
+            data_source: "batch",
+            as_of: head.as_of,
+            run_id: head.run_id,
+        })
+    };
+    // As a parameter, so that the genre is encoded: it could hold a question mark.
+    let path = question("/analytics/genre", &[("genre", sent.as_str())])?;
+    state.cache.answer(&request, CacheFamily::Analytics, question(&path, &params)?, read).await
+}
+
+async fn trends(state: &State, genre: &str) -> Result<GenreTrends, ApiError> {
+    let Some(head) = artifacts::head(&state.pool, Artifact::TemporalTrends).await? else {
+        return Ok(GenreTrends::default());
+    };
+    Ok(GenreTrends {
+        rating_trend: Some(trend(state, &head, genre, Metric::Rating).await?),
+        sentiment_trend: Some(trend(state, &head, genre, Metric::Sentiment).await?),
+        popularity_trend: Some(trend(state, &head, genre, Metric::Popularity).await?),
+    })
+}
+
+async fn trend(state: &State, head: &Head, genre: &str, metric: Metric) -> Result<&'static str, ApiError> {
+    let (scope, since) = (Scope::Genre(genre.to_owned()), first_day(TRENDS_WINDOW, head.as_of));
+    let points = batch::trends::points(&state.pool, head.run_id, head.as_of, &scope, metric, since).await?;
+    Ok(summary(&points).trend.as_str())
+}

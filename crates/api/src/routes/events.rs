@@ -1,0 +1,111 @@
+//! Events of viewers, taken in.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use chrono::{DateTime, Utc};
+use domain::EventId;
+use domain::events::{Fact, Rejected, judge};
+use serde::Serialize;
+use storage::event_log::AppendError;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::State;
+use crate::error::{ApiError, Problem};
+use crate::extract::RawBody;
+
+/// Largest body taken: a thousand events (domain, `BATCH_MAX`) of half a kilobyte, three times what they need.
+const EVENTS_BYTES_MAX: usize = 512 * 1024;
+
+/// An event as it is sent.
+#[derive(Debug, ToSchema)]
+pub struct EventRequest {
+    /// Made if absent. An event sent twice under one id counts once.
+    pub event_id: Option<Uuid>,
+    #[schema(minimum = 1, example = 7)]
+    pub user_id: i64,
+    #[schema(minimum = 1, example = 550)]
+    pub movie_id: i64,
+    /// view, click, like, dislike, watch, rating, search or impression.
+    #[schema(example = "rating")]
+    pub event_type: String,
+    /// With `rating` events, and only with them.
+    #[schema(minimum = 0.5, maximum = 10, example = 8.5)]
+    pub rating: Option<f32>,
+    /// Now if absent; at most 5 minutes ahead and 30 days ago.
+    pub occurred_at: Option<DateTime<Utc>>,
+}
+
+/// What became of each event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventsBody {
+    /// Ids of the events taken, in the order in which they were sent.
+    #[schema(value_type = Vec<Uuid>)]
+    accepted: Vec<EventId>,
+    rejected: Vec<RejectedItem>,
+}
+
+/// An event that was refused; sending it again as it is will not help.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RejectedItem {
+    /// Its place in the array, from 0.
+    index: usize,
+    #[schema(example = "invalid_event_type")]
+    code: String,
+    field: Option<String>,
+    reason: String,
+}
+
+impl From<Rejected> for RejectedItem {
+    fn from(item: Rejected) -> Self {
+        Self { index: item.index, code: item.code, field: item.field, reason: item.reason }
+    }
+}
+
+/// Take one event, or an array of up to 1,000.
+///
+/// Accepted events are safe in the event log when the answer comes, and counted within a second or so. Each item of an
+/// array is judged by itself; an event that comes alone and is refused is a 400.
+#[utoipa::path(
+    post, path = "/api/v1/events", operation_id = "add_events", tag = "events",
+    request_body(content = Vec<EventRequest>, description = "One event, or an array", content_type = "application/json"),
+    responses(
+        (status = 202, body = EventsBody),
+        (status = 400, description = "No events", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The event log is full or away; retry after `Retry-After` seconds", body = Problem,
+         content_type = "application/problem+json"),
+    ),
+)]
+pub async fn add(state: Data<State>, RawBody(body): RawBody<EVENTS_BYTES_MAX>) -> Result<HttpResponse, ApiError> {
+    let judged = judge(&body, Utc::now())
+        .map_err(|unusable| ApiError::InvalidBody { field: None, reason: unusable.to_string() })?;
+    let alone = body.trim_ascii_start().first() == Some(&b'{');
+    let mut rejected = judged.rejected;
+    if let Some(only) = rejected.pop_if(|_| alone) {
+        return Err(refused(only));
+    }
+    let accepted = judged.accepted.iter().map(|event| event.event_id).collect();
+    let facts: Vec<Fact> = judged.accepted.into_iter().map(Fact::Event).collect();
+    append(&state, &facts).await?;
+    let rejected = rejected.into_iter().map(RejectedItem::from).collect();
+    Ok(HttpResponse::Accepted().json(EventsBody { accepted, rejected }))
+}
+
+/// Hands facts to the event log; once this answers they are safe.
+pub(super) async fn append(state: &State, facts: &[Fact]) -> Result<(), ApiError> {
+    match state.event_log.append(facts).await {
+        Ok(_) => Ok(()),
+        Err(AppendError::Full) => Err(ApiError::EventLogFull),
+        Err(AppendError::Unavailable(error)) => Err(ApiError::EventLogAway(error)),
+    }
+}
+
+/// The answer to a single item that was refused.
+pub(super) fn refused(item: Rejected) -> ApiError {
+    let reason = match &item.field {
+        Some(field) => format!("{field} {}", item.reason),
+        None => item.reason,
+    };
+    ApiError::InvalidBody { field: item.field, reason }
+}

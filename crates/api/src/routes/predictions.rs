@@ -1,0 +1,228 @@
+//! Forecasts of popularity and trending rank, and how good they have been.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::NaiveDate;
+use domain::MovieId;
+use domain::artifacts::{Artifact, CacheFamily};
+use domain::page::{Limit, Offset, Page};
+use domain::predictions::Horizon;
+use serde::{Deserialize, Serialize};
+use storage::postgres::artifacts::Head;
+use storage::postgres::batch::predictions::{self, BacktestRow, FilmPredictionRow, RankedPredictionRow};
+use utoipa::{IntoParams, ToSchema};
+
+use super::artifact::published;
+use super::movies::{genre, no_film};
+use super::{ArtifactList, List, json, question, tidy};
+use crate::State;
+use crate::error::{ApiError, Problem};
+use crate::extract::{GenreName, Id, Params};
+
+#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct ForecastParams {
+    /// Days ahead.
+    #[param(value_type = u8, minimum = 1, maximum = 14, default = 7)]
+    horizon: Horizon,
+    /// Only films of this genre, in any case; they keep their overall ranks.
+    #[param(value_type = Option<String>, max_length = 60, example = "drama")]
+    genre: Option<GenreName>,
+    #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
+    limit: Limit,
+    #[param(value_type = u32, maximum = 100_000, default = 0)]
+    offset: Offset,
+}
+
+/// A film's place on the day forecast. The interval holds the outcome in four of five cases.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ForecastItem {
+    #[schema(example = 1)]
+    rank: i32,
+    movie_id: i64,
+    title: String,
+    release_date: Option<NaiveDate>,
+    genres: Vec<String>,
+    poster_path: Option<String>,
+    popularity: f64,
+    popularity_low: f64,
+    popularity_high: f64,
+    /// As it stands now.
+    popularity_now: f64,
+    trending_score: f64,
+}
+
+impl From<RankedPredictionRow> for ForecastItem {
+    fn from(row: RankedPredictionRow) -> Self {
+        Self {
+            rank: row.rank,
+            movie_id: row.movie_id,
+            title: row.title,
+            release_date: row.release_date,
+            genres: row.genres,
+            poster_path: row.poster_path,
+            popularity: short(row.popularity),
+            popularity_low: short(row.low),
+            popularity_high: short(row.high),
+            popularity_now: row.popularity_now,
+            trending_score: short(row.trending_score),
+        }
+    }
+}
+
+/// How forecasts so many days ahead have done, over the last two weeks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accuracy {
+    /// Days ahead.
+    horizon: i16,
+    forecasts: i64,
+    /// Mean absolute error of popularity.
+    mae: f64,
+    /// The error of "as today".
+    naive_mae: f64,
+    /// By how much the forecast was better than "as today": 0.5 has half of its error.
+    skill: Option<f64>,
+    /// Share of outcomes within the interval; 0.8 is meant.
+    coverage: f64,
+}
+
+impl From<BacktestRow> for Accuracy {
+    fn from(row: BacktestRow) -> Self {
+        Self {
+            horizon: row.horizon,
+            forecasts: row.forecasts,
+            mae: tidy(row.mae),
+            naive_mae: tidy(row.naive_mae),
+            skill: (row.naive_mae > 0.0).then(|| tidy(1.0 - row.mae / row.naive_mae)),
+            coverage: tidy(row.coverage),
+        }
+    }
+}
+
+/// The ranking forecast for a day.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ForecastBody {
+    #[schema(value_type = u8, example = 7)]
+    horizon: i16,
+    /// Null where no film is forecast.
+    day: Option<NaiveDate>,
+    /// Null where there was too little history to try.
+    accuracy: Option<Accuracy>,
+    #[serde(flatten)]
+    list: ArtifactList<ForecastItem>,
+}
+
+/// Rank films by what will trend.
+#[utoipa::path(
+    get, path = "/api/v1/predictions/trending", operation_id = "list_trending_predictions", tag = "predictions",
+    params(ForecastParams),
+    responses(
+        (status = 200, body = ForecastBody),
+        (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn trending(
+    state: Data<State>,
+    request: HttpRequest,
+    Params(params): Params<ForecastParams>,
+) -> Result<HttpResponse, ApiError> {
+    let read = async || {
+        let head = published(&state.pool, Artifact::TrendPredictions).await?;
+        let genre = genre(&state.pool, params.genre.as_ref()).await?;
+        let page = Page { limit: params.limit, offset: params.offset };
+        let (rows, total) = predictions::page(&state.pool, head.run_id, params.horizon, genre.as_deref(), page).await?;
+        let horizon = params.horizon.get();
+        let accuracy = accuracy(&state, &head).await?.into_iter().find(|accuracy| accuracy.horizon == horizon);
+        let day = rows.first().map(|row| row.day);
+        let items: Vec<ForecastItem> = rows.into_iter().map(ForecastItem::from).collect();
+        let list = ArtifactList::of(head, List { items, total, limit: params.limit, offset: params.offset });
+        json(&ForecastBody { horizon, day, accuracy, list })
+    };
+    state.cache.answer(&request, CacheFamily::Predictions, question("/predictions/trending", &params)?, read).await
+}
+
+/// One day of a film's forecast.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ForecastDay {
+    horizon: i16,
+    day: NaiveDate,
+    popularity: f64,
+    popularity_low: f64,
+    popularity_high: f64,
+    trending_score: f64,
+    rank: i32,
+}
+
+impl From<FilmPredictionRow> for ForecastDay {
+    fn from(row: FilmPredictionRow) -> Self {
+        Self {
+            horizon: row.horizon,
+            day: row.day,
+            popularity: short(row.popularity),
+            popularity_low: short(row.low),
+            popularity_high: short(row.high),
+            trending_score: short(row.trending_score),
+            rank: row.rank,
+        }
+    }
+}
+
+/// A film's forecast.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FilmForecastBody {
+    #[schema(value_type = i64, example = 550)]
+    movie_id: MovieId,
+    title: String,
+    popularity_now: f64,
+    /// The nearest day first; empty for a film that is not active, or newer than the run.
+    predictions: Vec<ForecastDay>,
+    /// By days ahead.
+    accuracy: Vec<Accuracy>,
+    as_of: NaiveDate,
+    #[schema(value_type = Uuid)]
+    run_id: domain::RunId,
+}
+
+/// Show a film's forecast, one to fourteen days ahead.
+#[utoipa::path(
+    get, path = "/api/v1/predictions/movies/{id}", operation_id = "get_movie_predictions", tag = "predictions",
+    params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550)),
+    responses(
+        (status = 200, body = FilmForecastBody),
+        (status = 404, description = "No such film", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn of_film(
+    state: Data<State>,
+    request: HttpRequest,
+    Id(movie_id): Id<MovieId>,
+) -> Result<HttpResponse, ApiError> {
+    let read = async || {
+        let film = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
+        let head = published(&state.pool, Artifact::TrendPredictions).await?;
+        let rows = predictions::of_film(&state.pool, head.run_id, movie_id).await?;
+        json(&FilmForecastBody {
+            movie_id,
+            title: film.title.clone(),
+            popularity_now: film.popularity,
+            predictions: rows.into_iter().map(ForecastDay::from).collect(),
+            accuracy: accuracy(&state, &head).await?,
+            as_of: head.as_of,
+            run_id: head.run_id,
+        })
+    };
+    let question = format_args!("/predictions/movies/{movie_id}").to_string();
+    state.cache.answer(&request, CacheFamily::Predictions, question, read).await
+}
+
+async fn accuracy(state: &State, head: &Head) -> Result<Vec<Accuracy>, ApiError> {
+    let rows = predictions::backtest(&state.pool, head.run_id).await?;
+    Ok(rows.into_iter().map(Accuracy::from).collect())
+}
+
+/// A stored single-precision number, without the digits that widening makes up.
+fn short(value: f32) -> f64 {
+    (f64::from(value) * 1e4).round() / 1e4
+}

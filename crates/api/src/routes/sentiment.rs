@@ -1,0 +1,229 @@
+//! What viewers think of a film: history and the last hours in one answer.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
+use domain::artifacts::CacheFamily;
+use domain::hours::{Hour, Window};
+use domain::merge::{CUTOFF_HOURS, Layer, boundary, cutoff, merge};
+use domain::sentiment::{Label, Tally, velocity};
+use domain::{MovieId, RunId};
+use serde::{Deserialize, Serialize};
+use storage::postgres::layers::{self, Layers};
+use utoipa::{IntoParams, ToSchema};
+
+use super::movies::no_film;
+use super::{json, question, tidy};
+use crate::State;
+use crate::error::{ApiError, Problem};
+use crate::extract::{Id, Params, Parsed};
+
+#[derive(Debug, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct SentimentParams {
+    /// Hours (6 or 6h), days (7d) or all.
+    #[param(value_type = String, default = "7d", example = "7d")]
+    window: Parsed<Window>,
+    /// Adds which hours came from which layer.
+    explain: bool,
+}
+
+impl Default for SentimentParams {
+    fn default() -> Self {
+        Self { window: Parsed(Window::Days(7)), explain: false }
+    }
+}
+
+/// A film's sentiment (seed 1, section 3.1), of the reviews written within the window.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SentimentBody {
+    #[schema(value_type = i64, example = 550)]
+    movie_id: MovieId,
+    #[schema(example = "Fight Club")]
+    title: String,
+    #[schema(example = "7d")]
+    window: String,
+    sentiment: SentimentBlock,
+    /// The newest first; by hour where the window is 48 hours or less, else by day.
+    breakdown: Vec<SentimentSpan>,
+    data_sources: SentimentSources,
+    /// Layers that are behind: `batch`, if no run covers the hours before the cutoff. The other answers in its place.
+    stale: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<Provenance>,
+}
+
+/// All reviews of the window together.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SentimentBlock {
+    /// -1 to 1; each review counts once. Null without reviews, as is the label.
+    #[schema(example = 0.75)]
+    overall_score: Option<f64>,
+    /// positive (above 0.3), neutral or negative (below -0.3).
+    #[schema(example = "positive")]
+    label: Option<&'static str>,
+    positive_count: i64,
+    negative_count: i64,
+    neutral_count: i64,
+    total_reviews: i64,
+    /// Change of the score per hour, over the last 48 hours.
+    velocity: f64,
+    /// How sure the score is, 0 to 1.
+    confidence: f64,
+}
+
+/// A day, or an hour.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SentimentSpan {
+    #[schema(example = "2026-03-10")]
+    date: String,
+    avg_sentiment: f64,
+    review_count: i64,
+}
+
+/// What the answer is made of.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SentimentSources {
+    /// Hours before this one are the batch layer's; null before its first run.
+    batch: Option<DateTime<Utc>>,
+    /// When the speed layer's part last changed; null where it has none.
+    speed: Option<DateTime<Utc>>,
+}
+
+/// Where the numbers come from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Provenance {
+    /// Spans of hours that one layer answered for, oldest first. Hours without reviews are left out.
+    spans: Vec<ProvenanceSpan>,
+    /// The batch layer's run.
+    #[schema(value_type = Option<Uuid>)]
+    run_id: Option<RunId>,
+    /// The run holds every review of the hours before this one.
+    watermark: Option<DateTime<Utc>>,
+    /// From this hour on the speed layer answers, whatever the batch layer has.
+    cutoff: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProvenanceSpan {
+    /// batch or speed.
+    layer: &'static str,
+    first_hour: DateTime<Utc>,
+    last_hour: DateTime<Utc>,
+    /// Hours with reviews.
+    hours: usize,
+}
+
+/// Show what viewers think of a film.
+///
+/// History comes from the batch layer, the last 48 hours from the speed layer; each hour from one of them.
+#[utoipa::path(
+    get, path = "/api/v1/movies/{id}/sentiment", operation_id = "get_movie_sentiment", tag = "movies",
+    params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550), SentimentParams),
+    responses(
+        (status = 200, body = SentimentBody),
+        (status = 404, description = "No such film", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn of_film(
+    state: Data<State>,
+    request: HttpRequest,
+    Id(movie_id): Id<MovieId>,
+    Params(params): Params<SentimentParams>,
+) -> Result<HttpResponse, ApiError> {
+    let read = async || {
+        let film = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
+        let (now, window) = (Utc::now(), params.window.0);
+        let layers = layers::sentiment(&state.pool, movie_id, Hour::of(window.since(now))).await?;
+        json(&body(movie_id, film.title.clone(), window, params.explain, layers, now))
+    };
+    let question = question(&format!("/movies/{movie_id}/sentiment"), &params)?;
+    state.cache.answer(&request, CacheFamily::Sentiment, question, read).await
+}
+
+fn body(
+    movie_id: MovieId,
+    title: String,
+    window: Window,
+    explain: bool,
+    layers: Layers<Tally>,
+    now: DateTime<Utc>,
+) -> SentimentBody {
+    let watermark = layers.head.as_ref().and_then(|head| head.watermark);
+    let (boundary, cutoff) = (boundary(now, watermark), cutoff(now));
+    let speed = layers.speed.iter().map(|row| row.updated_at).max();
+    let hours = merge(layers.batch, layers.speed.into_iter().map(|row| row.hour), boundary);
+    let provenance = explain.then(|| Provenance {
+        spans: spans(&hours),
+        run_id: layers.head.as_ref().map(|head| head.run_id),
+        watermark: watermark.map(Hour::start),
+        cutoff: cutoff.start(),
+    });
+    let stale = if watermark.is_none_or(|watermark| watermark < cutoff) { vec!["batch"] } else { Vec::new() };
+    SentimentBody {
+        movie_id,
+        title,
+        window: window.to_string(),
+        sentiment: block(&hours, cutoff),
+        breakdown: breakdown(&hours, window),
+        data_sources: SentimentSources { batch: boundary.map(Hour::start), speed },
+        stale,
+        provenance,
+    }
+}
+
+type Merged = [(Hour, Layer, Tally)];
+
+fn block(hours: &Merged, cutoff: Hour) -> SentimentBlock {
+    let mut all = Tally::default();
+    hours.iter().for_each(|(.., tally)| all += *tally);
+    let recent: Vec<(Hour, Tally)> =
+        hours.iter().filter(|(hour, ..)| *hour >= cutoff).map(|(hour, _, tally)| (*hour, *tally)).collect();
+    SentimentBlock {
+        overall_score: all.mean().map(tidy),
+        label: all.mean().map(|mean| Label::of(mean).as_str()),
+        positive_count: all.positive,
+        negative_count: all.negative,
+        neutral_count: all.neutral,
+        total_reviews: all.count(),
+        velocity: tidy(velocity(&recent)),
+        confidence: tidy(all.confidence()),
+    }
+}
+
+fn breakdown(hours: &Merged, window: Window) -> Vec<SentimentSpan> {
+    let by_hour = window.hours().is_some_and(|hours| i64::from(hours) <= CUTOFF_HOURS);
+    let mut spans: Vec<(String, Tally)> = Vec::new();
+    for (hour, _, tally) in hours.iter().rev() {
+        let date = if by_hour { hour.to_string() } else { hour.start().date_naive().to_string() };
+        match spans.last_mut() {
+            Some((last, sum)) if *last == date => *sum += *tally,
+            _ => spans.push((date, *tally)),
+        }
+    }
+    // A reopened hour may turn out to be empty.
+    let span = |(date, tally): (String, Tally)| {
+        let avg_sentiment = tidy(tally.mean()?);
+        Some(SentimentSpan { date, avg_sentiment, review_count: tally.count() })
+    };
+    spans.into_iter().filter_map(span).collect()
+}
+
+fn spans(hours: &Merged) -> Vec<ProvenanceSpan> {
+    let mut spans: Vec<ProvenanceSpan> = Vec::new();
+    for (hour, layer, _) in hours {
+        let layer = match layer {
+            Layer::Batch => "batch",
+            Layer::Speed => "speed",
+        };
+        match spans.last_mut() {
+            Some(span) if span.layer == layer => {
+                span.last_hour = hour.start();
+                span.hours += 1;
+            }
+            _ => spans.push(ProvenanceSpan { layer, first_hour: hour.start(), last_hour: hour.start(), hours: 1 }),
+        }
+    }
+    spans
+}

@@ -1,0 +1,209 @@
+//! Genre analytics by year and month of release (seed 1, section 3.3, the statistics block).
+//!
+//! Kept as sums, one set per genre, year and month: any selection of months is the sum of theirs, so one run answers
+//! every combination of filters, where stored means would answer only the combinations somebody thought of.
+
+use chrono::{Datelike, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+use crate::genres::FilmFacts;
+
+/// The year and month under which films without a release date are counted.
+pub const UNDATED: (i32, i32) = (0, 0);
+
+/// Where a film is counted.
+pub fn month_of(release_date: Option<NaiveDate>) -> (i32, i32) {
+    release_date.map_or(UNDATED, |date| (date.year(), date.month() as i32))
+}
+
+/// A genre's films, those released in a year or a month or both.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Selection {
+    /// By its name in the catalogue.
+    pub genre: String,
+    pub year: Option<i32>,
+    /// 1 to 12; without a year, of every year.
+    pub month: Option<i32>,
+}
+
+impl Selection {
+    /// The days from which and before which the films of the selected year were released; a year beyond the calendar
+    /// has none. `None` without a year.
+    pub fn released(&self) -> Option<(NaiveDate, NaiveDate)> {
+        let year = self.year?;
+        let first = |year| NaiveDate::from_ymd_opt(year, 1, 1);
+        let days = first(year).zip(year.checked_add(1).and_then(first));
+        Some(days.unwrap_or((NaiveDate::default(), NaiveDate::default())))
+    }
+}
+
+/// A sum and what it is a sum of.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sum {
+    pub sum: f64,
+    pub count: i64,
+}
+
+impl Sum {
+    pub fn add(&mut self, value: f64) {
+        *self += Self { sum: value, count: 1 };
+    }
+
+    /// `None` of nothing.
+    pub fn mean(self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
+}
+
+impl std::ops::AddAssign for Sum {
+    fn add_assign(&mut self, other: Self) {
+        self.sum += other.sum;
+        self.count += other.count;
+    }
+}
+
+/// Sums over some films of one genre. What is unknown is left out of its mean, as in [`crate::genres::GenreStats`].
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct GenreSums {
+    pub total_movies: i64,
+    /// Vote averages of films with votes.
+    pub rating: Sum,
+    /// Sentiment of their reviews; each review counts once.
+    pub sentiment: Sum,
+    pub popularity: Sum,
+    pub budget: Sum,
+    pub runtime: Sum,
+    pub total_revenue: i64,
+}
+
+impl GenreSums {
+    /// Counts a film and its reviews in.
+    pub fn add(&mut self, film: &FilmFacts, sentiment: Sum) {
+        self.total_movies += 1;
+        self.popularity.add(film.popularity);
+        if film.vote_count > 0 {
+            self.rating.add(film.vote_average);
+        }
+        self.sentiment += sentiment;
+        self.total_revenue = self.total_revenue.saturating_add(film.revenue.unwrap_or(0));
+        if let Some(budget) = film.budget {
+            self.budget.add(budget as f64);
+        }
+        if let Some(runtime) = film.runtime {
+            self.runtime.add(f64::from(runtime));
+        }
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            total_movies: self.total_movies,
+            avg_rating: self.rating.mean(),
+            avg_sentiment: self.sentiment.mean(),
+            avg_popularity: self.popularity.mean(),
+            total_revenue: self.total_revenue,
+            avg_budget: self.budget.mean(),
+            avg_runtime: self.runtime.mean(),
+        }
+    }
+}
+
+impl std::ops::AddAssign for GenreSums {
+    fn add_assign(&mut self, other: Self) {
+        self.total_movies += other.total_movies;
+        self.rating += other.rating;
+        self.sentiment += other.sentiment;
+        self.popularity += other.popularity;
+        self.budget += other.budget;
+        self.runtime += other.runtime;
+        self.total_revenue = self.total_revenue.saturating_add(other.total_revenue);
+    }
+}
+
+/// The seed's `statistics`; `None` where no film of the selection has the value.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Statistics {
+    pub total_movies: i64,
+    /// 0 to 10, over films with votes.
+    pub avg_rating: Option<f64>,
+    /// -1 to 1, over reviews.
+    pub avg_sentiment: Option<f64>,
+    pub avg_popularity: Option<f64>,
+    /// US dollars, over films whose revenue is known.
+    pub total_revenue: i64,
+    /// US dollars, over films whose budget is known.
+    pub avg_budget: Option<f64>,
+    /// Minutes, over films whose runtime is known.
+    pub avg_runtime: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn film(rating: f64, votes: i64, popularity: f64, money: Option<i64>) -> FilmFacts {
+        FilmFacts {
+            vote_average: rating,
+            vote_count: votes,
+            popularity,
+            revenue: money,
+            budget: money,
+            runtime: money.map(|money| (money % 300) as i32),
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_left_out() {
+        let mut sums = GenreSums::default();
+        assert_eq!(sums.statistics().avg_rating, None);
+        sums.add(&film(8.0, 10, 4.0, Some(120)), Sum { sum: 1.5, count: 3 });
+        sums.add(&film(0.0, 0, 2.0, None), Sum::default());
+        let expected = Statistics {
+            total_movies: 2,
+            avg_rating: Some(8.0),
+            avg_sentiment: Some(0.5),
+            avg_popularity: Some(3.0),
+            total_revenue: 120,
+            avg_budget: Some(120.0),
+            avg_runtime: Some(120.0),
+        };
+        assert_eq!(sums.statistics(), expected);
+    }
+
+    #[test]
+    fn a_film_without_a_date_has_a_place() {
+        assert_eq!(month_of(NaiveDate::from_ymd_opt(1999, 10, 15)), (1999, 10));
+        assert_eq!(month_of(None), UNDATED);
+    }
+
+    #[test]
+    fn a_selected_year_is_its_days() {
+        let released = |year| Selection { genre: "Drama".into(), year, month: None }.released();
+        let day = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+        assert_eq!(released(None), None);
+        assert_eq!(released(Some(1999)), Some((day(1999), day(2000))));
+        let (from, to) = released(Some(i32::MAX)).unwrap();
+        assert_eq!(from, to, "nothing is released then");
+    }
+
+    proptest! {
+        #[test]
+        fn months_add_up_to_the_whole(
+            films in prop::collection::vec((0u8..100, 0i64..3, 0u8..100, prop::option::of(1i64..1_000)), 1..40),
+            cut in 0usize..40,
+        ) {
+            // Whole numbers, so that adding in another order gives the same bits.
+            let facts: Vec<_> = films.iter().map(|(r, v, p, m)| film(f64::from(*r), *v, f64::from(*p), *m)).collect();
+            let sums = |films: &[FilmFacts]| {
+                let mut sums = GenreSums::default();
+                films.iter().for_each(|film| sums.add(film, Sum { sum: 1.0, count: 2 }));
+                sums
+            };
+            let (one, two) = facts.split_at(cut.min(facts.len()));
+            let mut added = sums(one);
+            added += sums(two);
+            prop_assert_eq!(added, sums(&facts));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! How long a job is waited for, and when it is tried again.
+
+use std::time::Duration;
+
+/// Times a job may take its worker down with it before it is parked as failed: once is bad luck, thrice is the job.
+pub const MAX_CRASHES: i32 = 3;
+
+/// A worker renews its lease on a job this often, reports its progress and learns whether it is to stop.
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// A running job without a heartbeat for this long has lost its worker. Long enough that a stalled database alone does
+/// not make it run twice, short enough that a killed worker's job is taken up well within a minute.
+pub const LEASE: Duration = Duration::from_secs(20);
+
+/// Longest wait between two attempts.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// Wait before attempt `attempts + 1`: 1 s doubled per attempt up to [`BACKOFF_MAX`], spread by ±20 % with `jitter` in
+/// 0..1, so that jobs felled by one outage do not return in step.
+pub fn backoff(attempts: i32, jitter: f64) -> Duration {
+    let doubled = 2f64.powi(attempts.clamp(1, 16) - 1);
+    Duration::from_secs_f64(doubled.min(BACKOFF_MAX.as_secs_f64()) * (0.8 + 0.4 * jitter.clamp(0.0, 1.0)))
+}
+
+/// Seconds left, from the work done so far. `None` until something is done.
+pub fn eta_seconds(done: i64, total: i64, elapsed: Duration) -> Option<i64> {
+    if done <= 0 || total < done {
+        return None;
+    }
+    Some((elapsed.as_secs_f64() * (total - done) as f64 / done as f64).round() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn eta_extrapolates_linearly() {
+        assert_eq!(eta_seconds(25, 100, Duration::from_secs(10)), Some(30));
+        assert_eq!(eta_seconds(0, 100, Duration::from_secs(10)), None);
+        assert_eq!(eta_seconds(100, 100, Duration::from_secs(10)), Some(0));
+    }
+
+    proptest! {
+        #[test]
+        fn backoff_grows_and_stays_bounded(attempts in i32::MIN..i32::MAX, jitter in -1.0f64..2.0) {
+            let wait = backoff(attempts, jitter);
+            prop_assert!(wait >= Duration::from_millis(800) && wait <= BACKOFF_MAX.mul_f64(1.2));
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The 48-hour merge of batch and speed layer (seed 2, section 1; DESIGN.md section 3).
+//!
+//! Facts have an event time, and each hour of event time is answered by exactly one layer. A batch run has a
+//! *watermark*: it holds every fact of the hours before it that had arrived when the run read. Hours before
+//! `boundary = min(cutoff, watermark)` are the batch layer's, later ones the speed layer's.
+//!
+//! A fact can arrive after the run for an hour that the run covers (a phone that was offline). The speed layer then
+//! recomputes that hour from the stored facts and marks it *reopened*: such an hour is the speed layer's again, until
+//! a run that has seen the fact is published. So the law holds for late facts too: the merged answer equals the
+//! answer recomputed from all facts.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::hours::Hour;
+
+/// Hours that the speed layer answers at least: batch results may be a day late, so two days leave no gap (seed 2).
+pub const CUTOFF_HOURS: i64 = 48;
+
+/// `floor_to_hour(now - 48 h)`: the first hour that is the speed layer's whatever the batch layer has.
+pub fn cutoff(now: DateTime<Utc>) -> Hour {
+    Hour::of(now.checked_sub_signed(TimeDelta::hours(CUTOFF_HOURS)).unwrap_or(DateTime::<Utc>::MIN_UTC))
+}
+
+/// The first hour of the speed layer; `None` where no batch run was ever published, and every hour is the speed layer's.
+pub fn boundary(now: DateTime<Utc>, watermark: Option<Hour>) -> Option<Hour> {
+    watermark.map(|watermark| watermark.min(cutoff(now)))
+}
+
+/// Who answers for an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Layer {
+    Batch,
+    Speed,
+}
+
+/// Who answers for an hour, given the boundary and whether the hour was reopened by a late fact.
+pub fn layer(hour: Hour, boundary: Option<Hour>, reopened: bool) -> Layer {
+    match boundary {
+        Some(boundary) if hour < boundary && !reopened => Layer::Batch,
+        _ => Layer::Speed,
+    }
+}
+
+/// Whether a speed row may be deleted: it is older than the cutoff, a published run covers it, and no late fact has
+/// reopened it. The complement is what keeps a late batch run from leaving a gap.
+pub fn droppable(hour: Hour, now: DateTime<Utc>, watermark: Option<Hour>, reopened: bool) -> bool {
+    layer(hour, boundary(now, watermark), reopened) == Layer::Batch
+}
+
+/// One hour of the speed layer: what is known of it, and whether a late fact reopened it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpeedHour<T> {
+    pub hour: Hour,
+    pub facts: T,
+    pub reopened: bool,
+}
+
+/// The merged hours, oldest first, each from the one layer that answers for it.
+pub fn merge<T>(
+    batch: impl IntoIterator<Item = (Hour, T)>,
+    speed: impl IntoIterator<Item = SpeedHour<T>>,
+    boundary: Option<Hour>,
+) -> Vec<(Hour, Layer, T)> {
+    let mut hours: BTreeMap<Hour, (Layer, T)> = batch
+        .into_iter()
+        .filter(|(hour, _)| layer(*hour, boundary, false) == Layer::Batch)
+        .map(|(hour, facts)| (hour, (Layer::Batch, facts)))
+        .collect();
+    for SpeedHour { hour, facts, reopened } in speed {
+        if layer(hour, boundary, reopened) == Layer::Speed {
+            hours.insert(hour, (Layer::Speed, facts));
+        }
+    }
+    hours.into_iter().map(|(hour, (layer, facts))| (hour, layer, facts)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A model of both layers, as small as the rules: facts are numbers that add up per hour.
+    #[derive(Default)]
+    struct Model {
+        facts: Vec<(Hour, u64)>,
+        speed: BTreeMap<Hour, (u64, bool)>,
+        batch: BTreeMap<Hour, u64>,
+        watermark: Option<Hour>,
+    }
+
+    impl Model {
+        fn truth(&self) -> BTreeMap<Hour, u64> {
+            let mut sums = BTreeMap::new();
+            self.facts.iter().for_each(|(hour, value)| *sums.entry(*hour).or_default() += value);
+            sums
+        }
+
+        /// The speed layer takes a fact: adds it where the hour is its own, recomputes and reopens where it is not.
+        fn arrive(&mut self, hour: Hour, value: u64) {
+            self.facts.push((hour, value));
+            if self.watermark.is_some_and(|watermark| hour < watermark) {
+                let sum = self.truth()[&hour];
+                self.speed.insert(hour, (sum, true));
+            } else {
+                self.speed.entry(hour).or_insert((0, false)).0 += value;
+            }
+        }
+
+        /// A batch run over all facts that are there, published at once; hours it has seen are reopened no more.
+        fn run_batch(&mut self, now: DateTime<Utc>) {
+            let watermark = Hour::of(now);
+            self.batch = self.truth().into_iter().filter(|(hour, _)| *hour < watermark).collect();
+            self.watermark = Some(watermark);
+            self.speed.values_mut().for_each(|(_, reopened)| *reopened = false);
+        }
+
+        fn drop_old(&mut self, now: DateTime<Utc>) {
+            let watermark = self.watermark;
+            self.speed.retain(|hour, (_, reopened)| !droppable(*hour, now, watermark, *reopened));
+        }
+
+        fn merged(&self, now: DateTime<Utc>) -> BTreeMap<Hour, u64> {
+            let batch = self.batch.iter().map(|(hour, sum)| (*hour, *sum));
+            let speed = self.speed.iter().map(|(hour, (sum, reopened))| SpeedHour {
+                hour: *hour,
+                facts: *sum,
+                reopened: *reopened,
+            });
+            let merged = merge(batch, speed, boundary(now, self.watermark));
+            let distinct: BTreeSet<Hour> = merged.iter().map(|(hour, ..)| *hour).collect();
+            assert_eq!(distinct.len(), merged.len(), "an hour was answered twice");
+            merged.into_iter().map(|(hour, _, sum)| (hour, sum)).collect()
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// Minutes that pass.
+        Wait(i64),
+        /// A fact of so many minutes ago, up to the 30 days that are accepted.
+        Fact(i64, u64),
+        Batch,
+        DropOld,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => (1i64..3_000).prop_map(Step::Wait),
+            4 => (0i64..180, 1u64..100).prop_map(|(ago, value)| Step::Fact(ago, value)),
+            2 => (0i64..43_200, 1u64..100).prop_map(|(ago, value)| Step::Fact(ago, value)),
+            1 => Just(Step::Batch),
+            2 => Just(Step::DropOld),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        /// The law of the merge (DESIGN.md section 3).
+        #[test]
+        fn the_merged_answer_equals_the_answer_from_all_the_facts(steps in prop::collection::vec(step(), 1..60)) {
+            let mut now: DateTime<Utc> = "2026-03-10T13:59:30Z".parse().unwrap();
+            let mut model = Model::default();
+            for step in steps {
+                match step {
+                    Step::Wait(minutes) => now += TimeDelta::minutes(minutes),
+                    Step::Fact(ago, value) => model.arrive(Hour::of(now - TimeDelta::minutes(ago)), value),
+                    Step::Batch => model.run_batch(now),
+                    Step::DropOld => model.drop_old(now),
+                }
+                prop_assert_eq!(model.merged(now), model.truth());
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_run_three_days_late_leaves_no_gap() {
+        let start: DateTime<Utc> = "2026-03-10T00:00:00Z".parse().unwrap();
+        let mut model = Model::default();
+        model.run_batch(start);
+        for hour in 0..120 {
+            model.arrive(Hour::of(start + TimeDelta::hours(hour)), 1);
+        }
+        let now = start + TimeDelta::hours(120);
+        model.drop_old(now);
+        assert_eq!(model.merged(now).len(), 120, "nothing is dropped that no run covers");
+    }
+
+    #[test]
+    fn the_cutoff_is_on_the_hours_edge() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        assert_eq!(cutoff(at("2026-03-10T13:59:59Z")).start(), at("2026-03-08T13:00:00Z"));
+        assert_eq!(cutoff(at("2026-03-10T14:00:00Z")).start(), at("2026-03-08T14:00:00Z"));
+    }
+}

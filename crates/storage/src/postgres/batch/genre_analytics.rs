@@ -1,0 +1,158 @@
+//! The artifact genre_analytics: a genre's films by year and month of release.
+
+use chrono::NaiveDate;
+use domain::RunId;
+use domain::artifacts::Artifact;
+use domain::genre_analytics::{GenreSums, Selection, Sum};
+use domain::genres::FilmFacts;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use sqlx::PgPool;
+
+use crate::StorageError;
+
+/// A film as statistics see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Film {
+    pub genres: Vec<String>,
+    pub release_date: Option<NaiveDate>,
+    pub facts: FilmFacts,
+    /// Of its reviews, from the published run of hourly sentiment.
+    pub sentiment: Sum,
+}
+
+/// Streams all films that are shown, by id.
+pub fn films(pool: &PgPool) -> BoxStream<'_, Result<Film, StorageError>> {
+    sqlx::query!(
+        r#"SELECT m.genres, m.release_date, m.vote_average, m.vote_count, m.popularity, m.revenue, m.budget, m.runtime,
+                  coalesce(s.sum, 0) AS "sentiment!", coalesce(s.reviews, 0) AS "reviews!"
+           FROM movies m LEFT JOIN
+                (SELECT movie_id, sum(sum) AS sum, sum(positive + negative + neutral)::bigint AS reviews
+                 FROM batch_sentiment_hourly JOIN artifact_heads USING (run_id) WHERE artifact = $1
+                 GROUP BY movie_id) AS s USING (movie_id)
+           WHERE m.tombstoned_at IS NULL ORDER BY m.movie_id"#,
+        Artifact::BatchSentimentHourly.as_str(),
+    )
+    .fetch(pool)
+    .map_ok(|row| Film {
+        genres: row.genres,
+        release_date: row.release_date,
+        facts: FilmFacts {
+            vote_average: row.vote_average,
+            vote_count: row.vote_count,
+            popularity: row.popularity,
+            revenue: row.revenue,
+            budget: row.budget,
+            runtime: row.runtime,
+        },
+        sentiment: Sum { sum: row.sentiment, count: row.reviews },
+    })
+    .map_err(StorageError::from)
+    .boxed()
+}
+
+/// The sums of one genre, year and month.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Month {
+    pub genre: String,
+    pub year: i32,
+    pub month: i32,
+    pub sums: GenreSums,
+}
+
+/// Stages a chunk of months.
+pub async fn stage(pool: &PgPool, run: RunId, months: &[Month]) -> Result<(), StorageError> {
+    let genre: Vec<String> = months.iter().map(|month| month.genre.clone()).collect();
+    let year: Vec<i32> = months.iter().map(|month| month.year).collect();
+    let of_year: Vec<i32> = months.iter().map(|month| month.month).collect();
+    let sum = |f: fn(&GenreSums) -> f64| months.iter().map(|month| f(&month.sums)).collect::<Vec<f64>>();
+    let count = |f: fn(&GenreSums) -> i64| months.iter().map(|month| f(&month.sums)).collect::<Vec<i64>>();
+    sqlx::query!(
+        "INSERT INTO genre_analytics (run_id, genre, year, month, total_movies, rating_sum, rating_count, sentiment_sum,
+             sentiment_count, popularity_sum, budget_sum, budget_count, runtime_sum, runtime_count, total_revenue)
+         SELECT $1, * FROM unnest($2::text[], $3::integer[], $4::integer[], $5::bigint[], $6::float8[], $7::bigint[],
+             $8::float8[], $9::bigint[], $10::float8[], $11::float8[], $12::bigint[], $13::float8[], $14::bigint[],
+             $15::bigint[])",
+        run.0,
+        &genre,
+        &year,
+        &of_year,
+        &count(|s| s.total_movies),
+        &sum(|s| s.rating.sum),
+        &count(|s| s.rating.count),
+        &sum(|s| s.sentiment.sum),
+        &count(|s| s.sentiment.count),
+        &sum(|s| s.popularity.sum),
+        &sum(|s| s.budget.sum),
+        &count(|s| s.budget.count),
+        &sum(|s| s.runtime.sum),
+        &count(|s| s.runtime.count),
+        &count(|s| s.total_revenue),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The sums of a selection of months; all zero where it has no film.
+pub async fn sums(pool: &PgPool, run: RunId, selection: &Selection) -> Result<GenreSums, StorageError> {
+    let row = sqlx::query!(
+        r#"SELECT coalesce(sum(total_movies), 0)::bigint AS "total_movies!",
+                  coalesce(sum(rating_sum), 0) AS "rating!", coalesce(sum(rating_count), 0)::bigint AS "rated!",
+                  coalesce(sum(sentiment_sum), 0) AS "sentiment!",
+                  coalesce(sum(sentiment_count), 0)::bigint AS "reviews!",
+                  coalesce(sum(popularity_sum), 0) AS "popularity!",
+                  coalesce(sum(budget_sum), 0) AS "budget!", coalesce(sum(budget_count), 0)::bigint AS "budgets!",
+                  coalesce(sum(runtime_sum), 0) AS "runtime!", coalesce(sum(runtime_count), 0)::bigint AS "runtimes!",
+                  coalesce(sum(total_revenue), 0)::bigint AS "total_revenue!"
+           FROM genre_analytics
+           WHERE run_id = $1 AND genre = $2 AND ($3::integer IS NULL OR year = $3)
+             AND ($4::integer IS NULL OR month = $4)"#,
+        run.0,
+        selection.genre,
+        selection.year,
+        selection.month,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(GenreSums {
+        total_movies: row.total_movies,
+        rating: Sum { sum: row.rating, count: row.rated },
+        sentiment: Sum { sum: row.sentiment, count: row.reviews },
+        popularity: Sum { sum: row.popularity, count: row.total_movies },
+        budget: Sum { sum: row.budget, count: row.budgets },
+        runtime: Sum { sum: row.runtime, count: row.runtimes },
+        total_revenue: row.total_revenue,
+    })
+}
+
+/// A film of a selection's list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FilmRow {
+    pub movie_id: i64,
+    pub title: String,
+    pub vote_average: f64,
+    pub popularity: f64,
+    pub vote_count: i64,
+    pub release_date: Option<NaiveDate>,
+}
+
+/// Streams all films of a selection, best rated first, then those with more votes.
+pub fn list<'a>(pool: &'a PgPool, selection: &'a Selection) -> BoxStream<'a, Result<FilmRow, StorageError>> {
+    let (from, to) = selection.released().unzip();
+    sqlx::query_as!(
+        FilmRow,
+        "SELECT movie_id, title, vote_average, popularity, vote_count, release_date FROM movies
+         WHERE tombstoned_at IS NULL AND genres @> ARRAY[$1]
+           AND ($2::date IS NULL OR (release_date >= $2 AND release_date < $3))
+           AND ($4::integer IS NULL OR extract(month FROM release_date) = $4)
+         ORDER BY vote_average DESC, vote_count DESC, movie_id",
+        selection.genre,
+        from,
+        to,
+        selection.month,
+    )
+    .fetch(pool)
+    .map_err(StorageError::from)
+    .boxed()
+}

@@ -1,0 +1,109 @@
+//! The artifact batch_sentiment_hourly: what reviews say, by film and hour.
+
+use chrono::{DateTime, Utc};
+use domain::hours::Hour;
+use domain::sentiment::{Score, Tally};
+use domain::{MovieId, RunId};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use sqlx::{PgConnection, PgExecutor, PgPool};
+
+use super::storable;
+use crate::StorageError;
+use crate::postgres::catalogue::movie_id;
+
+/// One review.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opinion {
+    pub movie_id: MovieId,
+    pub hour: Hour,
+    pub said: Said,
+}
+
+/// Viewers' reviews were scored when they came in; those of a source are stored as they were written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    Scored(Score),
+    Written(String),
+}
+
+/// Streams all reviews from before `watermark`, film by film and in the order of time: both tables have an index in
+/// that order, so nothing is sorted and nothing piles up. On the connection of the run's snapshot.
+pub fn opinions(conn: &mut PgConnection, watermark: Hour) -> BoxStream<'_, Result<Opinion, StorageError>> {
+    sqlx::query!(
+        r#"SELECT movie_id AS "movie_id!", at AS "at!", content, sentiment
+           FROM (SELECT movie_id, written_at AS at, content, NULL::real AS sentiment
+                 FROM reviews WHERE written_at < $1
+                 UNION ALL
+                 SELECT movie_id, occurred_at, NULL, sentiment FROM viewer_reviews WHERE occurred_at < $1) AS opinions
+           ORDER BY movie_id, at"#,
+        storable(watermark),
+    )
+    .fetch(conn)
+    .map(|row| {
+        let row = row?;
+        let said = match (row.sentiment, row.content) {
+            (Some(score), _) => Said::Scored(Score::new(f64::from(score))),
+            (None, content) => Said::Written(content.unwrap_or_default()),
+        };
+        Ok(Opinion { movie_id: movie_id(row.movie_id)?, hour: Hour::of(row.at), said })
+    })
+    .boxed()
+}
+
+/// One film's hour.
+pub type FilmHour = (MovieId, Hour, Tally);
+
+/// Stages a chunk of hours.
+pub async fn stage(pool: &PgPool, run: RunId, hours: &[FilmHour]) -> Result<(), StorageError> {
+    let movie: Vec<i64> = hours.iter().map(|(movie, ..)| movie.get()).collect();
+    let hour: Vec<DateTime<Utc>> = hours.iter().map(|(_, hour, _)| hour.start()).collect();
+    let sum: Vec<f64> = hours.iter().map(|(.., tally)| tally.sum).collect();
+    let squares: Vec<f64> = hours.iter().map(|(.., tally)| tally.sum_squares).collect();
+    let count = |f: fn(&Tally) -> i64| hours.iter().map(|(.., tally)| f(tally)).collect::<Vec<i64>>();
+    sqlx::query!(
+        "INSERT INTO batch_sentiment_hourly (run_id, movie_id, hour, sum, sum_squares, positive, negative, neutral)
+         SELECT $1, * FROM unnest($2::bigint[], $3::timestamptz[], $4::float8[], $5::float8[], $6::bigint[],
+             $7::bigint[], $8::bigint[])",
+        run.0,
+        &movie,
+        &hour,
+        &sum,
+        &squares,
+        &count(|t| t.positive),
+        &count(|t| t.negative),
+        &count(|t| t.neutral),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// A film's hours from `from` on, oldest first; hours without reviews are left out.
+pub async fn hours(
+    conn: impl PgExecutor<'_>,
+    run: RunId,
+    movie: MovieId,
+    from: Hour,
+) -> Result<Vec<(Hour, Tally)>, StorageError> {
+    let rows = sqlx::query!(
+        "SELECT hour, sum, sum_squares, positive, negative, neutral
+         FROM batch_sentiment_hourly WHERE run_id = $1 AND movie_id = $2 AND hour >= $3 ORDER BY hour",
+        run.0,
+        movie.get(),
+        storable(from),
+    )
+    .fetch_all(conn)
+    .await?;
+    let tallies = rows.into_iter().map(|row| {
+        let tally = Tally {
+            sum: row.sum,
+            sum_squares: row.sum_squares,
+            positive: row.positive,
+            negative: row.negative,
+            neutral: row.neutral,
+        };
+        (Hour::of(row.hour), tally)
+    });
+    Ok(tallies.collect())
+}

@@ -1,0 +1,135 @@
+//! Watermarks: the hour before which a run holds every fact, and what became of the facts that came meanwhile.
+//!
+//! A run reads the facts in one snapshot and is published minutes later. An hour below its watermark that changed in
+//! between is answered wrongly by the run, so publishing reopens it for the speed layer (domain/merge.rs), and closes
+//! the hours whose last change the snapshot has seen. `version` tells: it is the transaction of the last change.
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::RunId;
+use domain::artifacts::{Artifact, Verdict};
+use domain::hours::Hour;
+use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction};
+
+use crate::StorageError;
+use crate::postgres::artifacts;
+
+/// A run over events: every fact of the hours before `watermark` that `snapshot` sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRun {
+    pub run_id: RunId,
+    pub watermark: Hour,
+    pub snapshot: Snapshot,
+}
+
+impl EventRun {
+    /// The last day whose facts the run has seen to the end, or in part.
+    pub fn as_of(watermark: Hour) -> NaiveDate {
+        (watermark.start() - TimeDelta::hours(1)).date_naive()
+    }
+}
+
+/// The transactions that a reader saw, as PostgreSQL writes them (`pg_snapshot`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot(String);
+
+/// Opens a transaction in which all facts stand still, and names what it sees.
+pub async fn snapshot(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Snapshot), StorageError> {
+    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+    // The one statement over all facts may take longer than a service's statements otherwise; the job has its own limit.
+    sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+    let seen = sqlx::query_scalar!(r#"SELECT pg_current_snapshot()::text AS "seen!""#).fetch_one(&mut *tx).await?;
+    Ok((tx, Snapshot(seen)))
+}
+
+/// The watermark of the published run; `None` where none was ever published.
+pub async fn watermark(conn: impl PgExecutor<'_>, artifact: Artifact) -> Result<Option<Hour>, StorageError> {
+    let at = sqlx::query_scalar!(
+        "SELECT r.watermark FROM artifact_heads h JOIN artifact_runs r USING (run_id) WHERE h.artifact = $1",
+        artifact.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(at.flatten().map(Hour::of))
+}
+
+/// [`watermark`], and no other run is published until the caller's transaction ends. For the speed layer: between its
+/// question whether an hour is the batch layer's and its write, the answer must not change. Several may hold it.
+pub async fn hold_watermark(conn: &mut PgConnection, artifact: Artifact) -> Result<Option<Hour>, StorageError> {
+    sqlx::query!("SELECT pg_advisory_xact_lock_shared(hashtext('watermark'), hashtext($1))", artifact.as_str())
+        .execute(&mut *conn)
+        .await?;
+    watermark(conn, artifact).await
+}
+
+/// Publishes a run over events as [`artifacts::publish`] does, and in the same transaction settles which hours are
+/// reopened.
+pub async fn publish(
+    pool: &PgPool,
+    artifact: Artifact,
+    run: &EventRun,
+    rows: u64,
+    force: bool,
+) -> Result<Verdict, StorageError> {
+    let mut tx = pool.begin().await?;
+    // Waits for the speed layer's batches that asked for the watermark before; later ones will see the new one.
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('watermark'), hashtext($1))", artifact.as_str())
+        .execute(&mut *tx)
+        .await?;
+    let watermark = run.watermark.start();
+    sqlx::query!("UPDATE artifact_runs SET watermark = $2 WHERE run_id = $1", run.run_id.0, watermark)
+        .execute(&mut *tx)
+        .await?;
+    // An older run must not come back even by force: the speed layer may have dropped what only the newer one holds.
+    let force = force && !newer_is_published(&mut tx, artifact, run.run_id).await?;
+    let verdict = artifacts::publish_in(&mut tx, artifact, run.run_id, rows, force).await?;
+    if verdict == Verdict::Publish {
+        reopen(&mut tx, artifact, watermark, &run.snapshot).await?;
+    }
+    tx.commit().await?;
+    Ok(verdict)
+}
+
+async fn newer_is_published(conn: &mut PgConnection, artifact: Artifact, run: RunId) -> Result<bool, StorageError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM artifact_heads h JOIN artifact_runs r USING (run_id)
+                          WHERE h.artifact = $1
+                            AND r.started_at > (SELECT started_at FROM artifact_runs WHERE run_id = $2)) AS "newer!""#,
+        artifact.as_str(),
+        run.0,
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// An hour below the watermark is the speed layer's exactly if the run has not seen its last change.
+async fn reopen(
+    conn: &mut PgConnection,
+    artifact: Artifact,
+    watermark: DateTime<Utc>,
+    snapshot: &Snapshot,
+) -> Result<(), StorageError> {
+    match artifact {
+        Artifact::BatchStatsHourly => {
+            sqlx::query!(
+                "UPDATE speed_stats SET reopened = NOT reopened
+                 WHERE hour < $1 AND reopened = pg_visible_in_snapshot(version::text::xid8, $2::text::pg_snapshot)",
+                watermark,
+                snapshot.0,
+            )
+            .execute(conn)
+            .await?;
+        }
+        Artifact::BatchSentimentHourly => {
+            sqlx::query!(
+                "UPDATE speed_sentiment SET reopened = NOT reopened
+                 WHERE hour < $1 AND reopened = pg_visible_in_snapshot(version::text::xid8, $2::text::pg_snapshot)",
+                watermark,
+                snapshot.0,
+            )
+            .execute(conn)
+            .await?;
+        }
+        other => return Err(StorageError::Corrupt(format!("{} has no watermark", other.as_str()))),
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Entries of the event log that could not be applied: kept as they came.
+
+use chrono::{DateTime, Utc};
+use domain::page::Page;
+use sqlx::PgPool;
+
+use crate::StorageError;
+use crate::event_log::Entry;
+
+/// An entry that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    pub dead_letter_id: i64,
+    pub stream: String,
+    pub message_id: String,
+    pub payload: String,
+    pub reason: String,
+    pub tries: i32,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Keeps an entry; to be acknowledged afterwards. Doing so twice keeps one.
+pub async fn add(pool: &PgPool, stream: &str, entry: &Entry, reason: &str) -> Result<(), StorageError> {
+    sqlx::query!(
+        "INSERT INTO dead_letters (stream, message_id, payload, reason, tries) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (stream, message_id) DO UPDATE SET reason = excluded.reason, tries = excluded.tries",
+        stream,
+        entry.id,
+        // What text cannot hold must not keep the letter from being written.
+        entry.payload.replace('\0', "\u{fffd}"),
+        reason.replace('\0', "\u{fffd}"),
+        i32::try_from(entry.deliveries).unwrap_or(i32::MAX),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// A page of them, newest first, and how many there are.
+pub async fn page(pool: &PgPool, page: Page) -> Result<(Vec<DeadLetter>, i64), StorageError> {
+    let rows = sqlx::query_as!(
+        DeadLetter,
+        "SELECT dead_letter_id, stream, message_id, payload, reason, tries, created_at
+         FROM dead_letters ORDER BY dead_letter_id DESC LIMIT $1 OFFSET $2",
+        page.limit.get(),
+        page.offset.get(),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok((rows, count(pool).await?))
+}
+
+/// How many there are.
+pub async fn count(pool: &PgPool) -> Result<i64, StorageError> {
+    Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM dead_letters"#).fetch_one(pool).await?)
+}

@@ -1,0 +1,233 @@
+//! The speed layer's views: what happened to each film in each hour, seconds after it happened (domain/merge.rs).
+
+mod observations;
+mod sentiment;
+mod stats;
+pub mod trending;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::MovieId;
+use domain::artifacts::Artifact;
+use domain::events::{Counts, Event};
+use domain::hours::Hour;
+use domain::ingest::{Quarantined, Source};
+use domain::merge::{self, SpeedHour};
+use domain::sentiment::Tally;
+use serde::Serialize;
+use sqlx::{PgConnection, PgPool};
+
+use super::batch::{hold_watermark, watermark};
+use super::events::{self, ScoredReview};
+use super::{catalogue, quarantine};
+use crate::StorageError;
+
+pub use observations::{latest, record};
+pub use sentiment::hours as sentiment_hours;
+pub use stats::hours as stats_hours;
+
+/// Rows deleted in one statement: locks are held for milliseconds, and a week's backlog still goes in a minute.
+const DROP_BATCH: i64 = 10_000;
+
+/// A film's hours, in the order in which every writer locks them.
+type ByHour<T> = BTreeMap<(MovieId, Hour), T>;
+
+/// One row of a view, and when it last changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row<T> {
+    pub hour: SpeedHour<T>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Facts to apply together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    pub events: Vec<Event>,
+    pub reviews: Vec<ScoredReview>,
+}
+
+impl Batch {
+    pub fn len(&self) -> usize {
+        self.events.len() + self.reviews.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// New facts, now in tables and views.
+    pub events: u64,
+    pub reviews: u64,
+    /// Facts that were there already.
+    pub duplicates: u64,
+    /// Facts about films that the catalogue does not know.
+    pub quarantined: u64,
+    /// Hours of films that a published batch run covers, reopened and recomputed.
+    pub reopened: u64,
+}
+
+/// Stores facts and moves the views by those that are new, in one transaction. Once it is committed the caller
+/// acknowledges; if the caller dies before, the facts are delivered again and fall away here on their ids.
+pub async fn apply(pool: &PgPool, batch: &Batch) -> Result<Applied, StorageError> {
+    let mut applied = Applied::default();
+    let mut tx = pool.begin().await?;
+    apply_events(&mut tx, &batch.events, &mut applied).await?;
+    apply_reviews(&mut tx, &batch.reviews, &mut applied).await?;
+    tx.commit().await?;
+    Ok(applied)
+}
+
+async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut Applied) -> Result<(), StorageError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let watermark = hold_watermark(conn, Artifact::BatchStatsHourly).await?;
+    let mut known = known_films(conn, "events", events.iter(), |e| e.movie_id, json, applied).await?;
+    known.sort_by_key(|e| e.event_id);
+    known.dedup_by_key(|e| e.event_id);
+    let new = events::insert(conn, &known).await?;
+    let mut hours: ByHour<Counts> = BTreeMap::new();
+    for event in known.iter().filter(|e| new.contains(&e.event_id)) {
+        hours.entry((event.movie_id, Hour::of(event.occurred_at))).or_default().add(event);
+    }
+    let (late, own) = split(hours, watermark);
+    stats::add(conn, &own).await?;
+    stats::reopen(conn, &late).await?;
+    applied.events += new.len() as u64;
+    applied.duplicates += (events.len() - new.len()) as u64 - applied.quarantined;
+    applied.reopened += late.len() as u64;
+    Ok(())
+}
+
+async fn apply_reviews(
+    conn: &mut PgConnection,
+    reviews: &[ScoredReview],
+    applied: &mut Applied,
+) -> Result<(), StorageError> {
+    if reviews.is_empty() {
+        return Ok(());
+    }
+    let watermark = hold_watermark(conn, Artifact::BatchSentimentHourly).await?;
+    let quarantined = applied.quarantined;
+    let mut known =
+        known_films(conn, "viewers' reviews", reviews.iter(), |r| r.review.movie_id, |r| json(&r.review), applied)
+            .await?;
+    known.sort_by_key(|r| r.review.review_id);
+    known.dedup_by_key(|r| r.review.review_id);
+    let new = events::insert_reviews(conn, &known).await?;
+    let mut hours: ByHour<Tally> = BTreeMap::new();
+    for scored in known.iter().filter(|r| new.contains(&r.review.review_id.0)) {
+        hours.entry((scored.review.movie_id, Hour::of(scored.review.occurred_at))).or_default().add(scored.score);
+    }
+    let (late, own) = split(hours, watermark);
+    sentiment::add(conn, &own).await?;
+    sentiment::recompute(conn, &late, true).await?;
+    applied.reviews += new.len() as u64;
+    applied.duplicates += (reviews.len() - new.len()) as u64 - (applied.quarantined - quarantined);
+    applied.reopened += late.len() as u64;
+    Ok(())
+}
+
+/// A source wrote or changed reviews of these films' hours: recomputes what the views say of them. In the transaction
+/// that writes the reviews.
+pub async fn reviews_changed(conn: &mut PgConnection, mut hours: Vec<(MovieId, Hour)>) -> Result<(), StorageError> {
+    if hours.is_empty() {
+        return Ok(());
+    }
+    hours.sort_unstable();
+    hours.dedup();
+    let watermark = hold_watermark(conn, Artifact::BatchSentimentHourly).await?;
+    let (late, own) = split(hours.into_iter().map(|key| (key, ())).collect(), watermark);
+    sentiment::recompute(conn, &own.into_keys().collect::<Vec<_>>(), false).await?;
+    sentiment::recompute(conn, &late, true).await
+}
+
+/// Hours that a published batch run covers, and the speed layer's own. The former are recomputed: a row may have been
+/// dropped, so a delta would stand for the whole hour.
+fn split<T>(hours: ByHour<T>, watermark: Option<Hour>) -> (Vec<(MovieId, Hour)>, ByHour<T>) {
+    let (late, own): (ByHour<T>, ByHour<T>) =
+        hours.into_iter().partition(|((_, hour), _)| watermark.is_some_and(|watermark| *hour < watermark));
+    (late.into_keys().collect(), own)
+}
+
+/// Sorts out facts about films that the catalogue does not know: one row in quarantine a film.
+async fn known_films<'a, T: 'a>(
+    conn: &mut PgConnection,
+    what: &str,
+    facts: impl Iterator<Item = &'a T>,
+    movie: impl Fn(&T) -> MovieId,
+    record: impl Fn(&T) -> String,
+    applied: &mut Applied,
+) -> Result<Vec<&'a T>, StorageError> {
+    let facts: Vec<&T> = facts.collect();
+    let mut ids: Vec<i64> = facts.iter().map(|fact| movie(fact).get()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let known = catalogue::known(conn, &ids).await?;
+    let (facts, strangers): (Vec<&T>, Vec<&T>) = facts.into_iter().partition(|f| known.contains(&movie(f).get()));
+    let bad: Vec<Quarantined> = strangers
+        .iter()
+        .map(|fact| {
+            let location = format!("{what} of film {}", movie(fact));
+            Quarantined::new(location, Some("movie_id"), "unknown film", &record(fact))
+        })
+        .collect();
+    quarantine::add(conn, Source::Viewers, &bad).await?;
+    applied.quarantined += bad.len() as u64;
+    Ok(facts)
+}
+
+fn json(fact: &impl Serialize) -> String {
+    serde_json::to_string(fact).unwrap_or_default()
+}
+
+/// Deletes the rows that a published batch run answers for now; answers their number.
+pub async fn drop_covered(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, StorageError> {
+    // Everything before the boundary is droppable unless reopened; see `merge::droppable`.
+    let stats = merge::boundary(now, watermark(pool, Artifact::BatchStatsHourly).await?);
+    let reviews = merge::boundary(now, watermark(pool, Artifact::BatchSentimentHourly).await?);
+    let cutoff = merge::cutoff(now);
+    let mut dropped = 0;
+    loop {
+        let rows = [
+            stats::drop_before(pool, stats, DROP_BATCH).await?,
+            sentiment::drop_before(pool, reviews, DROP_BATCH).await?,
+            observations::drop_before(pool, cutoff, DROP_BATCH).await?,
+        ];
+        dropped += rows.iter().sum::<u64>();
+        if rows.iter().all(|rows| *rows < DROP_BATCH as u64) {
+            return Ok(dropped);
+        }
+    }
+}
+
+/// What health says of the speed layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// The newest hour that has a row.
+    pub newest_hour: Option<DateTime<Utc>>,
+    /// Rows of all views, as the database's statistics have them.
+    pub rows: i64,
+    /// Rows of hours since the cutoff.
+    pub recent: i64,
+}
+
+/// See [`Freshness`].
+pub async fn freshness(pool: &PgPool, cutoff: Hour) -> Result<Freshness, StorageError> {
+    Ok(sqlx::query_as!(
+        Freshness,
+        r#"SELECT greatest((SELECT max(hour) FROM speed_stats), (SELECT max(hour) FROM speed_sentiment)) AS newest_hour,
+                  (SELECT greatest(sum(reltuples), 0)::bigint FROM pg_class
+                   WHERE oid IN ('speed_stats'::regclass, 'speed_sentiment'::regclass)) AS "rows!",
+                  (SELECT count(*) FROM speed_stats WHERE hour >= $1)
+                      + (SELECT count(*) FROM speed_sentiment WHERE hour >= $1) AS "recent!""#,
+        cutoff.start(),
+    )
+    .fetch_one(pool)
+    .await?)
+}

@@ -1,0 +1,117 @@
+//! What sources say of films between two nights: the newest, and one an hour for velocities.
+
+use chrono::{DateTime, Utc};
+use domain::MovieId;
+use domain::events::Observation;
+use domain::hours::Hour;
+use sqlx::{PgConnection, PgExecutor, PgPool};
+
+use crate::StorageError;
+use crate::postgres::catalogue::movie_id;
+
+/// Writes observations; an older one never replaces a newer. Films that the catalogue does not know are left out. Call
+/// it within a transaction.
+pub async fn record(conn: &mut PgConnection, seen: &[Observation]) -> Result<(), StorageError> {
+    if seen.is_empty() {
+        return Ok(());
+    }
+    let mut seen = seen.to_vec();
+    // The newest of each film first, and films in one order for all writers.
+    seen.sort_by_key(|o| (o.movie_id, std::cmp::Reverse(o.observed_at)));
+    let mut per_hour = seen.clone();
+    per_hour.dedup_by_key(|o| (o.movie_id, Hour::of(o.observed_at)));
+    seen.dedup_by_key(|o| o.movie_id);
+    write_latest(conn, &seen).await?;
+    write_hours(conn, &per_hour).await
+}
+
+async fn write_latest(conn: &mut PgConnection, seen: &[Observation]) -> Result<(), StorageError> {
+    let (movie, at, popularity, vote_average, vote_count) = columns(seen);
+    sqlx::query!(
+        "INSERT INTO speed_latest AS l (movie_id, observed_at, popularity, vote_average, vote_count)
+         SELECT i.* FROM unnest($1::bigint[], $2::timestamptz[], $3::float8[], $4::float8[], $5::bigint[])
+             AS i(movie_id, observed_at, popularity, vote_average, vote_count)
+         WHERE EXISTS (SELECT 1 FROM movies WHERE movies.movie_id = i.movie_id)
+         ON CONFLICT (movie_id) DO UPDATE SET observed_at = excluded.observed_at, popularity = excluded.popularity,
+             vote_average = excluded.vote_average, vote_count = excluded.vote_count
+         WHERE excluded.observed_at > l.observed_at",
+        &movie,
+        &at,
+        &popularity,
+        &vote_average,
+        &vote_count,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn write_hours(conn: &mut PgConnection, seen: &[Observation]) -> Result<(), StorageError> {
+    let (movie, at, popularity, vote_average, vote_count) = columns(seen);
+    let hour: Vec<DateTime<Utc>> = seen.iter().map(|o| Hour::of(o.observed_at).start()).collect();
+    sqlx::query!(
+        "INSERT INTO speed_observations AS o (movie_id, hour, observed_at, popularity, vote_average, vote_count)
+         SELECT i.* FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::float8[], $5::float8[],
+             $6::bigint[]) AS i(movie_id, hour, observed_at, popularity, vote_average, vote_count)
+         WHERE EXISTS (SELECT 1 FROM movies WHERE movies.movie_id = i.movie_id)
+         ON CONFLICT (hour, movie_id) DO UPDATE SET observed_at = excluded.observed_at,
+             popularity = excluded.popularity, vote_average = excluded.vote_average, vote_count = excluded.vote_count
+         WHERE excluded.observed_at > o.observed_at",
+        &movie,
+        &hour,
+        &at,
+        &popularity,
+        &vote_average,
+        &vote_count,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+type Columns = (Vec<i64>, Vec<DateTime<Utc>>, Vec<f64>, Vec<f64>, Vec<i64>);
+
+fn columns(seen: &[Observation]) -> Columns {
+    (
+        seen.iter().map(|o| o.movie_id.get()).collect(),
+        seen.iter().map(|o| o.observed_at).collect(),
+        seen.iter().map(|o| o.popularity).collect(),
+        seen.iter().map(|o| o.vote_average).collect(),
+        seen.iter().map(|o| o.vote_count).collect(),
+    )
+}
+
+/// The newest observation of each of these films that has one.
+pub async fn latest(conn: impl PgExecutor<'_>, movies: &[MovieId]) -> Result<Vec<Observation>, StorageError> {
+    let ids: Vec<i64> = movies.iter().map(|id| id.get()).collect();
+    let rows = sqlx::query!(
+        "SELECT movie_id, observed_at, popularity, vote_average, vote_count FROM speed_latest WHERE movie_id = ANY($1)",
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|r| {
+            Ok(Observation {
+                movie_id: movie_id(r.movie_id)?,
+                observed_at: r.observed_at,
+                popularity: r.popularity,
+                vote_average: r.vote_average,
+                vote_count: r.vote_count,
+            })
+        })
+        .collect()
+}
+
+/// Deletes up to `limit` hourly observations before `cutoff`: no window of the speed layer looks further back.
+pub(super) async fn drop_before(pool: &PgPool, cutoff: Hour, limit: i64) -> Result<u64, StorageError> {
+    let done = sqlx::query!(
+        "DELETE FROM speed_observations WHERE (hour, movie_id) IN
+             (SELECT hour, movie_id FROM speed_observations WHERE hour < $1 LIMIT $2)",
+        cutoff.start(),
+        limit,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}

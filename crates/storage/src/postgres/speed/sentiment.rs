@@ -1,0 +1,158 @@
+//! speed_sentiment: what viewers wrote, as the lexicon reads it.
+
+use chrono::{DateTime, Utc};
+use domain::MovieId;
+use domain::hours::Hour;
+use domain::merge::SpeedHour;
+use domain::sentiment::{Lexicon, Score, Tally};
+use futures::TryStreamExt;
+use sqlx::{PgConnection, PgExecutor, PgPool};
+
+use super::{ByHour, Row};
+use crate::StorageError;
+use crate::postgres::batch::storable;
+use crate::postgres::catalogue::movie_id;
+
+/// Moves hours by what is new in them.
+pub(super) async fn add(conn: &mut PgConnection, hours: &ByHour<Tally>) -> Result<(), StorageError> {
+    if hours.is_empty() {
+        return Ok(());
+    }
+    let movie: Vec<i64> = hours.keys().map(|(movie, _)| movie.get()).collect();
+    let hour: Vec<DateTime<Utc>> = hours.keys().map(|(_, hour)| hour.start()).collect();
+    let real = |f: fn(&Tally) -> f64| hours.values().map(f).collect::<Vec<f64>>();
+    let count = |f: fn(&Tally) -> i64| hours.values().map(f).collect::<Vec<i64>>();
+    sqlx::query!(
+        "INSERT INTO speed_sentiment AS s (movie_id, hour, sum, sum_squares, positive, negative, neutral)
+         SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::float8[], $4::float8[], $5::bigint[], $6::bigint[],
+             $7::bigint[])
+         ON CONFLICT (movie_id, hour) DO UPDATE SET
+             sum = s.sum + excluded.sum, sum_squares = s.sum_squares + excluded.sum_squares,
+             positive = s.positive + excluded.positive, negative = s.negative + excluded.negative,
+             neutral = s.neutral + excluded.neutral, version = excluded.version, updated_at = excluded.updated_at",
+        &movie,
+        &hour,
+        &real(|t| t.sum),
+        &real(|t| t.sum_squares),
+        &count(|t| t.positive),
+        &count(|t| t.negative),
+        &count(|t| t.neutral),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Recomputes hours from the facts, marking them `reopened` or as they are.
+pub(super) async fn recompute(
+    conn: &mut PgConnection,
+    hours: &[(MovieId, Hour)],
+    reopened: bool,
+) -> Result<(), StorageError> {
+    if hours.is_empty() {
+        return Ok(());
+    }
+    let movie: Vec<i64> = hours.iter().map(|(movie, _)| movie.get()).collect();
+    let hour: Vec<DateTime<Utc>> = hours.iter().map(|(_, hour)| hour.start()).collect();
+    // First the rows' locks: who changes the same hour at the same time waits here, or has us wait and then see its facts.
+    sqlx::query!(
+        "INSERT INTO speed_sentiment AS s (movie_id, hour, reopened)
+         SELECT *, $3::boolean FROM unnest($1::bigint[], $2::timestamptz[])
+         ON CONFLICT (movie_id, hour) DO UPDATE SET reopened = s.reopened OR excluded.reopened,
+             version = excluded.version, updated_at = excluded.updated_at",
+        &movie,
+        &hour,
+        reopened,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let tallies = tally(conn, &movie, &hour).await?;
+    let of = |f: fn(&Tally) -> f64| hours.iter().map(|key| tallies.get(key).map_or(0.0, f)).collect::<Vec<f64>>();
+    let count = |f: fn(&Tally) -> i64| hours.iter().map(|key| tallies.get(key).map_or(0, f)).collect::<Vec<i64>>();
+    sqlx::query!(
+        "UPDATE speed_sentiment s SET sum = f.sum, sum_squares = f.sum_squares, positive = f.positive,
+             negative = f.negative, neutral = f.neutral
+         FROM unnest($1::bigint[], $2::timestamptz[], $3::float8[], $4::float8[], $5::bigint[], $6::bigint[],
+             $7::bigint[]) AS f(movie_id, hour, sum, sum_squares, positive, negative, neutral)
+         WHERE s.movie_id = f.movie_id AND s.hour = f.hour",
+        &movie,
+        &hour,
+        &of(|t| t.sum),
+        &of(|t| t.sum_squares),
+        &count(|t| t.positive),
+        &count(|t| t.negative),
+        &count(|t| t.neutral),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The facts of these hours: viewers' reviews, which were scored when they came, and those of sources, which are scored
+/// here as the batch layer scores them.
+async fn tally(conn: &mut PgConnection, movie: &[i64], hour: &[DateTime<Utc>]) -> Result<ByHour<Tally>, StorageError> {
+    let mut rows = sqlx::query!(
+        r#"SELECT k.movie_id AS "movie_id!", k.hour AS "hour!", r.sentiment AS "sentiment?", NULL::text AS content
+           FROM unnest($1::bigint[], $2::timestamptz[]) AS k(movie_id, hour)
+           JOIN viewer_reviews r ON r.movie_id = k.movie_id
+                AND r.occurred_at >= k.hour AND r.occurred_at < k.hour + interval '1 hour'
+           UNION ALL
+           SELECT k.movie_id, k.hour, NULL, r.content
+           FROM unnest($1::bigint[], $2::timestamptz[]) AS k(movie_id, hour)
+           JOIN reviews r ON r.movie_id = k.movie_id
+                AND r.written_at >= k.hour AND r.written_at < k.hour + interval '1 hour'"#,
+        movie,
+        hour,
+    )
+    .fetch(conn);
+    let (lexicon, mut tallies) = (Lexicon::new(), ByHour::<Tally>::new());
+    while let Some(row) = rows.try_next().await? {
+        let score = match (row.sentiment, row.content) {
+            (Some(score), _) => Score::new(f64::from(score)),
+            (None, content) => lexicon.score(&content.unwrap_or_default()),
+        };
+        tallies.entry((movie_id(row.movie_id)?, Hour::of(row.hour))).or_default().add(score);
+    }
+    Ok(tallies)
+}
+
+/// A film's hours from `from` on, oldest first; hours without reviews are left out.
+pub async fn hours(conn: impl PgExecutor<'_>, movie: MovieId, from: Hour) -> Result<Vec<Row<Tally>>, StorageError> {
+    let rows = sqlx::query!(
+        "SELECT hour, sum, sum_squares, positive, negative, neutral, reopened, updated_at
+         FROM speed_sentiment WHERE movie_id = $1 AND hour >= $2 ORDER BY hour",
+        movie.get(),
+        storable(from),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| {
+            let facts = Tally {
+                sum: r.sum,
+                sum_squares: r.sum_squares,
+                positive: r.positive,
+                negative: r.negative,
+                neutral: r.neutral,
+            };
+            let hour = SpeedHour { hour: Hour::of(r.hour), facts, reopened: r.reopened };
+            Row { hour, updated_at: r.updated_at }
+        })
+        .collect())
+}
+
+/// Deletes up to `limit` rows of hours before `boundary` that are not reopened; none without a boundary.
+pub(super) async fn drop_before(pool: &PgPool, boundary: Option<Hour>, limit: i64) -> Result<u64, StorageError> {
+    let done = sqlx::query!(
+        "DELETE FROM speed_sentiment WHERE (movie_id, hour) IN
+             (SELECT movie_id, hour FROM speed_sentiment WHERE hour < $1 AND NOT reopened LIMIT $2)
+         -- Said again, since a row may be reopened while the statement waits for it.
+         AND NOT reopened",
+        boundary.map(Hour::start),
+        limit,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}

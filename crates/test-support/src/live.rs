@@ -1,0 +1,59 @@
+//! What viewers do, for tests: facts about films of [`crate::world`], and the log they go through.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::events::{Event, EventType, Fact, Review};
+use domain::sentiment::Lexicon;
+use domain::{EventId, ReviewId, UserId};
+use storage::event_log::RedisLog;
+use storage::postgres::events::ScoredReview;
+
+use crate::world::movie_id;
+
+/// The event log of one test.
+pub fn log(prefix: &str, capacity: usize) -> RedisLog {
+    RedisLog::open(&crate::redis_url(), prefix, capacity).unwrap()
+}
+
+pub fn event(movie: i64, event_type: EventType, occurred_at: DateTime<Utc>) -> Event {
+    Event {
+        event_id: EventId::new(),
+        user_id: UserId::new(7).unwrap(),
+        movie_id: movie_id(movie),
+        event_type,
+        rating: (event_type == EventType::Rating).then_some(7.3),
+        occurred_at,
+    }
+}
+
+pub fn review(movie: i64, content: &str, occurred_at: DateTime<Utc>) -> Review {
+    Review {
+        review_id: ReviewId::new(),
+        user_id: None,
+        movie_id: movie_id(movie),
+        content: content.to_owned(),
+        rating: None,
+        occurred_at,
+    }
+}
+
+/// As the speed layer hands it to the database.
+pub fn scored(review: Review) -> ScoredReview {
+    ScoredReview { score: Lexicon::new().score(&review.content), review }
+}
+
+/// Facts of every kind about all films of the small world, spread over the hours before `now`.
+pub fn facts(count: usize, hours: i64, now: DateTime<Utc>) -> Vec<Fact> {
+    let films: Vec<i64> = crate::world::films().iter().map(|film| film.id.get()).collect();
+    let texts = ["A wonderful film, I loved it.", "Terrible. I hated it.", "It runs for two hours."];
+    (0..count)
+        .map(|n| {
+            // Strides without common factors, so that films, types and hours meet in every combination.
+            let at = now - TimeDelta::seconds((n as i64 * 7_919) % (hours * 3_600));
+            let film = films[n % films.len()];
+            match n % 10 {
+                9 => Fact::Review(review(film, texts[n / 10 % texts.len()], at)),
+                k => Fact::Event(event(film, EventType::ALL[(n / 10 + k) % EventType::ALL.len()], at)),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,28 @@
+//! batch_stats_hourly: what viewers did, by film and hour, counted again from the events.
+
+use chrono::{DateTime, Utc};
+use domain::artifacts::Artifact;
+use serde_json::Value;
+use sqlx::PgPool;
+use storage::StorageError;
+use storage::postgres::batch::{event_stats, snapshot};
+
+use super::publish;
+use crate::{JobContext, JobError};
+
+pub(super) async fn run(
+    pool: &PgPool,
+    context: &JobContext,
+    now: DateTime<Utc>,
+    force: bool,
+) -> Result<Value, JobError> {
+    publish::staged_events(pool, context, Artifact::BatchStatsHourly, now, force, |run, watermark| async move {
+        let (mut tx, snapshot) = snapshot(pool).await?;
+        context.progress(0, None, "counting events");
+        let rows = event_stats::stage(&mut tx, run, watermark).await?;
+        tx.commit().await.map_err(StorageError::from)?;
+        context.progress(rows as i64, Some(rows as i64), "counting events");
+        Ok((rows, snapshot))
+    })
+    .await
+}

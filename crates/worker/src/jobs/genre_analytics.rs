@@ -1,0 +1,43 @@
+//! genre_analytics: the seed's statistics of each genre, by year and month of release.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use domain::artifacts::Artifact;
+use domain::genre_analytics::{GenreSums, month_of};
+use futures::TryStreamExt;
+use serde_json::Value;
+use sqlx::PgPool;
+use storage::postgres::batch::genre_analytics::{self, Month};
+
+use super::publish;
+use crate::{JobContext, JobError};
+
+/// Rows of one INSERT.
+const CHUNK: usize = 2_000;
+
+pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+    publish::staged(pool, context, Artifact::GenreAnalytics, today, force, |run| async move {
+        // Twenty genres, a century and a half, twelve months: 36,000 at most, however many films.
+        let mut sums: BTreeMap<(String, i32, i32), GenreSums> = BTreeMap::new();
+        let (mut films, mut read) = (genre_analytics::films(pool), 0);
+        while let Some(film) = films.try_next().await? {
+            let (year, month) = month_of(film.release_date);
+            for genre in film.genres {
+                sums.entry((genre, year, month)).or_default().add(&film.facts, film.sentiment);
+            }
+            read += 1;
+            if read % 10_000 == 0 {
+                context.progress(read, None, "reading films");
+            }
+        }
+        let months: Vec<Month> =
+            sums.into_iter().map(|((genre, year, month), sums)| Month { genre, year, month, sums }).collect();
+        for chunk in months.chunks(CHUNK) {
+            genre_analytics::stage(pool, run, chunk).await?;
+        }
+        context.progress(read, Some(read), "reading films");
+        Ok(months.len() as u64)
+    })
+    .await
+}

@@ -1,0 +1,129 @@
+//! The back-test: stand on past days, forecast with what was known then, compare with what came.
+
+use std::array::from_fn;
+
+use chrono::{NaiveDate, TimeDelta};
+use domain::predictions::{BACKTEST_DAYS, BACKTEST_FILMS, Estimate, HORIZON_DAYS, INTERVAL_SHARE, Score};
+use rayon::prelude::*;
+
+use super::method::Method;
+
+/// Forecasts of a horizon below which its interval is left as the model has it.
+const WIDEN_FORECASTS_MIN: usize = 200;
+
+/// Bounds of what an interval is multiplied by: beyond them the model is wrong, not its interval.
+const WIDEN: (f64, f64) = (0.2, 5.0);
+
+/// What was learnt: how wide intervals have to be, and the errors by horizon, with those intervals.
+#[derive(Debug, PartialEq)]
+pub(super) struct Backtest {
+    pub widen: [f64; HORIZON_DAYS],
+    pub scores: [Score; HORIZON_DAYS],
+}
+
+/// One film, seen from one past day.
+struct Stand<'a> {
+    method: Method,
+    ahead: [Estimate; HORIZON_DAYS],
+    now: f64,
+    came: &'a [f64],
+}
+
+/// Films are evenly taken from all. What they have in common is learnt from before the first of the days stood on, so no
+/// forecast has seen what it is compared with. Only the width of the intervals is learnt from the outcomes themselves:
+/// one number from hundreds of them, so judging it by them flatters it by nothing that shows.
+pub(super) fn backtest(series: &[Vec<f64>], until: NaiveDate) -> Backtest {
+    let known = |values: &'_ Vec<f64>| values.len().saturating_sub(BACKTEST_DAYS);
+    let before = series.iter().map(|values| &values[..known(values)]).filter(|values| !values.is_empty());
+    let method = Method::learn(before, until - TimeDelta::days(BACKTEST_DAYS as i64));
+    let stride = series.len().div_ceil(BACKTEST_FILMS).max(1);
+    let films: Vec<&Vec<f64>> = series.iter().step_by(stride).collect();
+    // Collected before they are added up: a parallel sum would round differently each time.
+    let stands: Vec<Stand<'_>> = films.into_par_iter().flat_map_iter(|values| stands(method, until, values)).collect();
+    let widen = from_fn(|day| widen(&stands, day));
+    let mut scores = [Score::default(); HORIZON_DAYS];
+    for stand in &stands {
+        let shown = stand.method.widened(widen).shown(&stand.ahead);
+        for (score, (forecast, came)) in scores.iter_mut().zip(shown.into_iter().zip(stand.came)) {
+            score.add(forecast, stand.now, *came);
+        }
+    }
+    Backtest { widen, scores }
+}
+
+fn stands(method: Method, until: NaiveDate, values: &[f64]) -> impl Iterator<Item = Stand<'_>> {
+    (1..=BACKTEST_DAYS.min(values.len().saturating_sub(1))).map(move |back| {
+        let (known, came) = values.split_at(values.len() - back);
+        let method = method.on(until - TimeDelta::days(back as i64));
+        Stand { method, ahead: method.ahead(known), now: known[known.len() - 1], came }
+    })
+}
+
+/// What half-widths are multiplied by so that [`INTERVAL_SHARE`] of the outcomes lie within.
+fn widen(stands: &[Stand<'_>], day: usize) -> f64 {
+    let mut distances: Vec<f64> = stands
+        .iter()
+        .filter_map(|stand| {
+            let (Estimate { value, high, .. }, came) = (stand.ahead[day], stand.came.get(day)?);
+            let half = high - value;
+            (half > 0.0).then(|| (stand.method.came(day, *came) - value).abs() / half)
+        })
+        .collect();
+    if distances.len() < WIDEN_FORECASTS_MIN {
+        return 1.0;
+    }
+    let at = ((distances.len() as f64 * INTERVAL_SHARE) as usize).min(distances.len() - 1);
+    let (_, distance, _) = distances.select_nth_unstable_by(at, f64::total_cmp);
+    distance.clamp(WIDEN.0, WIDEN.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn until() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 3, 10).unwrap()
+    }
+
+    #[test]
+    fn every_horizon_is_tried_from_every_day_that_it_fits() {
+        let series = vec![(0..60).map(|day| 10.0 + f64::from(day % 5)).collect::<Vec<f64>>(); 3];
+        let Backtest { scores, widen } = backtest(&series, until());
+        assert_eq!(widen, [1.0; HORIZON_DAYS], "of a few forecasts nothing is learnt");
+        let tried: Vec<i64> = scores.iter().map(|score| score.forecasts).collect();
+        assert_eq!(tried, (1..=14).rev().map(|n| 3 * n).collect::<Vec<i64>>());
+        assert_eq!(backtest(&series, until()), Backtest { scores, widen });
+    }
+
+    #[test]
+    fn a_film_of_yesterday_has_been_tried_once_and_one_of_today_never() {
+        let Backtest { scores, .. } = backtest(&[vec![4.0, 5.0], vec![1.0]], until());
+        assert_eq!((scores[0].forecasts, scores[1].forecasts), (1, 0));
+        assert!((scores[0].mae().unwrap() - 1.0).abs() < 1e-9 && scores[0].naive_mae() == Some(1.0), "{scores:?}");
+    }
+
+    #[test]
+    fn intervals_hold_what_they_promise_on_films_that_walk_at_random() {
+        // A walk of steps that are mostly small and now and then large, which no normal interval expects.
+        let mut state = 7_u64;
+        let mut unit = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        let mut film = || {
+            let mut value = 50.0_f64;
+            let mut step = || {
+                let large = if unit() < 0.1 { 0.5 } else { 0.05 };
+                value *= (large * (unit() - 0.5)).exp();
+                value
+            };
+            (0..60).map(|_| step()).collect::<Vec<f64>>()
+        };
+        let series: Vec<Vec<f64>> = (0..250).map(|_| film()).collect();
+        let Backtest { scores, .. } = backtest(&series, until());
+        for score in scores {
+            let coverage = score.coverage().unwrap();
+            assert!((coverage - INTERVAL_SHARE).abs() < 0.02, "{score:?}: {coverage}");
+        }
+    }
+}

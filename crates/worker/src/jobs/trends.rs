@@ -1,0 +1,25 @@
+//! temporal_trends: daily series of rating, popularity and sentiment, of all films and of each genre.
+
+use chrono::NaiveDate;
+use domain::artifacts::Artifact;
+use serde_json::Value;
+use sqlx::PgPool;
+use storage::postgres::batch::trends;
+
+use super::publish;
+use crate::{JobContext, JobError};
+
+pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+    let Some(as_of) = trends::newest_day(pool, today).await? else {
+        return Err(JobError::Permanent("there are no daily metrics or reviews to follow; run ingest first".into()));
+    };
+    publish::staged(pool, context, Artifact::TemporalTrends, as_of, force, |run| async move {
+        context.progress(0, Some(2), "ratings and popularity");
+        let metrics = trends::stage_metrics(pool, run, as_of).await?;
+        context.progress(1, Some(2), "sentiment");
+        let sentiment = trends::stage_sentiment(pool, run, as_of).await?;
+        context.progress(2, Some(2), "sentiment");
+        Ok(metrics + sentiment)
+    })
+    .await
+}

@@ -1,0 +1,262 @@
+//! Batch views of what viewers do, and how their runs stand to the speed layer.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::artifacts::{Artifact, Verdict};
+use domain::events::Counts;
+use domain::hours::Hour;
+use domain::jobs::{JobKind, JobStatus};
+use domain::sentiment::{Lexicon, Tally};
+use domain::trends::{Metric, Scope};
+use sqlx::PgPool;
+use storage::postgres::artifacts;
+use storage::postgres::batch::{self, EventRun, event_stats, sentiment, trends};
+use test_support::world;
+
+use crate::batch::head;
+use crate::support::World;
+
+/// A full hour, well before the one that has begun.
+fn hour() -> DateTime<Utc> {
+    Hour::of(Utc::now()).plus(-100).start()
+}
+
+async fn event(pool: &PgPool, movie: i64, kind: &str, rating: Option<f32>, at: DateTime<Utc>) {
+    sqlx::query(
+        "INSERT INTO viewer_events (event_id, user_id, movie_id, event_type, rating, occurred_at)
+         VALUES (gen_random_uuid(), 7, $1, $2, $3, $4)",
+    )
+    .bind(movie)
+    .bind(kind)
+    .bind(rating)
+    .bind(at)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+async fn review(pool: &PgPool, movie: i64, sentiment: f32, at: DateTime<Utc>) {
+    sqlx::query(
+        "INSERT INTO viewer_reviews (review_id, movie_id, content, sentiment, label, occurred_at)
+         VALUES (gen_random_uuid(), $1, 'words', $2, 'neutral', $3)",
+    )
+    .bind(movie)
+    .bind(sentiment)
+    .bind(at)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+/// Some viewers of Fight Club, in two hours and in one that is not over, nor will be if the clock strikes in mid-test.
+pub(crate) async fn viewers(pool: &PgPool) {
+    let not_over = Hour::of(Utc::now()).plus(1).start();
+    let minute = |n| hour() + TimeDelta::minutes(n);
+    event(pool, 550, "view", None, minute(0)).await;
+    event(pool, 550, "view", None, minute(59)).await;
+    event(pool, 550, "rating", Some(8.5), minute(30)).await;
+    event(pool, 550, "like", None, minute(60)).await;
+    event(pool, 603, "watch", None, minute(61)).await;
+    event(pool, 550, "click", None, not_over).await;
+    review(pool, 550, 0.5, minute(1)).await;
+    review(pool, 550, -0.75, minute(2)).await;
+    review(pool, 550, 0.25, minute(119)).await;
+    review(pool, 550, 0.9, not_over).await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn events_are_counted_by_hour_up_to_the_last_that_is_over(pool: PgPool) {
+    let world = World::new(&pool).await;
+    world::catalogue(&world.pool).await;
+    viewers(&world.pool).await;
+    let worker = world.worker().await;
+    let before = Hour::of(Utc::now());
+    assert_eq!(world.run(JobKind::EventStats).await.status, JobStatus::Succeeded);
+    worker.stop().await;
+
+    let head = head(&world.pool, Artifact::BatchStatsHourly).await;
+    let watermark = head.watermark.unwrap();
+    assert!(watermark == before || watermark == before.plus(1), "{watermark}");
+    assert_eq!(batch::watermark(&world.pool, Artifact::BatchStatsHourly).await.unwrap(), Some(watermark));
+    let movie = world::movie_id(550);
+    let all = event_stats::hours(&world.pool, head.run_id, movie, Hour::of(DateTime::<Utc>::MIN_UTC)).await.unwrap();
+    let first = Hour::of(hour());
+    let expected = [
+        (first, Counts { views: 2, ratings: 1, rating_sum: 8.5, ..Counts::default() }),
+        (first.plus(1), Counts { likes: 1, ..Counts::default() }),
+    ];
+    assert_eq!(all, expected, "the hour that is not over is the speed layer's");
+    let later = event_stats::hours(&world.pool, head.run_id, movie, first.plus(1)).await.unwrap();
+    assert_eq!(later, expected[1..]);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn sentiment_counts_viewers_reviews_and_the_sources(pool: PgPool) {
+    let world = World::new(&pool).await;
+    world::catalogue(&world.pool).await;
+    viewers(&world.pool).await;
+    let text = "A wonderful, brilliant film. I loved it!";
+    sqlx::query(
+        "INSERT INTO reviews (source, review_id, movie_id, content, written_at) VALUES ('demo', '1', 550, $1, $2)",
+    )
+    .bind(text)
+    .bind(hour() + TimeDelta::minutes(90))
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let worker = world.worker().await;
+    assert_eq!(world.run(JobKind::Sentiment).await.status, JobStatus::Succeeded);
+    assert_eq!(world.run(JobKind::Trends).await.status, JobStatus::Succeeded);
+    worker.stop().await;
+
+    let written = Lexicon::new().score(text).get();
+    assert!(written > 0.3, "{written}");
+    let run = head(&world.pool, Artifact::BatchSentimentHourly).await.run_id;
+    let first = Hour::of(hour());
+    let hours = sentiment::hours(&world.pool, run, world::movie_id(550), first).await.unwrap();
+    let one = Tally { sum: -0.25, sum_squares: 0.8125, positive: 1, negative: 1, neutral: 0 };
+    let two =
+        Tally { sum: 0.25 + written, sum_squares: 0.0625 + written * written, positive: 1, negative: 0, neutral: 1 };
+    assert_eq!(hours, [(first, one), (first.plus(1), two)]);
+
+    // The trend weighs by review count: the mean over the day's reviews, not over its hours.
+    let head = head(&world.pool, Artifact::TemporalTrends).await;
+    let days = |scope| {
+        let since = head.as_of - TimeDelta::days(30);
+        let (pool, run) = (world.pool.clone(), head.run_id);
+        async move { trends::points(&pool, run, head.as_of, &scope, Metric::Sentiment, since).await.unwrap() }
+    };
+    let film = days(Scope::Movie(world::movie_id(550))).await;
+    assert_eq!(film.iter().map(|day| day.count).sum::<i64>(), 4);
+    let total: f64 = film.iter().map(|day| day.value * day.count as f64).sum();
+    assert!((total - (one.sum + two.sum)).abs() < 1e-6, "{film:?}");
+    for scope in [Scope::All, Scope::Genre("Thriller".into())] {
+        let days = days(scope).await;
+        let same = days.iter().zip(&film).all(|(a, b)| a.count == b.count && (a.value - b.value).abs() < 1e-6);
+        assert!(same && days.len() == film.len(), "it is the only film with reviews: {days:?}");
+    }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_hour_with_more_reviews_than_a_chunk_is_one_hour(pool: PgPool) {
+    let world = World::new(&pool).await;
+    world::catalogue(&world.pool).await;
+    sqlx::query(
+        "INSERT INTO viewer_reviews (review_id, movie_id, content, sentiment, label, occurred_at)
+         SELECT gen_random_uuid(), CASE WHEN n <= 3 THEN 129 ELSE 550 END, 'words', 0.5, 'positive', $1
+         FROM generate_series(1, 12003) n",
+    )
+    .bind(hour())
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let worker = world.worker().await;
+    let job = world.run(JobKind::Sentiment).await;
+    worker.stop().await;
+    assert_eq!((job.status, &job.result.as_ref().unwrap()["rows"]), (JobStatus::Succeeded, &2.into()), "{job:?}");
+    let run = head(&world.pool, Artifact::BatchSentimentHourly).await.run_id;
+    let hours = sentiment::hours(&world.pool, run, world::movie_id(550), Hour::of(hour())).await.unwrap();
+    let expected = Tally { sum: 6_000.0, sum_squares: 3_000.0, positive: 12_000, negative: 0, neutral: 0 };
+    assert_eq!(hours, [(Hour::of(hour()), expected)]);
+}
+
+/// What the speed layer does with a late fact, as far as this matters here: the hour's row changes and is reopened.
+async fn late_fact(pool: &PgPool, table: &str, movie: i64, reopened: bool) {
+    let sql = format!(
+        "INSERT INTO {table} (movie_id, hour, reopened) VALUES ($1, $2, $3)
+         ON CONFLICT (movie_id, hour) DO UPDATE SET reopened = excluded.reopened, version = excluded.version"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(movie).bind(hour()).bind(reopened).execute(pool).await.unwrap();
+}
+
+async fn reopened(pool: &PgPool, table: &str) -> Vec<i64> {
+    let sql = format!("SELECT movie_id FROM {table} WHERE reopened ORDER BY 1");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(pool).await.unwrap()
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_published_run_closes_the_hours_it_has_seen_and_reopens_those_that_changed_since(pool: PgPool) {
+    let world = World::new(&pool).await;
+    world::catalogue(&world.pool).await;
+    for (artifact, table) in
+        [(Artifact::BatchStatsHourly, "speed_stats"), (Artifact::BatchSentimentHourly, "speed_sentiment")]
+    {
+        let pool = &world.pool;
+        late_fact(pool, table, 1, true).await;
+        late_fact(pool, table, 2, true).await;
+        late_fact(pool, table, 3, false).await;
+        let job = world.enqueue(JobKind::Probe).await;
+        let watermark = Hour::of(Utc::now());
+        let run_id = artifacts::begin(pool, artifact, job, EventRun::as_of(watermark)).await.unwrap();
+        let (tx, snapshot) = batch::snapshot(pool).await.unwrap();
+        tx.commit().await.unwrap();
+        // After the run has read: one more late fact for the second, one for an hour that had only the run's.
+        late_fact(pool, table, 2, true).await;
+        late_fact(pool, table, 3, false).await;
+        late_fact(pool, table, 4, false).await;
+        let run = EventRun { run_id, watermark, snapshot };
+        let held = batch::publish(pool, artifact, &run, 0, false).await.unwrap();
+        assert!(matches!(held, Verdict::HoldBack { .. }), "no rows");
+        assert_eq!(reopened(pool, table).await, [1, 2], "a run that is held back settles nothing");
+        assert_eq!(batch::publish(pool, artifact, &run, 1, false).await.unwrap(), Verdict::Publish);
+        assert_eq!(reopened(pool, table).await, [2, 3, 4], "{table}");
+        let version: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT version FROM {table} WHERE movie_id = 1")))
+                .fetch_one(pool)
+                .await
+                .unwrap();
+        assert!(version > 0, "settling is no change of the facts");
+    }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_run_waits_for_a_speed_batch_that_has_asked_for_the_watermark(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let pool = &world.pool;
+    let artifact = Artifact::BatchStatsHourly;
+    let job = world.enqueue(JobKind::Probe).await;
+    let watermark = Hour::of(Utc::now());
+    let run_id = artifacts::begin(pool, artifact, job, EventRun::as_of(watermark)).await.unwrap();
+    let (tx, snapshot) = batch::snapshot(pool).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut speed = pool.begin().await.unwrap();
+    assert_eq!(batch::hold_watermark(&mut speed, artifact).await.unwrap(), None, "the hour is the speed layer's");
+    let run = EventRun { run_id, watermark, snapshot };
+    let publishing = tokio::spawn({
+        let pool = pool.clone();
+        async move { batch::publish(&pool, artifact, &run, 1, false).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!publishing.is_finished());
+    sqlx::query("INSERT INTO speed_stats (movie_id, hour) VALUES (550, $1)")
+        .bind(hour())
+        .execute(&mut *speed)
+        .await
+        .unwrap();
+    speed.commit().await.unwrap();
+    assert_eq!(publishing.await.unwrap().unwrap(), Verdict::Publish);
+    assert_eq!(reopened(pool, "speed_stats").await, [550], "the run has not seen it");
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_older_run_over_events_never_comes_back_even_by_force(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let pool = &world.pool;
+    let job = world.enqueue(JobKind::Probe).await;
+    let mut runs = Vec::new();
+    for hours_ago in [5, 1] {
+        let watermark = Hour::of(Utc::now()).plus(-hours_ago);
+        let artifact = Artifact::BatchSentimentHourly;
+        let run_id = artifacts::begin(pool, artifact, job, EventRun::as_of(watermark)).await.unwrap();
+        let (tx, snapshot) = batch::snapshot(pool).await.unwrap();
+        tx.commit().await.unwrap();
+        runs.push(EventRun { run_id, watermark, snapshot });
+    }
+    let publish = async |run| batch::publish(pool, Artifact::BatchSentimentHourly, run, 9, true).await.unwrap();
+    assert_eq!(publish(&runs[1]).await, Verdict::Publish);
+    assert!(matches!(publish(&runs[0]).await, Verdict::HoldBack { .. }));
+    let watermark = batch::watermark(pool, Artifact::BatchSentimentHourly).await.unwrap();
+    assert_eq!(watermark, Some(runs[1].watermark));
+}

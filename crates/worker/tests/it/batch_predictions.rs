@@ -1,0 +1,115 @@
+//! Forecasts: better than "then as now" on series that move, honest on those that are too short.
+
+use chrono::TimeDelta;
+use domain::artifacts::Artifact;
+use domain::jobs::{JobKind, JobStatus};
+use domain::page::Page;
+use domain::predictions::{HORIZON_DAYS, Horizon, INTERVAL_SHARE};
+use sqlx::PgPool;
+use storage::postgres::batch::predictions::{self, BacktestRow};
+use test_support::world;
+
+use crate::batch::head;
+use crate::support::World;
+
+/// Films of sixty days that drift up or down, with a rhythm of the week and noise of ±2 %, the same each time.
+async fn moving_films(pool: &PgPool, films: i32) {
+    sqlx::query(
+        "INSERT INTO movies (movie_id, title, genres, popularity, vote_average, vote_count, source)
+         SELECT 1000 + n, 'Film ' || n, ARRAY['Drama'], 100, 7, 100, 'demo' FROM generate_series(1, $1) n",
+    )
+    .bind(films)
+    .execute(pool)
+    .await
+    .unwrap();
+    sqlx::query(
+        "INSERT INTO movie_metrics_daily (movie_id, day, popularity, vote_average, vote_count)
+         SELECT 1000 + n, $2::date - 59 + d,
+                (100 + n) * (1 + 0.008 * d * (n % 5 - 2) / 2.0)
+                    * CASE WHEN extract(isodow FROM $2::date - 59 + d) >= 5 THEN 1.1 ELSE 1 END
+                    * (1 + 0.04 * ((abs(sin(n * 12.9898 + d * 78.233)) * 43758.5453)::numeric % 1 - 0.5)::float8),
+                7, 100
+         FROM generate_series(1, $1) n, generate_series(0, 59) d",
+    )
+    .bind(films)
+    .bind(world::today())
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+async fn published_backtest(pool: &PgPool) -> Vec<BacktestRow> {
+    predictions::backtest(pool, head(pool, Artifact::TrendPredictions).await.run_id).await.unwrap()
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn forecasts_of_moving_films_beat_tomorrow_as_today_at_every_horizon(pool: PgPool) {
+    let world = World::new(&pool).await;
+    moving_films(&world.pool, 30).await;
+    let worker = world.worker().await;
+    let job = world.run(JobKind::Predictions).await;
+    assert_eq!(job.status, JobStatus::Succeeded, "{job:?}");
+    worker.stop().await;
+
+    let backtest = published_backtest(&world.pool).await;
+    assert_eq!(backtest.len(), HORIZON_DAYS);
+    for horizon in &backtest {
+        assert!(horizon.mae <= horizon.naive_mae, "{horizon:?}");
+        // Learnt from hundreds of forecasts; of the far horizons there are fewer here.
+        let slack = if horizon.forecasts >= 200 { 0.02 } else { 0.15 };
+        assert!((horizon.coverage - INTERVAL_SHARE).abs() <= slack, "{horizon:?}");
+    }
+    assert!(backtest[0].mae < 0.8 * backtest[0].naive_mae, "the week's rhythm alone is worth that: {:?}", backtest[0]);
+    assert_eq!((backtest[0].forecasts, backtest[13].forecasts), (30 * 14, 30));
+
+    let run = head(&world.pool, Artifact::TrendPredictions).await.run_id;
+    let film = predictions::of_film(&world.pool, run, world::movie_id(1_004)).await.unwrap();
+    assert_eq!(film.iter().map(|day| day.horizon).collect::<Vec<_>>(), (1..=14).collect::<Vec<i16>>());
+    assert!(film.iter().all(|day| day.low <= day.popularity && day.popularity <= day.high), "{film:?}");
+    assert_eq!(film[13].day, world::today() + TimeDelta::days(14));
+
+    let (ranking, total) =
+        predictions::page(&world.pool, run, Horizon::default(), Some("Drama"), Page::default()).await.unwrap();
+    assert_eq!((ranking.len(), total), (20, 30));
+    assert_eq!(ranking.iter().map(|film| film.rank).collect::<Vec<_>>(), (1..=20).collect::<Vec<i32>>());
+    assert!(ranking.windows(2).all(|pair| pair[0].trending_score >= pair[1].trending_score));
+    let none = predictions::page(&world.pool, run, Horizon::default(), Some("Western"), Page::default()).await.unwrap();
+    assert_eq!(none.1, 0);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_week_of_history_is_forecast_as_it_stands(pool: PgPool) {
+    let world = World::new(&pool).await;
+    world::catalogue(&world.pool).await;
+    let worker = world.worker().await;
+    assert_eq!(world.run(JobKind::Predictions).await.status, JobStatus::Succeeded);
+    worker.stop().await;
+    let head = head(&world.pool, Artifact::TrendPredictions).await;
+    assert_eq!((head.as_of, head.row_count), (world::today(), 8 * 14));
+    let film = predictions::of_film(&world.pool, head.run_id, world::movie_id(238)).await.unwrap();
+    assert!(film.iter().all(|day| (day.popularity - 90.0).abs() < 0.001 && day.rank == 1), "{film:?}");
+    // Standing still, or too short to tell: as good as the naive forecast, and not better.
+    for horizon in published_backtest(&world.pool).await {
+        assert!((horizon.mae - horizon.naive_mae).abs() < 1e-9, "{horizon:?}");
+    }
+    assert_eq!(predictions::of_film(&world.pool, head.run_id, world::movie_id(999)).await.unwrap(), []);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_forecast_survives_the_death_of_its_worker(pool: PgPool) {
+    let world = World::new(&pool).await;
+    moving_films(&world.pool, 400).await;
+    let id = world.enqueue(JobKind::Predictions).await;
+    let worker = world.process();
+    world.until_where(id, "tried its method", |job| job.phase.as_deref().is_some_and(|p| p.contains("past"))).await;
+    worker.kill();
+    world.expire_lease(id).await;
+    let worker = world.process();
+    let job = world.until(id, JobStatus::Succeeded).await;
+    worker.kill();
+    assert_eq!(job.crashes, 1);
+    let runs: Vec<(String, i64)> =
+        sqlx::query_as("SELECT status, row_count FROM artifact_runs ORDER BY 1").fetch_all(&world.pool).await.unwrap();
+    assert_eq!(runs, [("published".to_owned(), 400 * 14), ("staged".to_owned(), 0)], "the dead attempt stays unseen");
+    assert_eq!(published_backtest(&world.pool).await.len(), HORIZON_DAYS);
+}
