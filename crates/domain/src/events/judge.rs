@@ -42,7 +42,7 @@ type Refusal = (&'static str, Option<&'static str>, String);
 
 /// An event as it is sent. Numbers and texts are checked afterwards, so that each has a code of its own.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an event, a JSON object")]
 struct Sent {
     event_id: Option<String>,
     user_id: i64,
