@@ -23,6 +23,5 @@ pub mod sentiment;
 pub mod similar;
 pub mod trending;
 pub mod trends;
-pub mod windows;
 
 pub use ids::{EventId, JobId, MovieId, PersonId, ReviewId, RunId, UserId};

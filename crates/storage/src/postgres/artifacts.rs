@@ -152,7 +152,7 @@ pub async fn published_on(pool: &PgPool, artifact: Artifact, as_of: NaiveDate) -
     }))
 }
 
-/// The run of this artifact that this job has already brought to an end, with its verdict as text: how a job that is
+/// The run of this artifact that this job has already published, with its rows: how a job that is
 /// taken up again knows which of its steps are done.
 pub async fn finished_by(pool: &PgPool, artifact: Artifact, job: JobId) -> Result<Option<(RunId, i64)>, StorageError> {
     let row = sqlx::query!(

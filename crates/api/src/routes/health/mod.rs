@@ -10,7 +10,7 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use chrono::Utc;
-use domain::windows::{CUTOFF_HOURS, cutoff};
+use domain::merge::{CUTOFF_HOURS, cutoff};
 use serde::Serialize;
 use serde_json::json;
 
@@ -40,7 +40,7 @@ pub async fn overview(state: Data<State>) -> HttpResponse {
         status,
         timestamp: now,
         services,
-        data_freshness: DataFreshness { cutoff_hours: CUTOFF_HOURS, cutoff_time: cutoff(now) },
+        data_freshness: DataFreshness { cutoff_hours: CUTOFF_HOURS, cutoff_time: cutoff(now).start() },
         version: env!("CARGO_PKG_VERSION"),
     };
     answer(status != HealthStatus::Error, &body)
