@@ -119,9 +119,10 @@ async fn fill_hours(pool: &PgPool, ids: &[i64], hours: i64) {
 /// Five reviews an hour, published as the nightly job publishes its run.
 async fn publish_sentiment(pool: &PgPool, film: i64, days: i64) {
     let watermark = Hour::of(Utc::now());
-    let run_id = artifacts::begin(pool, Artifact::BatchSentimentHourly, JobId::new(), batch::EventRun::as_of(watermark))
-        .await
-        .unwrap();
+    let run_id =
+        artifacts::begin(pool, Artifact::BatchSentimentHourly, JobId::new(), batch::EventRun::as_of(watermark))
+            .await
+            .unwrap();
     let (tx, snapshot) = batch::snapshot(pool).await.unwrap();
     let rows = sqlx::query(
         "INSERT INTO batch_sentiment_hourly (run_id, movie_id, hour, sum, sum_squares, positive, negative, neutral)
