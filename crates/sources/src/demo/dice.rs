@@ -18,6 +18,7 @@ pub(super) enum About {
     Moment,
     Review,
     Name,
+    Hour,
 }
 
 /// SplitMix64's output function: every bit of the result depends on every bit of `x`.

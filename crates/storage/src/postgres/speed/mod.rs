@@ -1,6 +1,7 @@
 //! The speed layer's views: what happened to each film in each hour, seconds after it happened (domain/merge.rs).
 
 mod observations;
+mod refresh;
 mod sentiment;
 mod stats;
 pub mod trending;
@@ -23,7 +24,8 @@ use super::events::{self, ScoredReview};
 use super::{catalogue, quarantine};
 use crate::StorageError;
 
-pub use observations::{latest, record};
+pub use observations::{follow_catalogue, latest, record};
+pub use refresh::{refreshed, save_refreshed};
 pub use sentiment::hours as sentiment_hours;
 pub use stats::hours as stats_hours;
 
