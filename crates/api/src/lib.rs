@@ -63,7 +63,8 @@ impl Application {
         let state = Data::new(State::build(&settings, metrics.clone()).await?);
         let pool = state.pool.clone();
         let mut background = JoinSet::new();
-        background.spawn(cache::follow(state.generations.clone(), pool.clone()));
+        background.spawn(cache::follow(state.clone().into_inner()));
+        background.spawn(cache::warm(state.clone().into_inner()));
         background.spawn(telemetry::upkeep(metrics));
 
         let address = settings.listen;

@@ -9,8 +9,9 @@ use domain::search::{Engine, SearchHit, SearchQuery, SortBy};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{List, json, question};
+use super::{List, question};
 use crate::State;
+use crate::cache::{Question, answer};
 use crate::error::ApiError;
 use crate::extract::{GenreName, Params, QueryText, Rating, Year};
 
@@ -106,11 +107,21 @@ pub async fn search(
     request: HttpRequest,
     Params(params): Params<SearchParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
-        let found = state.search.search(&SearchQuery::from(&params)).await?;
+    answer(&state, &request, params).await
+}
+
+impl Question for SearchParams {
+    type Body = SearchBody;
+    const FAMILY: CacheFamily = CacheFamily::Search;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question("/search", self)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let found = state.search.search(&SearchQuery::from(self)).await?;
         let items = found.hits.into_iter().map(SearchItem::from).collect();
-        let list = List { items, total: found.total, limit: params.limit, offset: params.offset };
-        json(&SearchBody { list, query: params.q.as_str().to_owned(), engine: found.engine })
-    };
-    state.cache.answer(&request, CacheFamily::Search, question("/search", &params)?, read).await
+        let list = List { items, total: found.total, limit: self.limit, offset: self.offset };
+        Ok(SearchBody { list, query: self.q.as_str().to_owned(), engine: found.engine })
+    }
 }

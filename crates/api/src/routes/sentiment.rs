@@ -13,8 +13,9 @@ use storage::postgres::layers::{self, Layers};
 use utoipa::{IntoParams, ToSchema};
 
 use super::movies::no_film;
-use super::{json, question, tidy};
+use super::{question, tidy};
 use crate::State;
+use crate::cache::{Live, Question, answer};
 use crate::error::{ApiError, Problem};
 use crate::extract::{Id, Params, Parsed};
 
@@ -132,14 +133,33 @@ pub async fn of_film(
     Id(movie_id): Id<MovieId>,
     Params(params): Params<SentimentParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
+    answer(&state, &request, FilmSentiment { movie_id, params }).await
+}
+
+struct FilmSentiment {
+    movie_id: MovieId,
+    params: SentimentParams,
+}
+
+impl Question for FilmSentiment {
+    type Body = SentimentBody;
+    const FAMILY: CacheFamily = CacheFamily::Sentiment;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question(&format!("/movies/{}/sentiment", self.movie_id), &self.params)
+    }
+
+    fn live(&self) -> Live {
+        Live::Film(self.movie_id)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let movie_id = self.movie_id;
         let film = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
-        let (now, window) = (Utc::now(), params.window.0);
+        let (now, window) = (Utc::now(), self.params.window.0);
         let layers = layers::sentiment(&state.pool, movie_id, Hour::of(window.since(now))).await?;
-        json(&body(movie_id, film.title.clone(), window, params.explain, layers, now))
-    };
-    let question = question(&format!("/movies/{movie_id}/sentiment"), &params)?;
-    state.cache.answer(&request, CacheFamily::Sentiment, question, read).await
+        Ok(body(movie_id, film.title.clone(), window, self.params.explain, layers, now))
+    }
 }
 
 fn body(

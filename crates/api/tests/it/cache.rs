@@ -35,7 +35,7 @@ async fn the_second_request_hits_and_one_with_no_cache_bypasses(pool: PgPool) {
     let hit = app.get("/movies/550").await;
     assert_eq!((miss.header("x-cache"), hit.header("x-cache")), ("MISS", "HIT"));
     assert_eq!((hit.bytes, hit.headers["etag"].clone()), (miss.bytes, miss.headers["etag"].clone()));
-    assert_eq!(hit.headers["cache-control"], "public, max-age=60");
+    assert_eq!(hit.headers["cache-control"], "public, max-age=60, stale-while-revalidate=30, stale-if-error=600");
     assert!(hit.headers["age"].to_str().unwrap().parse::<u64>().unwrap() < 60);
 
     retitle(&pool, "Fight Club 2").await;

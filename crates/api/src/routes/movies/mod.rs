@@ -14,11 +14,13 @@ use storage::StorageError;
 use storage::postgres::movies;
 use utoipa::IntoParams;
 
+use body::MoviePage;
 pub use body::{MovieBody, MovieItem};
 pub use loader::Loader;
 
-use super::{List, json, question};
+use super::{List, question};
 use crate::State;
+use crate::cache::{Live, Question, answer};
 use crate::error::{ApiError, Problem};
 use crate::extract::{GenreName, Id, Params};
 
@@ -45,14 +47,24 @@ pub async fn list(
     request: HttpRequest,
     Params(params): Params<ListParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
-        let genre = genre(&state.pool, params.genre.as_ref()).await?;
-        let page = Page { limit: params.limit, offset: params.offset };
+    answer(&state, &request, params).await
+}
+
+impl Question for ListParams {
+    type Body = List<MovieItem>;
+    const FAMILY: CacheFamily = CacheFamily::Movies;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question("/movies", self)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let genre = genre(&state.pool, self.genre.as_ref()).await?;
+        let page = Page { limit: self.limit, offset: self.offset };
         let (rows, total) = movies::list(&state.pool, genre.as_deref(), page).await?;
         let items = rows.into_iter().map(MovieItem::from).collect();
-        json(&List { items, total, limit: params.limit, offset: params.offset })
-    };
-    state.cache.answer(&request, CacheFamily::Movies, question("/movies", &params)?, read).await
+        Ok(List { items, total, limit: self.limit, offset: self.offset })
+    }
 }
 
 /// Show one film.
@@ -65,11 +77,30 @@ pub async fn list(
     ),
 )]
 pub async fn show(state: Data<State>, request: HttpRequest, Id(id): Id<MovieId>) -> Result<HttpResponse, ApiError> {
-    let read = async || {
-        let film = state.films.load(id).await?.ok_or_else(|| no_film(id))?;
-        json(&MovieBody::from(&*film))
-    };
-    state.cache.answer(&request, CacheFamily::Movies, format_args!("/movies/{id}"), read).await
+    answer(&state, &request, Film { id }).await
+}
+
+/// A film's page.
+struct Film {
+    id: MovieId,
+}
+
+impl Question for Film {
+    type Body = MoviePage;
+    const FAMILY: CacheFamily = CacheFamily::Movies;
+
+    fn key(&self) -> Result<String, ApiError> {
+        Ok(format!("/movies/{}", self.id))
+    }
+
+    fn live(&self) -> Live {
+        Live::Film(self.id)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let film = state.films.load(self.id).await?.ok_or_else(|| no_film(self.id))?;
+        Ok(MoviePage(film))
+    }
 }
 
 /// The answer where a film is asked for that is not in the catalogue, or no longer shown.
