@@ -1,11 +1,10 @@
 //! The speed layer's views: what happened to each film in each hour, seconds after it happened (domain/merge.rs).
 
+pub mod active;
 mod observations;
 mod refresh;
 mod sentiment;
 mod stats;
-pub mod trending;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
