@@ -22,7 +22,7 @@ use crate::routes::{
     ),
     paths(
         events::add, reviews::add,
-        movies::list, movies::show, sentiment::of_film, trending::now, trending::daily, recommendations::similar, search::search,
+        movies::list, movies::show, sentiment::of_film, trending::now, trending::stream, trending::daily, recommendations::similar, search::search,
         analytics::top_genres, analytics::ratings_by_decade, analytics::genre, trends::series,
         predictions::trending, predictions::of_film,
         admin::ingest::run, admin::compute::run, admin::search::build_index,
@@ -31,7 +31,7 @@ use crate::routes::{
         metrics::metrics,
         docs::openapi, docs::swagger, docs::swagger_file, docs::redoc, docs::redoc_script,
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, trending::RankingEvent, trending::ChangeEvent)),
     modifiers(&AdminKey, &Problems),
     tags(
         (name = "events", description = "What viewers do and write"),

@@ -31,6 +31,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         versioned("/events").post(events::add),
         versioned("/reviews").post(reviews::add),
         versioned("/trending/movies").get(trending::now),
+        versioned("/trending/stream").get(trending::stream),
         versioned("/trending/daily").get(trending::daily),
         both("/analytics/top-genres").get(analytics::top_genres),
         both("/analytics/ratings-by-decade").get(analytics::ratings_by_decade),

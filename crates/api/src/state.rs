@@ -12,7 +12,9 @@ use sqlx::PgPool;
 use storage::StorageError;
 use storage::event_log::{EventLog, RedisLog};
 use storage::search_index::SearchIndex;
+use tokio_util::sync::CancellationToken;
 
+use crate::active::{ActiveFilms, Watched};
 use crate::cache::{Generations, ResponseCache, Touched};
 use crate::lag::Lag;
 use crate::routes::movies::Loader;
@@ -33,6 +35,11 @@ pub struct State {
     pub touched: Arc<Touched>,
     pub cache: Arc<ResponseCache>,
     pub films: Loader,
+    /// What trending ranks.
+    pub active: Arc<ActiveFilms>,
+    pub watched: Watched,
+    /// Cancelled when answers that go on have to end.
+    pub stopping: CancellationToken,
     pub admin_key_sha256: Option<[u8; 32]>,
     pub assets_dir: PathBuf,
     pub metrics: PrometheusHandle,
@@ -69,6 +76,9 @@ impl State {
             cache: Arc::new(ResponseCache::new(&settings.cache, generations.clone(), touched.clone())?),
             touched,
             films: Loader::new(pool.clone()),
+            active: ActiveFilms::new(),
+            watched: Watched::default(),
+            stopping: CancellationToken::new(),
             admin_key_sha256: settings.admin_key_sha256,
             assets_dir: settings.assets_dir.clone(),
             generations,
