@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod error;
+pub mod export;
 pub mod extract;
 pub mod middleware;
 pub mod openapi;
