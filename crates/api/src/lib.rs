@@ -5,6 +5,7 @@
 pub mod active;
 pub mod cache;
 pub mod error;
+pub mod export;
 pub mod extract;
 pub mod lag;
 pub mod middleware;

@@ -1,5 +1,7 @@
 //! What viewers think of a film: history and the last hours in one answer.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
@@ -17,6 +19,7 @@ use super::{question, tidy};
 use crate::State;
 use crate::cache::{Live, Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Id, Params, Parsed};
 
 #[derive(Debug, Serialize, Deserialize, IntoParams)]
@@ -141,6 +144,8 @@ struct FilmSentiment {
     params: SentimentParams,
 }
 
+const COLUMNS: &[&str] = &["date", "avg_sentiment", "review_count"];
+
 impl Question for FilmSentiment {
     type Body = SentimentBody;
     const FAMILY: CacheFamily = CacheFamily::Sentiment;
@@ -159,6 +164,12 @@ impl Question for FilmSentiment {
         let (now, window) = (Utc::now(), self.params.window.0);
         let layers = layers::sentiment(&state.pool, movie_id, Hour::of(window.since(now))).await?;
         Ok(body(movie_id, film.title.clone(), window, self.params.explain, layers, now))
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
+        Table::of("sentiment", COLUMNS, self.read(&state).await?.breakdown)
     }
 }
 

@@ -219,7 +219,7 @@ impl Active {
             },
         };
         let mut ranking = Ranking::default();
-        let mut best: BinaryHeap<Candidate> = BinaryHeap::with_capacity(limit + 1);
+        let mut best: BinaryHeap<Candidate> = BinaryHeap::with_capacity(limit.min(self.films.len()));
         for (id, film) in &self.films {
             if !film.shown || genre.is_some_and(|genre| !film.genres.contains(&genre)) {
                 continue;

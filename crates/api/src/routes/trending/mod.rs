@@ -3,6 +3,8 @@
 mod now;
 mod stream;
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::NaiveDate;
@@ -20,6 +22,7 @@ use super::{ArtifactList, List, question, tidy};
 use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Day, GenreName, Params};
 
 pub use now::*;
@@ -104,6 +107,22 @@ pub async fn daily(
     answer(&state, &request, params).await
 }
 
+const COLUMNS: &[&str] = &[
+    "rank",
+    "movie_id",
+    "title",
+    "genres",
+    "trending_score",
+    "velocity",
+    "acceleration",
+    "popularity",
+    "vote_average",
+    "vote_count",
+    "release_date",
+    "vote_velocity",
+    "poster_path",
+];
+
 impl Question for TrendingParams {
     type Body = ArtifactList<TrendingItem>;
     const FAMILY: CacheFamily = CacheFamily::Trending;
@@ -119,6 +138,15 @@ impl Question for TrendingParams {
         let (rows, total) = trending::page(&state.pool, head.run_id, genre.as_deref(), page).await?;
         let items: Vec<TrendingItem> = rows.into_iter().map(TrendingItem::from).collect();
         Ok(ArtifactList::of(head, List { items, total, limit: self.limit, offset: self.offset }))
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.limit = Limit::WHOLE;
+        }
+        Table::of("trending", COLUMNS, self.read(&state).await?.list.items)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What trends in the last hours.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
@@ -15,6 +17,7 @@ use crate::State;
 use crate::active::Ranked;
 use crate::cache::{Live, Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{GenreName, Params};
 use crate::lag::Reading;
 use crate::routes::{question, tidy};
@@ -180,6 +183,19 @@ pub async fn now(
     answer(&state, &request, params).await
 }
 
+const COLUMNS: &[&str] = &[
+    "rank",
+    "movie_id",
+    "title",
+    "genres",
+    "trending_score",
+    "velocity",
+    "acceleration",
+    "popularity",
+    "vote_average",
+    "vote_count",
+];
+
 impl Question for TrendingNowParams {
     type Body = TrendingNowBody;
     const FAMILY: CacheFamily = CacheFamily::Trending;
@@ -206,5 +222,14 @@ impl Question for TrendingNowParams {
             stale: if state.lag.is_beyond_limit(lag) { vec!["speed"] } else { Vec::new() },
             provenance,
         })
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.limit = Limit::WHOLE;
+        }
+        Table::of("trending-now", COLUMNS, self.read(&state).await?.trending_movies)
     }
 }
