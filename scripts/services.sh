@@ -261,9 +261,10 @@ start_servers() {
     start_search
 }
 
-# stop_world: first what uses the servers, then the servers.
+# stop_world: first what uses the services, then the services, then the servers.
 stop_world() {
     local file name
+    stop_daemon simulate
     for file in "$WORLD"/run/*.pid; do
         name=$(basename "$file" .pid)
         case $name in '*' | redis-* | meilisearch) ;; *) stop_daemon "$name" ;; esac

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "cli/simulate.rs"]
+mod simulate;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
