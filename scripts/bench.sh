@@ -349,6 +349,7 @@ bench_visible() {
     # number NAME: a number of the summary; quantile NAME WHICH: one of its times, in milliseconds.
     number() { sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
     quantile() { sed -n "s/.*\"$1\":{[^}]*\"$2\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
+    [[ -n $(quantile visible_ms p99) ]] || die "no probe was ever seen in its film's page: $summary"
     lost=$(($(number probes_missed) + $(number given_up) + $(number skipped)))
     row "posted to seen in /movies/{id}, uncached, at 1,000 events/s" \
         "99 % in $(round "$(quantile visible_ms p99)") ms, half in $(round "$(quantile visible_ms p50)") ms, all in $(round "$(quantile visible_ms max)") ms" \
