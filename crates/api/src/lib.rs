@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod error;
+pub mod export;
 pub mod extract;
 pub mod middleware;
 pub mod openapi;
@@ -63,7 +64,8 @@ impl Application {
         let state = Data::new(State::build(&settings, metrics.clone()).await?);
         let pool = state.pool.clone();
         let mut background = JoinSet::new();
-        background.spawn(cache::follow(state.generations.clone(), pool.clone()));
+        background.spawn(cache::follow(state.clone().into_inner()));
+        background.spawn(cache::warm(state.clone().into_inner()));
         background.spawn(telemetry::upkeep(metrics));
 
         let address = settings.listen;

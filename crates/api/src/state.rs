@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::artifacts::CacheFamily;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use settings::ApiSettings;
@@ -12,7 +13,7 @@ use storage::StorageError;
 use storage::event_log::{EventLog, RedisLog};
 use storage::search_index::SearchIndex;
 
-use crate::cache::{Generations, ResponseCache};
+use crate::cache::{Generations, ResponseCache, Touched};
 use crate::routes::movies::Loader;
 
 /// Longest the start waits for the database, to cache from the first request on. It may well be away then.
@@ -25,7 +26,9 @@ pub struct State {
     /// Where events and reviews are safe before they are counted.
     pub event_log: Box<dyn EventLog>,
     pub generations: Arc<Generations>,
-    pub cache: ResponseCache,
+    /// Whose live facts have changed.
+    pub touched: Arc<Touched>,
+    pub cache: Arc<ResponseCache>,
     pub films: Loader,
     pub admin_key_sha256: Option<[u8; 32]>,
     pub assets_dir: PathBuf,
@@ -47,15 +50,18 @@ impl State {
         let meili = settings.meili.as_ref().map(|meili| (meili.url.as_str(), meili.key.as_ref(), meili.index.as_str()));
         let generations = Arc::new(Generations::default());
         match tokio::time::timeout(FIRST_READ, generations.read(&pool)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "starting without the database"),
             Err(_) => tracing::warn!("starting without the database, which does not answer"),
         }
         let redis = &settings.redis;
+        let longest = CacheFamily::ALL.map(|family| settings.cache.ttl_of(family)).into_iter().max();
+        let touched = Arc::new(Touched::new(longest.unwrap_or_default()));
         Ok(Self {
             event_log: Box::new(RedisLog::open(&redis.url, &redis.prefix, settings.event_log.capacity)?),
             search: SearchIndex::new(pool.clone(), meili)?,
-            cache: ResponseCache::new(&settings.cache, generations.clone())?,
+            cache: Arc::new(ResponseCache::new(&settings.cache, generations.clone(), touched.clone())?),
+            touched,
             films: Loader::new(pool.clone()),
             admin_key_sha256: settings.admin_key_sha256,
             assets_dir: settings.assets_dir.clone(),

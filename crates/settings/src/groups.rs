@@ -84,6 +84,14 @@ pub struct CacheSettings {
     pub memory_bytes: u64,
     /// `CACHE_TTL_<FAMILY>` in seconds, the seeds' values; 0 switches the family's cache off.
     pub ttl: Vec<(CacheFamily, Duration)>,
+    /// `CACHE_STALE_WHILE_REVALIDATE`, 30: seconds after that in which an answer is still given, while it is computed
+    /// anew.
+    pub stale_while_revalidate: Duration,
+    /// `CACHE_STALE_IF_ERROR`, 3600: seconds in which it is given where computing fails. An hour outlasts what operators
+    /// need to restart a database.
+    pub stale_if_error: Duration,
+    /// `CACHE_WARM`, 50: most asked answers of a family that are computed anew when a run is published; 0 for none.
+    pub warm: usize,
 }
 
 impl CacheSettings {
@@ -105,7 +113,15 @@ impl CacheSettings {
             prefix: prefix(env)?,
             memory_bytes: env.within("CACHE_MEMORY_MB", 64, 1..=65_536)? * 1024 * 1024,
             ttl,
+            stale_while_revalidate: Duration::from_secs(env.within("CACHE_STALE_WHILE_REVALIDATE", 30, 0..=86_400)?),
+            stale_if_error: Duration::from_secs(env.within("CACHE_STALE_IF_ERROR", 3_600, 0..=604_800)?),
+            warm: env.within("CACHE_WARM", 50, 0..=1_000)?,
         })
+    }
+
+    /// How long a family's answers are reused.
+    pub fn ttl_of(&self, family: CacheFamily) -> Duration {
+        self.ttl.iter().find(|(of, _)| *of == family).map_or(Duration::ZERO, |(_, ttl)| *ttl)
     }
 }
 

@@ -1,5 +1,7 @@
 //! One ready-made answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::http::header::HeaderValue;
@@ -7,37 +9,73 @@ use bytes::{Bytes, BytesMut};
 use moka::Expiry;
 use sha2::{Digest, Sha256};
 
+use super::question::Ask;
 use crate::error::ApiError;
 
 /// Bytes of a digest that name a body: enough that two bodies of one URL never share a tag.
 const DIGEST_BYTES: usize = 16;
 
 /// First byte of an entry in Redis; counts up when the layout changes.
-const LAYOUT: u8 = 1;
-const HEAD_BYTES: usize = 1 + 8;
+const LAYOUT: u8 = 2;
+const HEAD_BYTES: usize = 1 + 8 + 8;
 
-/// What an entry weighs beside its key and body: tag, times, the maps' own nodes.
-const OVERHEAD_BYTES: usize = 256;
+/// What an entry weighs beside its key and body: tag, times, its question, the maps' own nodes.
+const OVERHEAD_BYTES: usize = 384;
 
 /// A body and what its headers say of it.
-#[derive(Debug)]
 pub struct Entry {
     pub body: Bytes,
     /// Weak, since the compressed answer is another sequence of bytes.
     pub etag: HeaderValue,
-    pub ttl: Duration,
-    /// Milliseconds since 1970, the same in every process that shares the cache.
-    created_at: u64,
+    /// Of its family when it was computed.
+    pub generation: i64,
+    pub times: Times,
+    /// Milliseconds since 1970, the same in every process that shares the cache. When computing began: what was told
+    /// since is not in it.
+    pub created_at: u64,
+    pub ask: Arc<dyn Ask>,
+    hits: AtomicU32,
+    refreshing: AtomicBool,
+}
+
+/// How long an answer is of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// Reused without asking.
+    pub fresh: Duration,
+    /// After that, still given while it is computed anew (RFC 5861, section 3).
+    pub while_revalidate: Duration,
+    /// After that, given where it cannot be computed anew (RFC 5861, section 4).
+    pub if_error: Duration,
+}
+
+impl Times {
+    pub const NONE: Self = Self { fresh: Duration::ZERO, while_revalidate: Duration::ZERO, if_error: Duration::ZERO };
+
+    fn kept(&self) -> Duration {
+        self.fresh + self.while_revalidate.max(self.if_error)
+    }
 }
 
 impl Entry {
-    pub fn new(body: Bytes, ttl: Duration) -> Result<Self, ApiError> {
-        Self::made_at(body, ttl, now())
-    }
-
-    fn made_at(body: Bytes, ttl: Duration, created_at: u64) -> Result<Self, ApiError> {
+    pub fn new(
+        body: Bytes,
+        times: Times,
+        generation: i64,
+        created_at: u64,
+        ask: Arc<dyn Ask>,
+    ) -> Result<Self, ApiError> {
         let etag = etag(&body).map_err(|error| ApiError::Internal(error.to_string().into()))?;
-        Ok(Self { body, etag, ttl, created_at })
+        Ok(Self {
+            body,
+            etag,
+            generation,
+            times,
+            created_at,
+            ask,
+            hits: AtomicU32::new(0),
+            refreshing: AtomicBool::new(false),
+        })
     }
 
     /// Time since the body was computed. A clock that was set back makes it zero.
@@ -45,9 +83,9 @@ impl Entry {
         Duration::from_millis(now().saturating_sub(self.created_at))
     }
 
-    /// Time the body may still be reused.
-    pub fn remaining(&self) -> Duration {
-        self.ttl.saturating_sub(self.age())
+    /// Time the body may still be of use.
+    pub fn kept(&self) -> Duration {
+        self.times.kept().saturating_sub(self.age())
     }
 
     /// Bytes this entry is accounted for under `key`.
@@ -55,23 +93,49 @@ impl Entry {
         u32::try_from(key.len() + self.body.len() + OVERHEAD_BYTES).unwrap_or(u32::MAX)
     }
 
-    /// For Redis: layout, time of creation, body. The tag follows from the body.
+    pub fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn hits(&self) -> u32 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Whether the caller is the one to compute it anew.
+    pub fn begin_refresh(&self) -> bool {
+        !self.refreshing.swap(true, Ordering::AcqRel)
+    }
+
+    pub fn end_refresh(&self) {
+        self.refreshing.store(false, Ordering::Release);
+    }
+
+    /// Takes over half of its predecessor's hits: what was asked for lately counts more than what once was.
+    pub fn succeeds(&self, before: &Self) {
+        self.hits.fetch_add(before.hits() / 2, Ordering::Relaxed);
+    }
+
+    /// For Redis: layout, time of creation, generation, body. The tag follows from the body.
     pub fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(HEAD_BYTES + self.body.len());
         bytes.extend_from_slice(&[LAYOUT]);
         bytes.extend_from_slice(&self.created_at.to_le_bytes());
+        bytes.extend_from_slice(&self.generation.to_le_bytes());
         bytes.extend_from_slice(&self.body);
         bytes.freeze()
     }
 
-    /// Reads [`Entry::encode`]; `None` where that is not what the bytes are, or where the entry's time is over.
-    pub fn decode(bytes: Vec<u8>, ttl: Duration) -> Option<Self> {
+    /// Reads [`Entry::encode`]; `None` where that is not what the bytes are, or where the entry is of no use any more.
+    pub fn decode(bytes: Vec<u8>, times: Times, ask: Arc<dyn Ask>) -> Option<Self> {
         let bytes = Bytes::from(bytes);
         let (head, _) = bytes.split_at_checked(HEAD_BYTES)?;
-        let (layout, created_at) = head.split_first()?;
+        let (layout, head) = head.split_first()?;
+        let (created_at, generation) = head.split_at_checked(8)?;
         let created_at = u64::from_le_bytes(created_at.try_into().ok()?);
-        let entry = (*layout == LAYOUT).then(|| Self::made_at(bytes.slice(HEAD_BYTES..), ttl, created_at).ok())??;
-        (!entry.remaining().is_zero()).then_some(entry)
+        let generation = i64::from_le_bytes(generation.try_into().ok()?);
+        let body = bytes.slice(HEAD_BYTES..);
+        let entry = (*layout == LAYOUT).then(|| Self::new(body, times, generation, created_at, ask).ok())??;
+        (!entry.kept().is_zero()).then_some(entry)
     }
 }
 
@@ -86,60 +150,75 @@ fn etag(body: &[u8]) -> Result<HeaderValue, actix_web::http::header::InvalidHead
     HeaderValue::from_bytes(&text)
 }
 
-fn now() -> u64 {
+/// Milliseconds since 1970.
+pub fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Lets the in-process layer drop an entry when its time is over, wherever it was made.
-pub struct UntilExpiry;
+/// Lets the in-process layer drop an entry when it is of no use any more, wherever it was made.
+pub struct UntilUseless;
 
-impl Expiry<String, std::sync::Arc<Entry>> for UntilExpiry {
-    fn expire_after_create(&self, _: &String, entry: &std::sync::Arc<Entry>, _: Instant) -> Option<Duration> {
-        Some(entry.remaining())
+impl Expiry<String, Arc<Entry>> for UntilUseless {
+    fn expire_after_create(&self, _: &String, entry: &Arc<Entry>, _: Instant) -> Option<Duration> {
+        Some(entry.kept())
     }
 
-    fn expire_after_update(
-        &self,
-        _: &String,
-        entry: &std::sync::Arc<Entry>,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(entry.remaining())
+    fn expire_after_update(&self, _: &String, entry: &Arc<Entry>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(entry.kept())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::future::BoxFuture;
+
     use super::*;
 
-    const TTL: Duration = Duration::from_secs(300);
+    const TIMES: Times = Times {
+        fresh: Duration::from_secs(300),
+        while_revalidate: Duration::from_secs(30),
+        if_error: Duration::from_secs(600),
+    };
+
+    struct Never;
+
+    impl Ask for Never {
+        fn ask(&self) -> BoxFuture<'_, Result<Bytes, ApiError>> {
+            Box::pin(std::future::pending())
+        }
+    }
 
     fn entry(body: &'static str) -> Entry {
-        Entry::new(Bytes::from_static(body.as_bytes()), TTL).unwrap()
+        Entry::new(Bytes::from_static(body.as_bytes()), TIMES, 7, now(), Arc::new(Never)).unwrap()
     }
 
     #[test]
     fn an_entry_survives_the_way_through_redis() {
         let made = entry("{\"a\":1}");
-        let read = Entry::decode(made.encode().to_vec(), TTL).unwrap();
-        assert_eq!((read.body, read.etag, read.created_at), (made.body, made.etag, made.created_at));
+        let read = Entry::decode(made.encode().to_vec(), TIMES, Arc::new(Never)).unwrap();
+        assert_eq!(
+            (read.body, read.etag, read.created_at, read.generation),
+            (made.body, made.etag, made.created_at, 7)
+        );
     }
 
     #[test]
-    fn what_is_not_an_entry_or_is_too_old_is_not_found() {
+    fn what_is_not_an_entry_or_is_of_no_use_any_more_is_not_found() {
         let mut other_layout = entry("x").encode().to_vec();
         other_layout[0] = 99;
-        let old = Entry { created_at: now() - 300_001, ..entry("x") };
+        let mut old = entry("x");
+        old.created_at -= 900_001;
         for bytes in [Vec::new(), b"short".to_vec(), other_layout, old.encode().to_vec()] {
-            assert!(Entry::decode(bytes.clone(), TTL).is_none(), "{bytes:?}");
+            assert!(Entry::decode(bytes.clone(), TIMES, Arc::new(Never)).is_none(), "{bytes:?}");
         }
     }
 
     #[test]
     fn the_tag_follows_the_body_and_nothing_else() {
-        assert_eq!(entry("a").etag, Entry { created_at: 0, ..entry("a") }.etag);
+        let mut old = entry("a");
+        old.created_at = 0;
+        assert_eq!(entry("a").etag, old.etag);
         assert_ne!(entry("a").etag, entry("b").etag);
     }
 }

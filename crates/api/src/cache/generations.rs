@@ -1,17 +1,23 @@
-//! Which generation of each family is current, known in the process and kept so.
+//! What the database tells every API process: which generation of each family is current, what operators purge, and
+//! which films' live facts have changed.
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use domain::artifacts::CacheFamily;
 use sqlx::PgPool;
-use sqlx::postgres::PgListener;
 use storage::StorageError;
-use storage::postgres::generations;
+use storage::postgres::generations::{self, Heard, Listener};
+
+use crate::State;
 
 /// Without a notification for this long, all generations are read again: it heals whatever a listener can miss.
 const REREAD: Duration = Duration::from_secs(2);
+
+/// Longest that reading them may take; a database that takes longer counts as away.
+const READ_LIMIT: Duration = Duration::from_secs(2);
 
 /// Waits between attempts to reach the database, doubled from the first to the last.
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
@@ -19,70 +25,114 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// Zero is "not known yet"; the database counts from one.
 #[derive(Debug, Default)]
-pub struct Generations([AtomicI64; CacheFamily::ALL.len()]);
+pub struct Generations {
+    families: [AtomicI64; CacheFamily::ALL.len()],
+    linked: AtomicBool,
+}
+
+/// A family's generation, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// Never read. Nothing is cached: an answer under a guessed generation could be found again by another process.
+    Unknown,
+    Current(i64),
+    /// It was that when the link to the database broke.
+    Last(i64),
+}
 
 impl Generations {
-    /// The family's generation; `None` until it was read once. Until then nothing is cached: an answer under a guessed
-    /// generation could be found again by a process that starts within its lifetime.
-    pub fn get(&self, family: CacheFamily) -> Option<i64> {
-        Some(self.0[family as usize].load(Ordering::Acquire)).filter(|generation| *generation > 0)
+    pub fn get(&self, family: CacheFamily) -> Generation {
+        match self.families[family as usize].load(Ordering::Acquire) {
+            0 => Generation::Unknown,
+            generation if self.linked.load(Ordering::Acquire) => Generation::Current(generation),
+            generation => Generation::Last(generation),
+        }
     }
 
-    /// Reads them all.
-    pub async fn read(&self, pool: &PgPool) -> Result<(), StorageError> {
-        for (family, generation) in generations::all(pool).await? {
-            // Stored as it is, not the greater of both: a restored database may count from lower.
-            self.0[family as usize].store(generation, Ordering::Release);
-        }
-        Ok(())
+    /// Reads them all; answers the families that have moved.
+    pub async fn read(&self, pool: &PgPool) -> Result<Vec<CacheFamily>, StorageError> {
+        let read = tokio::time::timeout(READ_LIMIT, generations::all(pool));
+        let all = read.await.unwrap_or(Err(StorageError::Database(sqlx::Error::PoolTimedOut)))?;
+        // Stored as it is, not the greater of both: a restored database may count from lower.
+        let moved = |(family, generation): (CacheFamily, i64)| {
+            let before = self.families[family as usize].swap(generation, Ordering::AcqRel);
+            (before != 0 && before != generation).then_some(family)
+        };
+        let moved = all.into_iter().filter_map(moved).collect();
+        self.linked.store(true, Ordering::Release);
+        Ok(moved)
     }
 
-    /// Takes a notification. It may be older than what was read since, hence the greater of both.
-    pub(super) fn hear(&self, message: &str) {
-        if let Some((family, generation)) = generations::parse(message) {
-            self.0[family as usize].fetch_max(generation, Ordering::AcqRel);
-        }
+    /// Takes a notification; answers whether it was news. It may be older than what was read since.
+    pub(super) fn hear(&self, family: CacheFamily, generation: i64) -> bool {
+        self.families[family as usize].fetch_max(generation, Ordering::AcqRel) < generation
+    }
+
+    pub(super) fn lose(&self) {
+        self.linked.store(false, Ordering::Release);
+    }
+
+    #[cfg(test)]
+    pub(super) fn link(&self) {
+        self.linked.store(true, Ordering::Release);
     }
 }
 
-/// Keeps the generations current, for as long as the process runs.
-pub async fn follow(generations: Arc<Generations>, pool: PgPool) {
+/// Listens for as long as the process runs.
+pub async fn follow(state: Arc<State>) {
     let mut wait = BACKOFF_FIRST;
     loop {
         // A log line when the link breaks, none for each attempt to mend it.
-        match listen(&generations, &pool, &mut wait).await {
+        match listen(&state, &mut wait).await {
             Err(error) if wait == BACKOFF_FIRST => {
-                tracing::warn!(%error, "cannot hear of published runs; cached answers may be up to their time to live old");
+                tracing::warn!(%error, "the database is out of hearing; answers come from the cache where it has them");
             }
-            Err(error) => tracing::debug!(%error, "still cannot hear of published runs"),
+            Err(error) => tracing::debug!(%error, "the database is still out of hearing"),
             Ok(never) => match never {},
         }
+        state.generations.lose();
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(BACKOFF_MAX);
     }
 }
 
-async fn listen(
-    generations: &Generations,
-    pool: &PgPool,
-    wait: &mut Duration,
-) -> Result<std::convert::Infallible, StorageError> {
-    let mut listener: PgListener = generations::listen(pool).await?;
-    generations.read(pool).await?;
+async fn listen(state: &State, wait: &mut Duration) -> Result<Infallible, StorageError> {
+    let connect = tokio::time::timeout(READ_LIMIT, generations::listen(&state.pool));
+    let mut listener: Listener = connect.await.unwrap_or(Err(StorageError::Database(sqlx::Error::PoolTimedOut)))?;
+    catch_up(state).await?;
     if *wait != BACKOFF_FIRST {
-        tracing::info!("hearing of published runs again");
+        tracing::info!("the database is within hearing again");
         *wait = BACKOFF_FIRST;
     }
     loop {
-        match tokio::time::timeout(REREAD, listener.try_recv()).await {
-            Ok(notification) => match notification? {
-                Some(notification) => generations.hear(notification.payload()),
+        match tokio::time::timeout(REREAD, listener.next()).await {
+            Ok(heard) => match heard? {
+                Some(Heard::Generation(family, generation)) => {
+                    if state.generations.hear(family, generation) {
+                        state.cache.warm_soon(family);
+                    }
+                }
+                Some(Heard::Purged(family)) => state.cache.purge(family),
+                Some(Heard::Touched(films)) => state.touched.films(films),
                 // The connection was lost and is back; what was said meanwhile is not.
-                None => generations.read(pool).await?,
+                None => catch_up(state).await?,
             },
-            Err(_quiet) => generations.read(pool).await?,
+            Err(_quiet) => read(state).await?,
         }
     }
+}
+
+async fn catch_up(state: &State) -> Result<(), StorageError> {
+    read(state).await?;
+    state.touched.everything();
+    Ok(())
+}
+
+async fn read(state: &State) -> Result<(), StorageError> {
+    for family in state.generations.read(&state.pool).await? {
+        state.cache.warm_soon(family);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -92,11 +142,13 @@ mod tests {
     #[test]
     fn a_notification_never_turns_a_generation_back() {
         let generations = Generations::default();
-        assert_eq!(generations.get(CacheFamily::Search), None);
-        for message in ["search:5", "search:4", "nonsense", "search:x"] {
-            generations.hear(message);
-        }
-        assert_eq!(generations.get(CacheFamily::Search), Some(5));
-        assert_eq!(generations.get(CacheFamily::Movies), None);
+        generations.link();
+        assert_eq!(generations.get(CacheFamily::Search), Generation::Unknown);
+        assert!(generations.hear(CacheFamily::Search, 5));
+        assert!(!generations.hear(CacheFamily::Search, 4));
+        assert_eq!(generations.get(CacheFamily::Search), Generation::Current(5));
+        assert_eq!(generations.get(CacheFamily::Movies), Generation::Unknown);
+        generations.lose();
+        assert_eq!(generations.get(CacheFamily::Search), Generation::Last(5));
     }
 }

@@ -4,7 +4,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::Source;
-use super::entry::Entry;
+use super::entry::{Entry, Times};
 
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
@@ -39,18 +39,26 @@ fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
     tags.trim() == "*" || tags.split(',').any(|tag| opaque(tag) == opaque(etag))
 }
 
-/// `max-age` counts from when the answer was computed; `Age` says how much of it is gone (RFC 9111, section 4.2).
+/// `max-age` counts from when the answer was computed; `Age` says how much of it is gone (RFC 9111, section 4.2). The other two
+/// are RFC 5861's.
 fn cache_control(entry: &Entry) -> HeaderValue {
-    if entry.ttl.is_zero() {
+    let Times { fresh, while_revalidate, if_error } = entry.times;
+    if fresh.is_zero() {
         return HeaderValue::from_static("no-cache");
     }
-    let text = format!("public, max-age={}", entry.ttl.as_secs());
+    let mut text = format!("public, max-age={}", fresh.as_secs());
+    for (directive, time) in [("stale-while-revalidate", while_revalidate), ("stale-if-error", if_error)] {
+        if !time.is_zero() {
+            text.push_str(&format!(", {directive}={}", time.as_secs()));
+        }
+    }
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("no-cache"))
 }
 
 fn x_cache(source: Source) -> HeaderValue {
     HeaderValue::from_static(match source {
         Source::Memory | Source::Redis => "HIT",
+        Source::Stale => "STALE",
         Source::Miss => "MISS",
         Source::Bypass => "BYPASS",
     })

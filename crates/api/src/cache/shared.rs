@@ -8,7 +8,8 @@ use storage::StorageError;
 use storage::cache::RedisCache;
 use tokio::sync::mpsc;
 
-use super::entry::Entry;
+use super::entry::{Entry, Times};
+use super::question::Ask;
 
 /// After a failure Redis is left alone for this long, then one request tries it: a dead server costs one request a
 /// second its timeout instead of every request.
@@ -37,13 +38,13 @@ impl Shared {
     }
 
     /// The entry, if Redis answers and has it.
-    pub async fn get(&self, key: &str, ttl: Duration) -> Option<Entry> {
+    pub async fn get(&self, key: &str, times: Times, ask: &Arc<dyn Ask>) -> Option<Entry> {
         if !self.breaker.allows() {
             return None;
         }
         let answer = self.redis.get(key).await;
         self.breaker.note(&answer);
-        Entry::decode(answer.ok()??, ttl)
+        Entry::decode(answer.ok()??, times, ask.clone())
     }
 
     /// Has the entry written soon, or not at all.
@@ -61,7 +62,7 @@ impl Shared {
 async fn write(redis: RedisCache, breaker: Arc<Breaker>, mut waiting: mpsc::Receiver<(String, Arc<Entry>)>) {
     let mut batch = Vec::with_capacity(WRITE_BATCH);
     while waiting.recv_many(&mut batch, WRITE_BATCH).await > 0 {
-        let encoded: Vec<_> = batch.drain(..).map(|(key, entry)| (key, entry.encode(), entry.remaining())).collect();
+        let encoded: Vec<_> = batch.drain(..).map(|(key, entry)| (key, entry.encode(), entry.kept())).collect();
         if breaker.allows() {
             let entries = encoded.iter().map(|(key, bytes, ttl)| (key.as_str(), bytes.as_ref(), *ttl));
             breaker.note(&redis.set_many(entries).await);

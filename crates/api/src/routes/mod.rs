@@ -17,7 +17,6 @@ pub mod sentiment;
 pub mod trending;
 pub mod trends;
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use crate::error::ApiError;
@@ -25,12 +24,6 @@ use crate::router::PREFIX;
 
 pub use artifact::ArtifactList;
 pub use list::List;
-
-/// A body's bytes.
-fn json(body: &impl Serialize) -> Result<Bytes, ApiError> {
-    let bytes = serde_json::to_vec(body).map_err(|error| ApiError::Internal(error.to_string().into()))?;
-    Ok(Bytes::from(bytes))
-}
 
 /// What is asked, as the cache knows it: defaults filled in, parameters in one order, unknown ones gone.
 fn question(path: &str, params: &impl Serialize) -> Result<String, ApiError> {

@@ -1,5 +1,7 @@
 //! Forecasts of popularity and trending rank, and how good they have been.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::NaiveDate;
@@ -14,9 +16,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::artifact::published;
 use super::movies::{genre, no_film};
-use super::{ArtifactList, List, json, question, tidy};
+use super::{ArtifactList, List, question, tidy};
 use crate::State;
+use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{GenreName, Id, Params};
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
@@ -127,19 +131,52 @@ pub async fn trending(
     request: HttpRequest,
     Params(params): Params<ForecastParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
+    answer(&state, &request, params).await
+}
+
+const COLUMNS: &[&str] = &[
+    "rank",
+    "movie_id",
+    "title",
+    "release_date",
+    "genres",
+    "popularity",
+    "popularity_low",
+    "popularity_high",
+    "popularity_now",
+    "trending_score",
+    "poster_path",
+];
+
+impl Question for ForecastParams {
+    type Body = ForecastBody;
+    const FAMILY: CacheFamily = CacheFamily::Predictions;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question("/predictions/trending", self)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let head = published(&state.pool, Artifact::TrendPredictions).await?;
-        let genre = genre(&state.pool, params.genre.as_ref()).await?;
-        let page = Page { limit: params.limit, offset: params.offset };
-        let (rows, total) = predictions::page(&state.pool, head.run_id, params.horizon, genre.as_deref(), page).await?;
-        let horizon = params.horizon.get();
-        let accuracy = accuracy(&state, &head).await?.into_iter().find(|accuracy| accuracy.horizon == horizon);
+        let genre = genre(&state.pool, self.genre.as_ref()).await?;
+        let page = Page { limit: self.limit, offset: self.offset };
+        let (rows, total) = predictions::page(&state.pool, head.run_id, self.horizon, genre.as_deref(), page).await?;
+        let horizon = self.horizon.get();
+        let accuracy = accuracy(state, &head).await?.into_iter().find(|accuracy| accuracy.horizon == horizon);
         let day = rows.first().map(|row| row.day);
         let items: Vec<ForecastItem> = rows.into_iter().map(ForecastItem::from).collect();
-        let list = ArtifactList::of(head, List { items, total, limit: params.limit, offset: params.offset });
-        json(&ForecastBody { horizon, day, accuracy, list })
-    };
-    state.cache.answer(&request, CacheFamily::Predictions, question("/predictions/trending", &params)?, read).await
+        let list = ArtifactList::of(head, List { items, total, limit: self.limit, offset: self.offset });
+        Ok(ForecastBody { horizon, day, accuracy, list })
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.limit = Limit::WHOLE;
+        }
+        Table::of("predictions", COLUMNS, self.read(&state).await?.list.list.items)
+    }
 }
 
 /// One day of a film's forecast.
@@ -199,22 +236,45 @@ pub async fn of_film(
     request: HttpRequest,
     Id(movie_id): Id<MovieId>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
+    answer(&state, &request, FilmForecast { movie_id }).await
+}
+
+struct FilmForecast {
+    movie_id: MovieId,
+}
+
+const FILM_COLUMNS: &[&str] =
+    &["horizon", "day", "popularity", "popularity_low", "popularity_high", "trending_score", "rank"];
+
+impl Question for FilmForecast {
+    type Body = FilmForecastBody;
+    const FAMILY: CacheFamily = CacheFamily::Predictions;
+
+    fn key(&self) -> Result<String, ApiError> {
+        Ok(format!("/predictions/movies/{}", self.movie_id))
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let movie_id = self.movie_id;
         let film = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
         let head = published(&state.pool, Artifact::TrendPredictions).await?;
         let rows = predictions::of_film(&state.pool, head.run_id, movie_id).await?;
-        json(&FilmForecastBody {
+        Ok(FilmForecastBody {
             movie_id,
             title: film.title.clone(),
             popularity_now: film.popularity,
             predictions: rows.into_iter().map(ForecastDay::from).collect(),
-            accuracy: accuracy(&state, &head).await?,
+            accuracy: accuracy(state, &head).await?,
             as_of: head.as_of,
             run_id: head.run_id,
         })
-    };
-    let question = format_args!("/predictions/movies/{movie_id}").to_string();
-    state.cache.answer(&request, CacheFamily::Predictions, question, read).await
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
+        Table::of("forecast", FILM_COLUMNS, self.read(&state).await?.predictions)
+    }
 }
 
 async fn accuracy(state: &State, head: &Head) -> Result<Vec<Accuracy>, ApiError> {

@@ -1,5 +1,7 @@
 //! Titles similar to a film.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::NaiveDate;
@@ -12,9 +14,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::artifact::published;
 use super::movies::no_film;
-use super::{ArtifactList, List, json, question};
+use super::{ArtifactList, List, question};
 use crate::State;
+use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Id, Params};
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
@@ -86,15 +90,51 @@ pub async fn similar(
     Id(movie_id): Id<MovieId>,
     Params(params): Params<SimilarParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
+    answer(&state, &request, Similar { movie_id, params }).await
+}
+
+struct Similar {
+    movie_id: MovieId,
+    params: SimilarParams,
+}
+
+const COLUMNS: &[&str] = &[
+    "movie_id",
+    "title",
+    "release_date",
+    "genres",
+    "score",
+    "vote_average",
+    "vote_count",
+    "popularity",
+    "poster_path",
+];
+
+impl Question for Similar {
+    type Body = SimilarBody;
+    const FAMILY: CacheFamily = CacheFamily::Recommendations;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question(&format!("/movies/{}/similar", self.movie_id), &self.params)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let movie_id = self.movie_id;
         let head = published(&state.pool, Artifact::MovieRecommendations).await?;
-        let page = Page { limit: params.limit, offset: params.offset };
+        let page = Page { limit: self.params.limit, offset: self.params.offset };
         let found = recommendations::page(&state.pool, head.run_id, movie_id, page).await?;
         let (rows, total) = found.ok_or_else(|| no_film(movie_id))?;
         let items: Vec<SimilarItem> = rows.into_iter().map(SimilarItem::from).collect();
-        let list = ArtifactList::of(head, List { items, total, limit: params.limit, offset: params.offset });
-        json(&SimilarBody { movie_id, list })
-    };
-    let question = question(&format!("/movies/{movie_id}/similar"), &params)?;
-    state.cache.answer(&request, CacheFamily::Recommendations, question, read).await
+        let list = ArtifactList::of(head, List { items, total, limit: self.params.limit, offset: self.params.offset });
+        Ok(SimilarBody { movie_id, list })
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.params.limit = Limit::WHOLE;
+        }
+        Table::of("similar", COLUMNS, self.read(&state).await?.list.list.items)
+    }
 }

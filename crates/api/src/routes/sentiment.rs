@@ -1,5 +1,7 @@
 //! What viewers think of a film: history and the last hours in one answer.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
@@ -13,9 +15,11 @@ use storage::postgres::layers::{self, Layers};
 use utoipa::{IntoParams, ToSchema};
 
 use super::movies::no_film;
-use super::{json, question, tidy};
+use super::{question, tidy};
 use crate::State;
+use crate::cache::{Live, Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Id, Params, Parsed};
 
 #[derive(Debug, Serialize, Deserialize, IntoParams)]
@@ -132,14 +136,41 @@ pub async fn of_film(
     Id(movie_id): Id<MovieId>,
     Params(params): Params<SentimentParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
+    answer(&state, &request, FilmSentiment { movie_id, params }).await
+}
+
+struct FilmSentiment {
+    movie_id: MovieId,
+    params: SentimentParams,
+}
+
+const COLUMNS: &[&str] = &["date", "avg_sentiment", "review_count"];
+
+impl Question for FilmSentiment {
+    type Body = SentimentBody;
+    const FAMILY: CacheFamily = CacheFamily::Sentiment;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question(&format!("/movies/{}/sentiment", self.movie_id), &self.params)
+    }
+
+    fn live(&self) -> Live {
+        Live::Film(self.movie_id)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let movie_id = self.movie_id;
         let film = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
-        let (now, window) = (Utc::now(), params.window.0);
+        let (now, window) = (Utc::now(), self.params.window.0);
         let layers = layers::sentiment(&state.pool, movie_id, Hour::of(window.since(now))).await?;
-        json(&body(movie_id, film.title.clone(), window, params.explain, layers, now))
-    };
-    let question = question(&format!("/movies/{movie_id}/sentiment"), &params)?;
-    state.cache.answer(&request, CacheFamily::Sentiment, question, read).await
+        Ok(body(movie_id, film.title.clone(), window, self.params.explain, layers, now))
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
+        Table::of("sentiment", COLUMNS, self.read(&state).await?.breakdown)
+    }
 }
 
 fn body(

@@ -1,5 +1,7 @@
 //! What is trending: in the last hours, and as the nightly run ranked it.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -16,9 +18,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::artifact::published;
 use super::movies::genre;
-use super::{ArtifactList, List, json, question, tidy};
+use super::{ArtifactList, List, question, tidy};
 use crate::State;
+use crate::cache::{Live, Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Day, GenreName, Params};
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
@@ -97,15 +101,50 @@ pub async fn daily(
     request: HttpRequest,
     Params(params): Params<TrendingParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
-        let head = run(&state.pool, params.date).await?;
-        let genre = genre(&state.pool, params.genre.as_ref()).await?;
-        let page = Page { limit: params.limit, offset: params.offset };
+    answer(&state, &request, params).await
+}
+
+const COLUMNS: &[&str] = &[
+    "rank",
+    "movie_id",
+    "title",
+    "genres",
+    "trending_score",
+    "velocity",
+    "acceleration",
+    "popularity",
+    "vote_average",
+    "vote_count",
+    "release_date",
+    "vote_velocity",
+    "poster_path",
+];
+
+impl Question for TrendingParams {
+    type Body = ArtifactList<TrendingItem>;
+    const FAMILY: CacheFamily = CacheFamily::Trending;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question("/trending/daily", self)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let head = run(&state.pool, self.date).await?;
+        let genre = genre(&state.pool, self.genre.as_ref()).await?;
+        let page = Page { limit: self.limit, offset: self.offset };
         let (rows, total) = trending::page(&state.pool, head.run_id, genre.as_deref(), page).await?;
         let items: Vec<TrendingItem> = rows.into_iter().map(TrendingItem::from).collect();
-        json(&ArtifactList::of(head, List { items, total, limit: params.limit, offset: params.offset }))
-    };
-    state.cache.answer(&request, CacheFamily::Trending, question("/trending/daily", &params)?, read).await
+        Ok(ArtifactList::of(head, List { items, total, limit: self.limit, offset: self.offset }))
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.limit = Limit::WHOLE;
+        }
+        Table::of("trending", COLUMNS, self.read(&state).await?.list.items)
+    }
 }
 
 /// The newest run, or that of a day.
@@ -217,18 +256,54 @@ pub async fn now(
     request: HttpRequest,
     Params(params): Params<TrendingNowParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
-        let (now, hours) = (Utc::now(), params.window.0);
-        let genre = genre(&state.pool, params.genre.as_ref()).await?;
+    answer(&state, &request, params).await
+}
+
+const NOW_COLUMNS: &[&str] = &[
+    "rank",
+    "movie_id",
+    "title",
+    "genres",
+    "trending_score",
+    "velocity",
+    "acceleration",
+    "popularity",
+    "vote_average",
+    "vote_count",
+];
+
+impl Question for TrendingNowParams {
+    type Body = TrendingNowBody;
+    const FAMILY: CacheFamily = CacheFamily::Trending;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question("/trending/movies", self)
+    }
+
+    fn live(&self) -> Live {
+        Live::AllFilms
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let (now, hours) = (Utc::now(), self.window.0);
+        let genre = genre(&state.pool, self.genre.as_ref()).await?;
         let since = Hour::of(now).plus(-i64::from(hours));
-        let rows = speed_trending::top(&state.pool, since, hours, genre.as_deref(), params.limit).await?;
+        let rows = speed_trending::top(&state.pool, since, hours, genre.as_deref(), self.limit).await?;
         let ranked = (1..).zip(rows).map(|(rank, row)| TrendingNowItem::of(rank, row));
-        json(&TrendingNowBody {
+        Ok(TrendingNowBody {
             trending_movies: ranked.collect(),
             generated_at: now,
-            window: params.window.into(),
+            window: String::from(self.window),
             data_source: "speed",
         })
-    };
-    state.cache.answer(&request, CacheFamily::Trending, question("/trending/movies", &params)?, read).await
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.limit = Limit::WHOLE;
+        }
+        Table::of("trending-now", NOW_COLUMNS, self.read(&state).await?.trending_movies)
+    }
 }

@@ -1,5 +1,7 @@
 //! How ratings, sentiment and popularity change from day to day.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{NaiveDate, TimeDelta};
@@ -13,9 +15,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::artifact::published;
 use super::movies::genre;
-use super::{json, question, tidy};
+use super::{question, tidy};
 use crate::State;
+use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{GenreName, Params, Parsed};
 
 #[derive(Debug, Serialize, Deserialize, IntoParams)]
@@ -114,24 +118,44 @@ pub async fn series(
     if params.movie_id.is_some() && params.genre.is_some() {
         return Err(ApiError::invalid("movie_id", "cannot be combined with genre"));
     }
-    let read = async || {
-        let movie_id = params.movie_id.map(|id| id.0);
+    answer(&state, &request, Series { metric, params }).await
+}
+
+/// Parameters that go together.
+struct Series {
+    metric: Metric,
+    params: TrendsParams,
+}
+
+const COLUMNS: &[&str] = &["date", "value", "count"];
+
+impl Question for Series {
+    type Body = TrendsBody;
+    const FAMILY: CacheFamily = CacheFamily::Trends;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question("/analytics/trends", &self.params)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let metric = self.metric;
+        let movie_id = self.params.movie_id.map(|id| id.0);
         if let Some(id) = movie_id {
             let unknown = || ApiError::NotFound { field: "movie_id", what: format!("film {id}") };
             state.films.load(id).await?.ok_or_else(unknown)?;
         }
         let head = published(&state.pool, Artifact::TemporalTrends).await?;
-        let genre = genre(&state.pool, params.genre.as_ref()).await?;
+        let genre = genre(&state.pool, self.params.genre.as_ref()).await?;
         let scope = match (movie_id, &genre) {
             (Some(id), _) => Scope::Movie(id),
             (None, Some(genre)) => Scope::Genre(genre.clone()),
             (None, None) => Scope::All,
         };
-        let since = first_day(params.window.0, head.as_of);
+        let since = first_day(self.params.window.0, head.as_of);
         let points = batch::trends::points(&state.pool, head.run_id, head.as_of, &scope, metric, since).await?;
-        json(&TrendsBody {
+        Ok(TrendsBody {
             metric: metric.as_str(),
-            window: params.window.0.to_string(),
+            window: self.params.window.0.to_string(),
             movie_id,
             genre,
             summary: summary(&points).into(),
@@ -139,8 +163,13 @@ pub async fn series(
             as_of: head.as_of,
             run_id: head.run_id,
         })
-    };
-    state.cache.answer(&request, CacheFamily::Trends, question("/analytics/trends", &params)?, read).await
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
+        Table::of("trends", COLUMNS, self.read(&state).await?.data_points)
+    }
 }
 
 fn data_point(point: Point) -> DataPoint {

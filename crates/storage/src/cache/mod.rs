@@ -16,6 +16,9 @@ pub const TIMEOUT: Duration = Duration::from_millis(100);
 /// Connections to the cache; each carries many requests a millisecond.
 const POOL_SIZE: usize = 16;
 
+/// Keys looked at in one step of a scan.
+const SCAN_COUNT: u32 = 1_000;
+
 /// A pool of connections to the cache's Redis.
 #[derive(Clone)]
 pub struct RedisCache {
@@ -79,6 +82,24 @@ impl RedisCache {
         bounded(answer).await
     }
 
+    /// Removes every entry whose key begins with `prefix`, in steps that hold nobody up; answers how many.
+    pub async fn remove_under(&self, prefix: &str) -> Result<u64, StorageError> {
+        let pattern = format!("{}*", escaped(&self.key(prefix)));
+        let (mut cursor, mut removed) = (0_u64, 0);
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_COUNT);
+            let (next, keys): (u64, Vec<Vec<u8>>) = self.command(&scan).await?;
+            if !keys.is_empty() {
+                removed += self.command::<u64>(redis::cmd("UNLINK").arg(keys)).await?;
+            }
+            if next == 0 {
+                return Ok(removed);
+            }
+            cursor = next;
+        }
+    }
+
     /// Pings, and reads what health and doctor show.
     pub async fn server(&self) -> Result<CacheServer, StorageError> {
         let start = std::time::Instant::now();
@@ -102,6 +123,12 @@ async fn bounded<T>(answer: impl Future<Output = Result<T, StorageError>>) -> Re
     tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
         Err(StorageError::Queue(format!("the cache's Redis did not answer within {} ms", TIMEOUT.as_millis())))
     })
+}
+
+/// A text as a pattern that matches nothing else.
+fn escaped(text: &str) -> String {
+    let special = |c: char| matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-');
+    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 /// Redis refuses an expiry of zero.

@@ -28,15 +28,110 @@ pub async fn all(pool: &PgPool) -> Result<Vec<(CacheFamily, i64)>, StorageError>
         .collect())
 }
 
-/// A listener that hears of every bump as `family:generation`.
-pub async fn listen(pool: &PgPool) -> Result<PgListener, StorageError> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen("cache_generation").await?;
-    Ok(listener)
+/// Makes everything cached of these families unreachable, and has every API process forget it, stale answers included.
+pub async fn purge(pool: &PgPool, families: &[CacheFamily]) -> Result<(), StorageError> {
+    let mut tx = pool.begin().await?;
+    bump(&mut tx, families).await?;
+    for family in families {
+        sqlx::query!("SELECT pg_notify($1, $2)", PURGED, family.as_str()).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(())
 }
 
-/// Reads one message of [`listen`].
-pub fn parse(message: &str) -> Option<(CacheFamily, i64)> {
-    let (family, generation) = message.split_once(':')?;
-    Some((CacheFamily::ALL.into_iter().find(|f| f.as_str() == family)?, generation.parse().ok()?))
+/// Tells every API process, once the caller's transaction commits, that the live facts of these films have changed.
+pub async fn touch(conn: &mut PgConnection, movies: impl IntoIterator<Item = i64>) -> Result<(), StorageError> {
+    let mut messages: Vec<String> = Vec::new();
+    for id in movies {
+        let id = id.to_string();
+        match messages.last_mut() {
+            Some(message) if message.len() + id.len() < TOUCHED_BYTES_MAX => {
+                message.push(',');
+                message.push_str(&id);
+            }
+            _ => messages.push(id),
+        }
+    }
+    if !messages.is_empty() {
+        sqlx::query!("SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message", TOUCHED, &messages)
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// What an API process hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// A family's generation has moved.
+    Generation(CacheFamily, i64),
+    /// An operator purged a family.
+    Purged(CacheFamily),
+    /// These films' live facts have changed.
+    Touched(Vec<i64>),
+}
+
+const GENERATION: &str = "cache_generation";
+const PURGED: &str = "cache_purged";
+const TOUCHED: &str = "films_touched";
+
+/// PostgreSQL takes messages of less than 8,000 bytes.
+const TOUCHED_BYTES_MAX: usize = 7_900;
+
+/// Hears all of it, in the order of the commits.
+pub struct Listener(PgListener);
+
+/// A listener with a connection of the pool's.
+pub async fn listen(pool: &PgPool) -> Result<Listener, StorageError> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen_all([GENERATION, PURGED, TOUCHED]).await?;
+    Ok(Listener(listener))
+}
+
+impl Listener {
+    /// The next message; `None` where the connection was lost and is back, and messages may have been missed.
+    pub async fn next(&mut self) -> Result<Option<Heard>, StorageError> {
+        while let Some(message) = self.0.try_recv().await? {
+            if let Some(heard) = parse(message.channel(), message.payload()) {
+                return Ok(Some(heard));
+            }
+            tracing::warn!(channel = message.channel(), "a notification that cannot be read");
+        }
+        Ok(None)
+    }
+}
+
+fn parse(channel: &str, message: &str) -> Option<Heard> {
+    let family = |name: &str| CacheFamily::ALL.into_iter().find(|family| family.as_str() == name);
+    match channel {
+        GENERATION => {
+            let (name, generation) = message.split_once(':')?;
+            Some(Heard::Generation(family(name)?, generation.parse().ok()?))
+        }
+        PURGED => Some(Heard::Purged(family(message)?)),
+        TOUCHED => Some(Heard::Touched(message.split(',').map(|id| id.parse().ok()).collect::<Option<_>>()?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_read_and_nonsense_is_not() {
+        assert_eq!(parse(GENERATION, "search:5"), Some(Heard::Generation(CacheFamily::Search, 5)));
+        assert_eq!(parse(PURGED, "movies"), Some(Heard::Purged(CacheFamily::Movies)));
+        assert_eq!(parse(TOUCHED, "550,603"), Some(Heard::Touched(vec![550, 603])));
+        for (channel, message) in [
+            (GENERATION, "search:x"),
+            (GENERATION, "search"),
+            (PURGED, "x"),
+            (TOUCHED, ""),
+            (TOUCHED, "1,,2"),
+            ("", "1"),
+        ] {
+            assert_eq!(parse(channel, message), None, "{channel} {message}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! One genre in depth.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::NaiveDate;
@@ -16,11 +18,13 @@ use storage::postgres::{batch, movies};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::State;
+use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
-use crate::extract::{InPath, Params, Year};
+use crate::export::Table;
+use crate::extract::{GenreName, InPath, Params, Year};
 use crate::routes::artifact::published;
 use crate::routes::trends::first_day;
-use crate::routes::{json, question, tidy};
+use crate::routes::{question, tidy};
 
 /// Over which the genre's directions are told: the default window of `/analytics/trends`.
 const TRENDS_WINDOW: Window = Window::Days(30);
@@ -142,17 +146,37 @@ pub struct GenreTrends {
 pub async fn genre(
     state: Data<State>,
     request: HttpRequest,
-    InPath(sent): InPath,
+    InPath(genre): InPath,
     Params(params): Params<GenreParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
+    answer(&state, &request, Genre { genre, params }).await
+}
+
+struct Genre {
+    genre: GenreName,
+    params: GenreParams,
+}
+
+const COLUMNS: &[&str] = &["movie_id", "title", "vote_average", "popularity", "vote_count", "release_date"];
+
+impl Question for Genre {
+    type Body = GenreBody;
+    const FAMILY: CacheFamily = CacheFamily::Analytics;
+
+    fn key(&self) -> Result<String, ApiError> {
+        // As a parameter, so that the genre is encoded: it could hold a question mark.
+        let path = question("/analytics/genre", &[("genre", self.genre.as_str())])?;
+        question(&path, &self.params)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let head = published(&state.pool, Artifact::GenreAnalytics).await?;
-        let known = movies::genre_name(&state.pool, sent.as_str()).await?;
+        let known = movies::genre_name(&state.pool, self.genre.as_str()).await?;
         let unknown = known.is_none();
         let selection = Selection {
-            genre: known.unwrap_or_else(|| sent.as_str().to_owned()),
-            year: params.year.map(Year::get),
-            month: params.month.map(|month| month.0),
+            genre: known.unwrap_or_else(|| self.genre.as_str().to_owned()),
+            year: self.params.year.map(Year::get),
+            month: self.params.month.map(|month| month.0),
         };
         let sums = genre_analytics::sums(&state.pool, head.run_id, &selection).await?;
         // A genre that the statistics do not know may be newer than they are.
@@ -160,8 +184,8 @@ pub async fn genre(
             return Err(ApiError::NotFound { field: "genre", what: format!("genre {}", selection.genre) });
         }
         let films: Vec<FilmRow> = genre_analytics::list(&state.pool, &selection).try_collect().await?;
-        json(&GenreBody {
-            trends: trends(&state, &selection.genre).await?,
+        Ok(GenreBody {
+            trends: trends(state, &selection.genre).await?,
             genre: selection.genre,
             year: selection.year,
             month: selection.month,
@@ -171,10 +195,13 @@ pub async fn genre(
             as_of: head.as_of,
             run_id: head.run_id,
         })
-    };
-    // As a parameter, so that the genre is encoded: it could hold a question mark.
-    let path = question("/analytics/genre", &[("genre", sent.as_str())])?;
-    state.cache.answer(&request, CacheFamily::Analytics, question(&path, &params)?, read).await
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
+        Table::of("genre", COLUMNS, self.read(&state).await?.top_movies)
+    }
 }
 
 async fn trends(state: &State, genre: &str) -> Result<GenreTrends, ApiError> {

@@ -2,6 +2,8 @@
 
 mod genre;
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::artifacts::{Artifact, CacheFamily};
@@ -14,9 +16,11 @@ use utoipa::{IntoParams, ToSchema};
 pub use genre::*;
 
 use super::artifact::published;
-use super::{ArtifactList, List, json, question, tidy};
+use super::{ArtifactList, List, question, tidy};
 use crate::State;
+use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::Params;
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
@@ -76,14 +80,46 @@ pub async fn top_genres(
     request: HttpRequest,
     Params(params): Params<PageParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
+    answer(&state, &request, TopGenres(params)).await
+}
+
+struct TopGenres(PageParams);
+
+const GENRE_COLUMNS: &[&str] = &[
+    "genre",
+    "movie_count",
+    "vote_count",
+    "avg_rating",
+    "avg_popularity",
+    "avg_budget",
+    "avg_runtime",
+    "total_revenue",
+];
+
+impl Question for TopGenres {
+    type Body = ArtifactList<GenreItem>;
+    const FAMILY: CacheFamily = CacheFamily::Analytics;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question("/analytics/top-genres", &self.0)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let head = published(&state.pool, Artifact::GenreStatsDaily).await?;
-        let page = Page { limit: params.limit, offset: params.offset };
+        let page = Page { limit: self.0.limit, offset: self.0.offset };
         let (rows, total) = genres::top(&state.pool, head.run_id, page).await?;
         let items: Vec<GenreItem> = rows.into_iter().map(GenreItem::from).collect();
-        json(&ArtifactList::of(head, List { items, total, limit: params.limit, offset: params.offset }))
-    };
-    state.cache.answer(&request, CacheFamily::Analytics, question("/analytics/top-genres", &params)?, read).await
+        Ok(ArtifactList::of(head, List { items, total, limit: self.0.limit, offset: self.0.offset }))
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.0.limit = Limit::WHOLE;
+        }
+        Table::of("top-genres", GENRE_COLUMNS, self.read(&state).await?.list.items)
+    }
 }
 
 /// One decade of release.
@@ -128,13 +164,37 @@ pub async fn ratings_by_decade(
     request: HttpRequest,
     Params(params): Params<PageParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
+    answer(&state, &request, RatingsByDecade(params)).await
+}
+
+struct RatingsByDecade(PageParams);
+
+const DECADE_COLUMNS: &[&str] =
+    &["decade", "movie_count", "rated_count", "vote_count", "avg_rating", "weighted_rating"];
+
+impl Question for RatingsByDecade {
+    type Body = ArtifactList<DecadeItem>;
+    const FAMILY: CacheFamily = CacheFamily::Analytics;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question("/analytics/ratings-by-decade", &self.0)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let head = published(&state.pool, Artifact::RatingsByDecade).await?;
         let rows = decades::all(&state.pool, head.run_id).await?;
         let total = rows.len() as i64;
-        let page = rows.into_iter().skip(params.offset.get() as usize).take(params.limit.get() as usize);
+        let page = rows.into_iter().skip(self.0.offset.get() as usize).take(self.0.limit.get() as usize);
         let items: Vec<DecadeItem> = page.map(DecadeItem::from).collect();
-        json(&ArtifactList::of(head, List { items, total, limit: params.limit, offset: params.offset }))
-    };
-    state.cache.answer(&request, CacheFamily::Analytics, question("/analytics/ratings-by-decade", &params)?, read).await
+        Ok(ArtifactList::of(head, List { items, total, limit: self.0.limit, offset: self.0.offset }))
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.0.limit = Limit::WHOLE;
+        }
+        Table::of("ratings-by-decade", DECADE_COLUMNS, self.read(&state).await?.list.items)
+    }
 }

@@ -1,7 +1,9 @@
 //! What films look like from outside.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use storage::postgres::movies::{MovieDetail, MovieSummary};
 use utoipa::ToSchema;
@@ -73,6 +75,15 @@ impl<'a> From<&'a MovieDetail> for MovieBody<'a> {
             directors: &film.credits.directors,
             cast: &film.credits.cast,
         }
+    }
+}
+
+/// [`MovieBody`], with the film that it borrows from.
+pub struct MoviePage(pub Arc<MovieDetail>);
+
+impl Serialize for MoviePage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        MovieBody::from(&*self.0).serialize(serializer)
     }
 }
 

@@ -3,23 +3,29 @@
 mod body;
 mod loader;
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::MovieId;
 use domain::artifacts::CacheFamily;
 use domain::page::{Limit, Offset, Page};
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::postgres::movies;
 use utoipa::IntoParams;
 
+use body::MoviePage;
 pub use body::{MovieBody, MovieItem};
 pub use loader::Loader;
 
-use super::{List, json, question};
+use super::{List, question};
 use crate::State;
+use crate::cache::{Live, Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{GenreName, Id, Params};
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
@@ -45,14 +51,55 @@ pub async fn list(
     request: HttpRequest,
     Params(params): Params<ListParams>,
 ) -> Result<HttpResponse, ApiError> {
-    let read = async || {
-        let genre = genre(&state.pool, params.genre.as_ref()).await?;
-        let page = Page { limit: params.limit, offset: params.offset };
+    answer(&state, &request, params).await
+}
+
+const COLUMNS: &[&str] = &[
+    "movie_id",
+    "title",
+    "release_date",
+    "genres",
+    "runtime",
+    "popularity",
+    "vote_average",
+    "vote_count",
+    "poster_path",
+];
+
+impl Question for ListParams {
+    type Body = List<MovieItem>;
+    const FAMILY: CacheFamily = CacheFamily::Movies;
+
+    fn key(&self) -> Result<String, ApiError> {
+        question("/movies", self)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let genre = genre(&state.pool, self.genre.as_ref()).await?;
+        let page = Page { limit: self.limit, offset: self.offset };
         let (rows, total) = movies::list(&state.pool, genre.as_deref(), page).await?;
         let items = rows.into_iter().map(MovieItem::from).collect();
-        json(&List { items, total, limit: params.limit, offset: params.offset })
-    };
-    state.cache.answer(&request, CacheFamily::Movies, question("/movies", &params)?, read).await
+        Ok(List { items, total, limit: self.limit, offset: self.offset })
+    }
+
+    const IS_LIST: bool = true;
+
+    /// The whole list in the order of ids: no film is missed or told twice, though popularity changes meanwhile.
+    async fn table(self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if !whole {
+            return Table::of("movies", COLUMNS, self.read(&state).await?.items);
+        }
+        let genre = genre(&state.pool, self.genre.as_ref()).await?;
+        let read = move |after| -> BoxFuture<'static, _> {
+            let (state, genre) = (state.clone(), genre.clone());
+            Box::pin(async move {
+                let rows = movies::after(&state.pool, genre.as_deref(), after, Limit::STEP).await?;
+                let next = rows.last().map(|row| row.movie_id);
+                Ok((rows.into_iter().map(MovieItem::from).collect(), next))
+            })
+        };
+        Table::in_steps("movies", COLUMNS, 0, read).await
+    }
 }
 
 /// Show one film.
@@ -65,11 +112,30 @@ pub async fn list(
     ),
 )]
 pub async fn show(state: Data<State>, request: HttpRequest, Id(id): Id<MovieId>) -> Result<HttpResponse, ApiError> {
-    let read = async || {
-        let film = state.films.load(id).await?.ok_or_else(|| no_film(id))?;
-        json(&MovieBody::from(&*film))
-    };
-    state.cache.answer(&request, CacheFamily::Movies, format_args!("/movies/{id}"), read).await
+    answer(&state, &request, Film { id }).await
+}
+
+/// A film's page.
+struct Film {
+    id: MovieId,
+}
+
+impl Question for Film {
+    type Body = MoviePage;
+    const FAMILY: CacheFamily = CacheFamily::Movies;
+
+    fn key(&self) -> Result<String, ApiError> {
+        Ok(format!("/movies/{}", self.id))
+    }
+
+    fn live(&self) -> Live {
+        Live::Film(self.id)
+    }
+
+    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let film = state.films.load(self.id).await?.ok_or_else(|| no_film(self.id))?;
+        Ok(MoviePage(film))
+    }
 }
 
 /// The answer where a film is asked for that is not in the catalogue, or no longer shown.

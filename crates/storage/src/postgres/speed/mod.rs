@@ -5,7 +5,7 @@ mod sentiment;
 mod stats;
 pub mod trending;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::MovieId;
@@ -20,7 +20,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::batch::{hold_watermark, watermark};
 use super::events::{self, ScoredReview};
-use super::{catalogue, quarantine};
+use super::{catalogue, generations, quarantine};
 use crate::StorageError;
 
 pub use observations::{latest, record};
@@ -95,6 +95,7 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
     for event in known.iter().filter(|e| new.contains(&e.event_id)) {
         hours.entry((event.movie_id, Hour::of(event.occurred_at))).or_default().add(event);
     }
+    generations::touch(conn, films(&hours)).await?;
     let (late, own) = split(hours, watermark);
     stats::add(conn, &own).await?;
     stats::reopen(conn, &late).await?;
@@ -124,6 +125,7 @@ async fn apply_reviews(
     for scored in known.iter().filter(|r| new.contains(&r.review.review_id.0)) {
         hours.entry((scored.review.movie_id, Hour::of(scored.review.occurred_at))).or_default().add(scored.score);
     }
+    generations::touch(conn, films(&hours)).await?;
     let (late, own) = split(hours, watermark);
     sentiment::add(conn, &own).await?;
     sentiment::recompute(conn, &late, true).await?;
@@ -141,10 +143,17 @@ pub async fn reviews_changed(conn: &mut PgConnection, mut hours: Vec<(MovieId, H
     }
     hours.sort_unstable();
     hours.dedup();
+    let hours: ByHour<()> = hours.into_iter().map(|key| (key, ())).collect();
+    generations::touch(conn, films(&hours)).await?;
     let watermark = hold_watermark(conn, Artifact::BatchSentimentHourly).await?;
-    let (late, own) = split(hours.into_iter().map(|key| (key, ())).collect(), watermark);
+    let (late, own) = split(hours, watermark);
     sentiment::recompute(conn, &own.into_keys().collect::<Vec<_>>(), false).await?;
     sentiment::recompute(conn, &late, true).await
+}
+
+/// Whose hours these are, each once.
+fn films<T>(hours: &ByHour<T>) -> BTreeSet<i64> {
+    hours.keys().map(|(movie, _)| movie.get()).collect()
 }
 
 /// Hours that a published batch run covers, and the speed layer's own. The former are recomputed: a row may have been

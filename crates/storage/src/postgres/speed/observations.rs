@@ -8,6 +8,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
+use crate::postgres::generations;
 
 /// Writes observations; an older one never replaces a newer. Films that the catalogue does not know are left out. Call
 /// it within a transaction.
@@ -21,6 +22,7 @@ pub async fn record(conn: &mut PgConnection, seen: &[Observation]) -> Result<(),
     let mut per_hour = seen.clone();
     per_hour.dedup_by_key(|o| (o.movie_id, Hour::of(o.observed_at)));
     seen.dedup_by_key(|o| o.movie_id);
+    generations::touch(conn, seen.iter().map(|o| o.movie_id.get())).await?;
     write_latest(conn, &seen).await?;
     write_hours(conn, &per_hour).await
 }

@@ -1,0 +1,82 @@
+//! After a run was published, what was asked most is computed before anybody asks again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use domain::artifacts::CacheFamily;
+use futures::StreamExt;
+use tokio::sync::Notify;
+
+use super::entry::Entry;
+use super::question::Live;
+use super::{ResponseCache, Subject, key};
+use crate::State;
+
+/// Time between two rounds: an ingest moves a family's generation with every page.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Answers computed at a time, so that readers' own questions do not wait for the pool.
+const AT_ONCE: usize = 2;
+
+/// Asked at least so often to be worth it.
+const HITS_MIN: u32 = 2;
+
+/// Families that wait to be warmed.
+pub struct Warming {
+    /// Answers a family and round; 0 for none.
+    most: usize,
+    wanted: [AtomicBool; CacheFamily::ALL.len()],
+    wake: Notify,
+}
+
+impl Warming {
+    pub fn new(most: usize) -> Self {
+        Self { most, wanted: CacheFamily::ALL.map(|_| AtomicBool::new(false)), wake: Notify::new() }
+    }
+}
+
+impl ResponseCache {
+    /// The family's generation has moved.
+    pub fn warm_soon(&self, family: CacheFamily) {
+        self.warming.wanted[family as usize].store(true, Ordering::Release);
+        self.warming.wake.notify_one();
+    }
+
+    /// Computes a family's most asked answers anew; answers how many.
+    pub(super) async fn warm_family(&self, family: CacheFamily) -> usize {
+        let prefix = key(family, "");
+        let of_family = |(key, entry): (Arc<String>, Arc<Entry>)| {
+            (key.starts_with(&prefix) && entry.hits() >= HITS_MIN).then_some((entry.hits(), key, entry))
+        };
+        let mut asked: Vec<_> = self.memory.iter().filter_map(of_family).collect();
+        asked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        asked.truncate(self.warming.most);
+        let count = asked.len();
+        futures::stream::iter(asked)
+            .for_each_concurrent(AT_ONCE, |(_, key, entry)| async move {
+                let subject = Subject { family, key: String::clone(&key), live: Live::Nothing };
+                self.refresh(&subject, &entry).await;
+            })
+            .await;
+        count
+    }
+}
+
+/// Warms whatever moves, for as long as the process runs.
+pub async fn warm(state: Arc<State>) {
+    let warming = &state.cache.warming;
+    if warming.most == 0 {
+        return;
+    }
+    loop {
+        warming.wake.notified().await;
+        for family in CacheFamily::ALL {
+            if warming.wanted[family as usize].swap(false, Ordering::AcqRel) {
+                let answers = state.cache.warm_family(family).await;
+                metrics::counter!("cache_warmed_total", "family" => family.as_str()).increment(answers as u64);
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
