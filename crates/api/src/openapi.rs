@@ -29,7 +29,7 @@ use crate::routes::{
         analytics::top_genres, analytics::ratings_by_decade, analytics::genre, trends::series,
         predictions::trending, predictions::of_film,
         admin::ingest::run, admin::compute::run, admin::search::build_index, admin::cache::purge,
-        admin::jobs::list, admin::jobs::show, admin::jobs::cancel, admin::jobs::retry,
+        admin::jobs::list, admin::jobs::show, admin::stream::follow, admin::jobs::cancel, admin::jobs::retry,
         health::overview, health::live, health::ready, health::database, health::cache, health::search,
         metrics::metrics,
         docs::openapi, docs::swagger, docs::swagger_file, docs::redoc, docs::redoc_script,

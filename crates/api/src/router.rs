@@ -47,6 +47,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         both("/admin/cache").delete(admin::cache::purge),
         both("/admin/jobs").get(admin::jobs::list),
         both("/admin/jobs/{id}").get(admin::jobs::show),
+        both("/admin/jobs/{id}/stream").get(admin::stream::follow),
         both("/admin/jobs/{id}/cancel").post(admin::jobs::cancel),
         both("/admin/jobs/{id}/retry").post(admin::jobs::retry),
         both("/health").get(health::overview),

@@ -12,6 +12,7 @@ use sqlx::PgPool;
 use storage::StorageError;
 use storage::event_log::{EventLog, RedisLog};
 use storage::search_index::SearchIndex;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::active::{ActiveFilms, Watched};
@@ -21,6 +22,9 @@ use crate::routes::movies::Loader;
 
 /// Longest the start waits for the database, to cache from the first request on. It may well be away then.
 const FIRST_READ: Duration = Duration::from_millis(800);
+
+/// Operators who follow a job at a time: each asks the database once a second.
+const JOB_STREAMS_MAX: usize = 64;
 
 /// The stores behind the API, and what it was told.
 pub struct State {
@@ -38,6 +42,8 @@ pub struct State {
     /// What trending ranks.
     pub active: Arc<ActiveFilms>,
     pub watched: Watched,
+    /// Places for those who follow a job.
+    pub job_streams: Arc<Semaphore>,
     /// Cancelled when answers that go on have to end.
     pub stopping: CancellationToken,
     pub admin_key_sha256: Option<[u8; 32]>,
@@ -78,6 +84,7 @@ impl State {
             films: Loader::new(pool.clone()),
             active: ActiveFilms::new(),
             watched: Watched::default(),
+            job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),
             admin_key_sha256: settings.admin_key_sha256,
             assets_dir: settings.assets_dir.clone(),

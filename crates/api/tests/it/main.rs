@@ -17,6 +17,7 @@ mod http;
 mod live;
 mod loader;
 mod movies;
+mod outage;
 mod raw;
 mod recommendations;
 mod search;
