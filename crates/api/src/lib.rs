@@ -9,6 +9,7 @@ pub mod middleware;
 pub mod openapi;
 pub mod router;
 pub mod routes;
+mod routing;
 mod state;
 mod telemetry;
 

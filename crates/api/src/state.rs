@@ -15,6 +15,7 @@ use storage::search_index::SearchIndex;
 
 use crate::cache::{Generations, ResponseCache, Touched};
 use crate::routes::movies::Loader;
+use crate::routing::RoutingStats;
 
 /// Longest the start waits for the database, to cache from the first request on. It may well be away then.
 const FIRST_READ: Duration = Duration::from_millis(800);
@@ -30,6 +31,8 @@ pub struct State {
     pub touched: Arc<Touched>,
     pub cache: Arc<ResponseCache>,
     pub films: Loader,
+    /// Which layer answered what.
+    pub routing: RoutingStats,
     pub admin_key_sha256: Option<[u8; 32]>,
     pub assets_dir: PathBuf,
     pub metrics: PrometheusHandle,
@@ -63,6 +66,7 @@ impl State {
             cache: Arc::new(ResponseCache::new(&settings.cache, generations.clone(), touched.clone())?),
             touched,
             films: Loader::new(pool.clone()),
+            routing: RoutingStats::default(),
             admin_key_sha256: settings.admin_key_sha256,
             assets_dir: settings.assets_dir.clone(),
             generations,

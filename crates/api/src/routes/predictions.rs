@@ -227,13 +227,13 @@ impl Question for FilmForecast {
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let movie_id = self.movie_id;
-        let film = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
+        let page = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
         let head = published(&state.pool, Artifact::TrendPredictions).await?;
         let rows = predictions::of_film(&state.pool, head.run_id, movie_id).await?;
         Ok(FilmForecastBody {
             movie_id,
-            title: film.title.clone(),
-            popularity_now: film.popularity,
+            title: page.film.title.clone(),
+            popularity_now: page.popularity(),
             predictions: rows.into_iter().map(ForecastDay::from).collect(),
             accuracy: accuracy(state, &head).await?,
             as_of: head.as_of,

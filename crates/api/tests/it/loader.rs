@@ -12,7 +12,7 @@ async fn every_request_of_a_batch_gets_its_own_film(pool: PgPool) {
     let films = join_all(ids.iter().map(|id| loader.load(movie_id(*id)))).await;
     let known: Vec<i64> = world::films().iter().map(|film| film.id.get()).collect();
     for (id, film) in ids.iter().zip(films) {
-        assert_eq!(film.unwrap().map(|film| film.movie_id), known.contains(id).then_some(*id));
+        assert_eq!(film.unwrap().map(|page| page.film.movie_id), known.contains(id).then_some(*id));
     }
 }
 
@@ -24,7 +24,7 @@ async fn requests_given_up_leave_the_others_of_their_batch_alone(pool: PgPool) {
     let mut given_up = Box::pin(loader.load(movie_id(603)));
     let _ = futures::poll!(given_up.as_mut());
     drop(given_up);
-    assert_eq!(loader.load(movie_id(550)).await.unwrap().map(|film| film.movie_id), Some(550));
+    assert_eq!(loader.load(movie_id(550)).await.unwrap().map(|page| page.film.movie_id), Some(550));
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

@@ -15,6 +15,7 @@ mod health;
 mod http;
 mod live;
 mod loader;
+mod merged;
 mod movies;
 mod raw;
 mod recommendations;

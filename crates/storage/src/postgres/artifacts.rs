@@ -211,6 +211,7 @@ async fn delete_rows(conn: &mut PgConnection, artifact: Artifact, run: RunId) ->
             sqlx::query!("DELETE FROM movie_recommendations WHERE run_id = $1", run.0).execute(conn).await?
         }
         Artifact::BatchStatsHourly => {
+            sqlx::query!("DELETE FROM batch_stats_total WHERE run_id = $1", run.0).execute(&mut *conn).await?;
             sqlx::query!("DELETE FROM batch_stats_hourly WHERE run_id = $1", run.0).execute(conn).await?
         }
         Artifact::BatchSentimentHourly => {

@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use domain::MovieId;
+use domain::merge::Routing;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use storage::StorageError;
-use storage::postgres::movies::{self, MovieDetail};
+use storage::postgres::layers::{self, FilmPage};
 use tokio::sync::oneshot;
 
 use crate::error::ApiError;
@@ -30,7 +32,7 @@ const QUERIES_MAX: usize = 4;
 /// Longest a query may take, whatever the network does: everybody in its batch waits for it.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-type Answer = Result<Option<Arc<MovieDetail>>, Arc<ApiError>>;
+type Answer = Result<Option<Arc<FilmPage>>, Arc<ApiError>>;
 
 struct Waiting {
     id: MovieId,
@@ -63,8 +65,8 @@ impl Loader {
         Self { pool, queue: Arc::default() }
     }
 
-    /// The film, if it is shown.
-    pub async fn load(&self, id: MovieId) -> Result<Option<Arc<MovieDetail>>, ApiError> {
+    /// The film's page, if it is shown.
+    pub async fn load(&self, id: MovieId) -> Result<Option<Arc<FilmPage>>, ApiError> {
         let (answer, answered) = oneshot::channel();
         let start = {
             let mut queue = lock(&self.queue);
@@ -153,7 +155,7 @@ async fn query(
     pool: &PgPool,
     connection: &mut Option<PoolConnection<Postgres>>,
     batch: &[Waiting],
-) -> Result<HashMap<i64, Arc<MovieDetail>>, StorageError> {
+) -> Result<HashMap<i64, Arc<FilmPage>>, StorageError> {
     let connection = match connection {
         Some(connection) => connection,
         None => connection.insert(pool.acquire().await?),
@@ -161,8 +163,8 @@ async fn query(
     let mut ids: Vec<i64> = batch.iter().map(|waiting| waiting.id.get()).collect();
     ids.sort_unstable();
     ids.dedup();
-    let films = movies::details(&mut **connection, &ids).await?;
-    Ok(films.into_iter().map(|film| (film.movie_id, Arc::new(film))).collect())
+    let pages = layers::pages(&mut **connection, &ids, Routing::new(Utc::now(), false)).await?;
+    Ok(pages.into_iter().map(|page| (page.film.movie_id, Arc::new(page))).collect())
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ async fn rows(pool: &PgPool, of: &str) -> i64 {
 }
 
 async fn late_rows(pool: &PgPool, now: DateTime<Utc>) -> i64 {
-    rows(pool, &format!("hour < '{}'", merge::cutoff(now))).await
+    rows(pool, &format!("hour < '{}'", merge::cutoff(now - merge::CLOCK_MARGIN))).await
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
