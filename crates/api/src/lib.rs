@@ -5,6 +5,7 @@
 pub mod cache;
 pub mod error;
 pub mod extract;
+pub mod lag;
 pub mod middleware;
 pub mod openapi;
 pub mod router;

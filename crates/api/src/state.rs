@@ -14,6 +14,7 @@ use storage::event_log::{EventLog, RedisLog};
 use storage::search_index::SearchIndex;
 
 use crate::cache::{Generations, ResponseCache, Touched};
+use crate::lag::Lag;
 use crate::routes::movies::Loader;
 use crate::routing::RoutingStats;
 
@@ -25,7 +26,9 @@ pub struct State {
     pub pool: PgPool,
     pub search: SearchIndex,
     /// Where events and reviews are safe before they are counted.
-    pub event_log: Box<dyn EventLog>,
+    pub event_log: Arc<dyn EventLog>,
+    /// How far the speed layer is behind it.
+    pub lag: Lag,
     pub generations: Arc<Generations>,
     /// Whose live facts have changed.
     pub touched: Arc<Touched>,
@@ -60,8 +63,11 @@ impl State {
         let redis = &settings.redis;
         let longest = CacheFamily::ALL.map(|family| settings.cache.ttl_of(family)).into_iter().max();
         let touched = Arc::new(Touched::new(longest.unwrap_or_default()));
+        let event_log: Arc<dyn EventLog> =
+            Arc::new(RedisLog::open(&redis.url, &redis.prefix, settings.event_log.capacity)?);
         Ok(Self {
-            event_log: Box::new(RedisLog::open(&redis.url, &redis.prefix, settings.event_log.capacity)?),
+            lag: Lag::new(event_log.clone(), settings.speed_lag_limit),
+            event_log,
             search: SearchIndex::new(pool.clone(), meili)?,
             cache: Arc::new(ResponseCache::new(&settings.cache, generations.clone(), touched.clone())?),
             touched,

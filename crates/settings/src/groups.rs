@@ -216,6 +216,9 @@ pub struct ApiSettings {
     /// Of the event log.
     pub redis: RedisSettings,
     pub event_log: EventLogSettings,
+    /// `SPEED_LAG_LIMIT_SECONDS`, 300: from there on the speed layer counts as lagging (seed 2 promises less than five
+    /// minutes), and answers that need it say so.
+    pub speed_lag_limit: Duration,
     pub cache: CacheSettings,
     pub meili: Option<MeiliSettings>,
     pub log: LogSettings,
@@ -236,6 +239,7 @@ impl ApiSettings {
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
             event_log: EventLogSettings::load(env)?,
+            speed_lag_limit: Duration::from_secs(env.within("SPEED_LAG_LIMIT_SECONDS", 300, 1..=86_400)?),
             cache: CacheSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
             log: LogSettings::load(env)?,

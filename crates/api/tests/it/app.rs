@@ -37,6 +37,7 @@ pub fn settings_for(database_url: String) -> ApiSettings {
         },
         redis: RedisSettings { url: test_support::redis_url(), prefix: test_support::unique_prefix() },
         event_log: EventLogSettings { capacity: 100_000 },
+        speed_lag_limit: Duration::from_secs(300),
         cache: CacheSettings {
             url: test_support::cache_redis_url(),
             prefix: test_support::unique_prefix(),
