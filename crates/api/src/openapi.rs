@@ -23,11 +23,11 @@ use crate::routes::{
     paths(
         events::add, reviews::add,
         movies::list, movies::show, sentiment::of_film, trending::now, trending::daily, recommendations::similar, search::search,
-        analytics::top_genres, analytics::ratings_by_decade, analytics::genre, trends::series,
+        analytics::top_genres, analytics::ratings_by_decade, analytics::genre, analytics::collaborators, trends::series,
         predictions::trending, predictions::of_film,
         admin::ingest::run, admin::compute::run, admin::search::build_index,
         admin::jobs::list, admin::jobs::show, admin::jobs::cancel, admin::jobs::retry,
-        health::overview, health::live, health::ready, health::database, health::cache, health::search,
+        health::overview, health::live, health::ready, health::database, health::cache, health::routing, health::search,
         metrics::metrics,
         docs::openapi, docs::swagger, docs::swagger_file, docs::redoc, docs::redoc_script,
     ),

@@ -28,7 +28,7 @@ pub struct State {
     /// Where events and reviews are safe before they are counted.
     pub event_log: Arc<dyn EventLog>,
     /// How far the speed layer is behind it.
-    pub lag: Lag,
+    pub lag: Arc<Lag>,
     pub generations: Arc<Generations>,
     /// Whose live facts have changed.
     pub touched: Arc<Touched>,
@@ -65,13 +65,14 @@ impl State {
         let touched = Arc::new(Touched::new(longest.unwrap_or_default()));
         let event_log: Arc<dyn EventLog> =
             Arc::new(RedisLog::open(&redis.url, &redis.prefix, settings.event_log.capacity)?);
+        let lag = Arc::new(Lag::new(event_log.clone(), settings.speed_lag_limit));
         Ok(Self {
-            lag: Lag::new(event_log.clone(), settings.speed_lag_limit),
             event_log,
             search: SearchIndex::new(pool.clone(), meili)?,
             cache: Arc::new(ResponseCache::new(&settings.cache, generations.clone(), touched.clone())?),
             touched,
-            films: Loader::new(pool.clone()),
+            films: Loader::new(pool.clone(), lag.clone()),
+            lag,
             routing: RoutingStats::default(),
             admin_key_sha256: settings.admin_key_sha256,
             assets_dir: settings.assets_dir.clone(),

@@ -133,7 +133,7 @@ impl Question for FilmSentiment {
         let (movie_id, window) = (self.movie_id, self.params.window.0);
         let page = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
         let now = Utc::now();
-        let routing = Routing::new(now, false);
+        let routing = Routing::new(now, state.lag.is_too_much().await);
         let layers = layers::sentiment(&state.pool, movie_id, Hour::of(window.since(now))).await?;
         let started = Instant::now();
         let merged = Merged::of(layers, routing);

@@ -1,14 +1,16 @@
 //! A film's page, merged from both layers. The clock is the machine's, so events are placed relative to it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::events::{Counts, Event, EventType, Observation};
 use domain::hours::Hour;
 use domain::merge::{CLOCK_MARGIN, Routing};
 use insta::assert_json_snapshot;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgPool;
+use storage::event_log::EventLog;
 use storage::postgres::layers;
 use storage::postgres::speed::{self, Batch};
 use test_support::world::{self, movie_id};
@@ -124,7 +126,7 @@ async fn a_page_shows_what_the_speed_layer_saw_since(pool: PgPool) {
     });
     // 1,200 votes of 8.0, and two of 7.3.
     assert_eq!((&body["vote_count"], &body["popularity"]), (&json!(1_202), &json!(90.0)));
-    assert_eq!(body["vote_average"], ((8.0 * 1_200.0 + 2.0 * f64::from(7.3_f32)) / 1_202.0 * 1e9).round() / 1e9);
+    assert_eq!(body["vote_average"], ((8.0 * 1_200.0 + 2.0 * 7.3) / 1_202.0 * 1e4_f64).round() / 1e4);
     assert_eq!(body["watermark"], json!(Hour::of(now).start()));
 
     let calm = app.get("/api/v1/movies/603").await.ok();
@@ -145,6 +147,51 @@ async fn what_the_catalogue_learnt_later_wins_over_an_observation(pool: PgPool) 
     let body = app.get("/api/v1/movies/550").await.ok();
     assert_eq!((&body["popularity"], &body["data_source"]), (&json!(70.0), &json!("batch")));
     assert_eq!((&body["stale"], &body["watermark"]), (&json!(["batch"]), &json!(null)));
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn routing_is_counted_and_a_lagging_speed_layer_is_answered_for(pool: PgPool) {
+    world::small(&pool).await;
+    let (now, recently) = (Utc::now(), Utc::now() - TimeDelta::hours(5));
+    let said = |at| live::scored(live::review(550, "A wonderful film, I loved it.", at));
+    let events = [recently, recently - TimeDelta::days(9)].map(|at| live::event(550, EventType::View, at)).to_vec();
+    let reviews = vec![said(recently), said(recently - TimeDelta::days(9))];
+    speed::apply(&pool, &Batch { events, reviews }).await.unwrap();
+    batch::events(&pool, now).await;
+    let mut settings = settings(&pool);
+    settings.speed_lag_limit = Duration::from_millis(100);
+    let log = live::log(&settings.redis.prefix, 10);
+    let app = TestApp::run(settings).await;
+    app.get("/api/v1/movies/550").await.ok();
+    app.get("/api/v1/movies/550").await.ok();
+    app.get("/api/v1/movies/603").await.ok();
+    app.get("/api/v1/movies/550/sentiment?window=6h").await.ok();
+    let fine = app.get("/api/v1/health/routing").await.ok();
+    let queries = |body: &Value| {
+        ["batch_layer", "speed_layer", "both", "batch_fallback"].map(|way| body[way]["queries"].as_u64().unwrap())
+    };
+    assert_eq!((queries(&fine), &fine["total_queries"]), ([1, 1, 1, 0], &json!(3)), "hits are not counted");
+    assert_eq!((&fine["both"]["percentage"], &fine["coverage"]["speed"]), (&json!(33.3), &json!(66.7)));
+    assert!(fine["average_routing_time_ms"].as_f64().unwrap() < 1.0, "{fine}");
+    assert_eq!((&fine["speed_layer"]["status"], &fine["speed_layer"]["recent_documents"]), (&json!("up"), &json!(2)));
+    assert_eq!(fine["data_freshness"]["events_watermark"], json!(Hour::of(now).start()));
+
+    // Nobody counts it, as if the worker were down; and the last reading of the lag is used for a second.
+    log.append(&live::facts(1, 1, now)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    for path in ["/api/v1/movies/550?explain=true", "/api/v1/movies/550/sentiment?window=all&explain=true"] {
+        let body = app.get(path).await.ok();
+        assert_eq!(body["stale"], json!(["speed"]), "{path}");
+        assert_eq!(body["provenance"]["hours"], json!({"batch": 2, "speed": 0}), "{path}");
+        assert_eq!(body["data_sources"]["batch"], json!(Hour::of(now).start()), "{path}");
+    }
+    let lagging = app.get("/api/v1/health/routing").await.ok();
+    assert_eq!(queries(&lagging), [1, 1, 1, 2]);
+    assert!(lagging["speed_layer"]["lag_seconds"].as_f64().unwrap() > 1.0, "{lagging}");
+    assert_eq!(app.get("/health").await.ok()["services"]["speed_layer"]["status"], "lagging");
+    let metrics = app.get("/metrics").await.text();
+    assert!(metrics.contains("merged_reads_total{decision=\"batch_fallback\"}"), "{metrics}");
     app.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use domain::PersonId;
 use domain::events::Counts;
 use domain::hours::Hour;
 use domain::merge::Layer;
@@ -13,7 +14,6 @@ use storage::postgres::movies::MovieSummary;
 use utoipa::ToSchema;
 
 use crate::routes::merged::{DataSources, Provenance, stale};
-use crate::routes::tidy;
 
 /// A film's page (seed 1, section 3.1), with more fields than the seed has. Borrowed: it is written out at once.
 #[derive(Debug, Serialize, ToSchema)]
@@ -82,9 +82,14 @@ pub struct ViewersBody {
     avg_rating: Option<f64>,
 }
 
+/// Viewers' ratings are stored in single precision: without the digits that widening makes up.
+fn rounded(rating: f64) -> f64 {
+    (rating * 1e4).round() / 1e4
+}
+
 impl From<Counts> for ViewersBody {
     fn from(counts: Counts) -> Self {
-        let avg_rating = counts.rating_mean().map(tidy);
+        let avg_rating = counts.rating_mean().map(rounded);
         let Counts { views, clicks, likes, dislikes, watches, ratings, searches, impressions, rating_sum: _ } = counts;
         Self { views, clicks, likes, dislikes, watches, ratings, searches, impressions, avg_rating }
     }
@@ -100,7 +105,7 @@ impl<'a> MovieBody<'a> {
             title: &film.title,
             release_date: film.release_date,
             genres: &film.genres,
-            vote_average: tidy(votes.average),
+            vote_average: rounded(votes.average),
             vote_count: votes.count,
             popularity: page.popularity(),
             runtime: film.runtime,
@@ -140,11 +145,17 @@ impl Serialize for MoviePage {
     }
 }
 
-/// A person; describes what [`MovieBody::directors`] passes through.
+/// A person; also describes what [`MovieBody::directors`] passes through.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PersonBody {
     person_id: i64,
     name: String,
+}
+
+impl PersonBody {
+    pub fn new(id: PersonId, name: String) -> Self {
+        Self { person_id: id.get(), name }
+    }
 }
 
 /// A line of the billing; describes what [`MovieBody::cast`] passes through.

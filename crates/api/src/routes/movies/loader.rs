@@ -18,6 +18,7 @@ use storage::postgres::layers::{self, FilmPage};
 use tokio::sync::oneshot;
 
 use crate::error::ApiError;
+use crate::lag::Lag;
 
 /// Films in one query: beyond it the query's cost grows with its rows and nothing is shared any more.
 const BATCH_MAX: usize = 256;
@@ -57,12 +58,13 @@ impl Queue {
 /// Loads films.
 pub struct Loader {
     pool: PgPool,
+    lag: Arc<Lag>,
     queue: Arc<Mutex<Queue>>,
 }
 
 impl Loader {
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool, queue: Arc::default() }
+    pub fn new(pool: PgPool, lag: Arc<Lag>) -> Self {
+        Self { pool, lag, queue: Arc::default() }
     }
 
     /// The film's page, if it is shown.
@@ -80,7 +82,8 @@ impl Loader {
         };
         if start {
             // A task of its own: the request may be given up by its client, the others in its batch are not.
-            tokio::spawn(drain(self.pool.clone(), Place { queue: self.queue.clone(), held: true }));
+            let place = Place { queue: self.queue.clone(), held: true };
+            tokio::spawn(drain(self.pool.clone(), self.lag.clone(), place));
         }
         match answered.await {
             Ok(answer) => answer.map_err(ApiError::Shared),
@@ -128,10 +131,10 @@ impl Drop for Place {
 
 /// Answers batch after batch until nothing waits, on one connection: taking one from the pool and giving it back costs
 /// more than the query.
-async fn drain(pool: PgPool, mut place: Place) {
+async fn drain(pool: PgPool, lag: Arc<Lag>, mut place: Place) {
     let mut connection = None;
     while let Some(batch) = place.next() {
-        let found = tokio::time::timeout(QUERY_TIMEOUT, query(&pool, &mut connection, &batch)).await;
+        let found = tokio::time::timeout(QUERY_TIMEOUT, query(&pool, &lag, &mut connection, &batch)).await;
         match found.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into())) {
             Ok(films) => {
                 for waiting in batch {
@@ -153,6 +156,7 @@ async fn drain(pool: PgPool, mut place: Place) {
 
 async fn query(
     pool: &PgPool,
+    lag: &Lag,
     connection: &mut Option<PoolConnection<Postgres>>,
     batch: &[Waiting],
 ) -> Result<HashMap<i64, Arc<FilmPage>>, StorageError> {
@@ -163,7 +167,8 @@ async fn query(
     let mut ids: Vec<i64> = batch.iter().map(|waiting| waiting.id.get()).collect();
     ids.sort_unstable();
     ids.dedup();
-    let pages = layers::pages(&mut **connection, &ids, Routing::new(Utc::now(), false)).await?;
+    let routing = Routing::new(Utc::now(), lag.is_too_much().await);
+    let pages = layers::pages(&mut **connection, &ids, routing).await?;
     Ok(pages.into_iter().map(|page| (page.film.movie_id, Arc::new(page))).collect())
 }
 

@@ -18,7 +18,7 @@ use storage::postgres::movies;
 use utoipa::IntoParams;
 
 use body::MoviePage;
-pub use body::{MovieBody, MovieItem};
+pub use body::{MovieBody, MovieItem, PersonBody};
 pub use loader::Loader;
 
 use super::merged::{CacheState, LayerHours, Provenance};
