@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod error;
+pub mod export;
 pub mod extract;
 pub mod lag;
 pub mod middleware;

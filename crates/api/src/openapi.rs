@@ -1,7 +1,9 @@
 //! The OpenAPI 3.1 description, generated from the handlers.
 
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Content, Ref, RefOr, Response};
+use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, Response};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::Problem;
@@ -16,23 +18,24 @@ use crate::routes::{
         title = "MovieMetric",
         description = "Analytics-ready movie data, computed ahead of time and served fast.\n\n\
             Paths under `/api/v1` also answer without that prefix. Answers that come from the cache say so in `X-Cache` \
-            and carry an `ETag`; `Cache-Control: no-cache` asks for a fresh one. Every answer carries `X-Request-ID`, and \
+            and carry an `ETag`; `Cache-Control: no-cache` asks for a fresh one. \
+            Lists can be had as CSV and NDJSON: `format=csv` or `Accept: text/csv`. Every answer carries `X-Request-ID`, and \
             every failure is an `application/problem+json` (RFC 9457).",
         license(name = "MIT", identifier = "MIT"),
     ),
     paths(
         events::add, reviews::add,
-        movies::list, movies::show, sentiment::of_film, trending::now, trending::daily, recommendations::similar, search::search,
+        movies::list, movies::show, sentiment::of_film, trending::now, trending::daily, recommendations::similar, search::search, search::filtered,
         analytics::top_genres, analytics::ratings_by_decade, analytics::genre, analytics::collaborators, trends::series,
         predictions::trending, predictions::of_film,
-        admin::ingest::run, admin::compute::run, admin::search::build_index,
+        admin::ingest::run, admin::compute::run, admin::search::build_index, admin::cache::purge,
         admin::jobs::list, admin::jobs::show, admin::jobs::cancel, admin::jobs::retry,
         health::overview, health::live, health::ready, health::database, health::cache, health::routing, health::search,
         metrics::metrics,
         docs::openapi, docs::swagger, docs::swagger_file, docs::redoc, docs::redoc_script,
     ),
     components(schemas(Problem)),
-    modifiers(&AdminKey, &Problems),
+    modifiers(&AdminKey, &Tables, &Problems),
     tags(
         (name = "events", description = "What viewers do and write"),
         (name = "movies", description = "Films"),
@@ -66,6 +69,52 @@ impl Modify for AdminKey {
     }
 }
 
+/// Lists, which can be had as CSV and NDJSON ([`crate::export`]).
+pub const TABLES: [&str; 14] = [
+    "/api/v1/movies",
+    "/api/v1/movies/trending",
+    "/api/v1/movies/{id}/similar",
+    "/api/v1/movies/{id}/sentiment",
+    "/api/v1/trending/movies",
+    "/api/v1/analytics/top-genres",
+    "/api/v1/analytics/ratings-by-decade",
+    "/api/v1/analytics/genre/{genre}",
+    "/api/v1/analytics/trends",
+    "/api/v1/search",
+    "/api/v1/search/movies",
+    "/api/v1/predictions/trending",
+    "/api/v1/predictions/movies/{id}",
+    "/api/v1/admin/jobs",
+];
+
+struct Tables;
+
+impl Modify for Tables {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let format = ParameterBuilder::new()
+            .name("format")
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(
+                "json, csv or ndjson; without it `Accept` decides. As a table the list is whole, unless `limit` is sent.",
+            ))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["json", "csv", "ndjson"]))))
+            .build();
+        for path in TABLES {
+            let Some(operation) = document.paths.paths.get_mut(path).and_then(|path| path.get.as_mut()) else {
+                continue;
+            };
+            operation.parameters.get_or_insert_default().push(RefOr::T(format.clone()));
+            if let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") {
+                for content_type in ["text/csv", "application/x-ndjson"] {
+                    let text = ObjectBuilder::new().schema_type(Type::String);
+                    response.content.insert(content_type.to_owned(), RefOr::T(Content::new(Some(text))));
+                }
+            }
+        }
+    }
+}
+
 /// Every operation may fail in ways that are the same everywhere; said once here instead of at each handler.
 struct Problems;
 
@@ -75,7 +124,11 @@ impl Modify for Problems {
         problem
             .content
             .insert(Problem::CONTENT_TYPE.to_owned(), RefOr::T(Content::new(Some(Ref::from_schema_name("Problem")))));
-        let operations = document.paths.paths.values_mut().flat_map(|path| [path.get.as_mut(), path.post.as_mut()]);
+        let operations = document
+            .paths
+            .paths
+            .values_mut()
+            .flat_map(|path| [path.get.as_mut(), path.post.as_mut(), path.delete.as_mut()]);
         for operation in operations.flatten() {
             for (status, response) in &mut operation.responses.responses {
                 describe(status, response);

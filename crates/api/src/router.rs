@@ -28,6 +28,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         both("/movies/{id}/similar").get(recommendations::similar),
         versioned("/movies/{id}/sentiment").get(sentiment::of_film),
         both("/search").get(search::search),
+        versioned("/search/movies").get(search::filtered),
         versioned("/events").post(events::add),
         versioned("/reviews").post(reviews::add),
         versioned("/trending/movies").get(trending::now),
@@ -43,6 +44,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         both("/admin/ingest/run").post(admin::ingest::run),
         both("/admin/compute/{job}").post(admin::compute::run),
         both("/admin/search/build-index").post(admin::search::build_index),
+        both("/admin/cache").delete(admin::cache::purge),
         both("/admin/jobs").get(admin::jobs::list),
         both("/admin/jobs/{id}").get(admin::jobs::show),
         both("/admin/jobs/{id}/cancel").post(admin::jobs::cancel),
@@ -125,6 +127,15 @@ impl Endpoint {
         F::Output: Responder + 'static,
     {
         self.on(Method::POST, handler)
+    }
+
+    fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::DELETE, handler)
     }
 
     fn on<F, Args>(mut self, method: Method, handler: F) -> Self

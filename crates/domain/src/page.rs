@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::trending::RANKS_KEPT;
+
 /// Items per page, 1 to [`Limit::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -10,6 +12,10 @@ pub struct Limit(u16);
 impl Limit {
     pub const MAX: u16 = 100;
     pub const DEFAULT: Self = Self(20);
+    /// Rows of one step of an export that goes on until there are no more. Not to be asked for from outside.
+    pub const STEP: Self = Self(1_000);
+    /// An export of a list that is bounded by itself: rankings keep so many ranks, and nothing else is longer.
+    pub const WHOLE: Self = Self(RANKS_KEPT as u16);
 
     pub fn get(self) -> i64 {
         i64::from(self.0)

@@ -31,6 +31,7 @@ use storage::cache::RedisCache;
 
 use crate::State;
 use crate::error::ApiError;
+use crate::export;
 use entry::{Entry, Times, UntilUseless, now};
 pub use generations::{Generation, Generations, follow};
 use question::{Ask, Asked};
@@ -136,12 +137,17 @@ impl Subject {
     }
 }
 
-/// Answers a question from the cache, or has it computed.
+/// Answers a question from the cache, or has it computed; as a table where the client wants one.
 pub async fn answer<Q: Question>(
     state: &Data<State>,
     request: &HttpRequest,
     question: Q,
 ) -> Result<HttpResponse, ApiError> {
+    if let Some(wanted) = export::wanted(request)?
+        && (Q::IS_LIST || wanted.insisted)
+    {
+        return Ok(question.table(Arc::clone(state), wanted.whole).await?.respond(wanted.format));
+    }
     let (subject, cached) = (Subject::of(&question)?, question.cached());
     let ask = || Arc::new(Asked::new(question, state)) as Arc<dyn Ask>;
     if cached {

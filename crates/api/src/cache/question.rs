@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::State;
 use crate::error::ApiError;
+use crate::export::Table;
 
 /// A question with every default filled in. It names itself for the cache and knows how it is answered, so that the
 /// cache can ask it again by itself: before its time is over, and after a run was published.
@@ -35,6 +36,17 @@ pub trait Question: Send + Sync + 'static {
 
     /// The answer, computed.
     fn read(&self, state: &State) -> impl Future<Output = Result<Self::Body, ApiError>> + Send;
+
+    /// Whether the answer is a list, and can be had as a table.
+    const IS_LIST: bool = false;
+
+    /// The answer as a table: of the whole list, or of the page asked for.
+    fn table(self, _state: Arc<State>, _whole: bool) -> impl Future<Output = Result<Table, ApiError>> + Send
+    where
+        Self: Sized,
+    {
+        std::future::ready(Err(ApiError::invalid("format", "must be json: this answer is not a list")))
+    }
 }
 
 /// Live facts that an answer counts. When they change it is computed anew, whatever is left of its time.

@@ -77,7 +77,7 @@ fn finish<B>(
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.into_header());
     // Said once and always: compression says it only where it compressed.
-    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     response
 }
 

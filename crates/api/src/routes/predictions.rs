@@ -1,5 +1,7 @@
 //! Forecasts of popularity and trending rank, and how good they have been.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::NaiveDate;
@@ -18,6 +20,7 @@ use super::{ArtifactList, List, question, tidy};
 use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Day, GenreName, Id, Params};
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
@@ -135,6 +138,20 @@ pub async fn trending(
     answer(&state, &request, params).await
 }
 
+const COLUMNS: &[&str] = &[
+    "rank",
+    "movie_id",
+    "title",
+    "release_date",
+    "genres",
+    "popularity",
+    "popularity_low",
+    "popularity_high",
+    "popularity_now",
+    "trending_score",
+    "poster_path",
+];
+
 impl Question for ForecastParams {
     type Body = ForecastBody;
     const FAMILY: CacheFamily = CacheFamily::Predictions;
@@ -154,6 +171,15 @@ impl Question for ForecastParams {
         let items: Vec<ForecastItem> = rows.into_iter().map(ForecastItem::from).collect();
         let list = ArtifactList::of(head, List { items, total, limit: self.limit, offset: self.offset });
         Ok(ForecastBody { horizon, day, accuracy, list })
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.limit = Limit::WHOLE;
+        }
+        Table::of("predictions", COLUMNS, self.read(&state).await?.list.list.items)
     }
 }
 
@@ -232,6 +258,9 @@ struct FilmForecast {
     params: FilmForecastParams,
 }
 
+const FILM_COLUMNS: &[&str] =
+    &["horizon", "day", "popularity", "popularity_low", "popularity_high", "trending_score", "rank"];
+
 impl Question for FilmForecast {
     type Body = FilmForecastBody;
     const FAMILY: CacheFamily = CacheFamily::Predictions;
@@ -254,6 +283,12 @@ impl Question for FilmForecast {
             as_of: head.as_of,
             run_id: head.run_id,
         })
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
+        Table::of("forecast", FILM_COLUMNS, self.read(&state).await?.predictions)
     }
 }
 

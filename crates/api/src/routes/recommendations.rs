@@ -1,5 +1,7 @@
 //! Titles similar to a film.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::NaiveDate;
@@ -16,6 +18,7 @@ use super::{ArtifactList, List, question};
 use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Day, Id, Params};
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
@@ -98,6 +101,18 @@ struct Similar {
     params: SimilarParams,
 }
 
+const COLUMNS: &[&str] = &[
+    "movie_id",
+    "title",
+    "release_date",
+    "genres",
+    "score",
+    "vote_average",
+    "vote_count",
+    "popularity",
+    "poster_path",
+];
+
 impl Question for Similar {
     type Body = SimilarBody;
     const FAMILY: CacheFamily = CacheFamily::Recommendations;
@@ -115,5 +130,14 @@ impl Question for Similar {
         let items: Vec<SimilarItem> = rows.into_iter().map(SimilarItem::from).collect();
         let list = ArtifactList::of(head, List { items, total, limit: self.params.limit, offset: self.params.offset });
         Ok(SimilarBody { movie_id, list })
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.params.limit = Limit::WHOLE;
+        }
+        Table::of("similar", COLUMNS, self.read(&state).await?.list.list.items)
     }
 }

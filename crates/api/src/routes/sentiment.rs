@@ -1,5 +1,6 @@
 //! What viewers think of a film: history and the last hours in one answer.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::web::Data;
@@ -21,6 +22,7 @@ use super::{LayerHours, question, tidy};
 use crate::State;
 use crate::cache::{Live, Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Id, Params, Parsed};
 
 #[derive(Debug, Serialize, Deserialize, IntoParams)]
@@ -113,6 +115,8 @@ struct FilmSentiment {
     params: SentimentParams,
 }
 
+const COLUMNS: &[&str] = &["date", "avg_sentiment", "review_count"];
+
 impl Question for FilmSentiment {
     type Body = SentimentBody;
     const FAMILY: CacheFamily = CacheFamily::Sentiment;
@@ -145,6 +149,12 @@ impl Question for FilmSentiment {
             None
         };
         Ok(merged.body(movie_id, page.film.title.clone(), window, provenance))
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
+        Table::of("sentiment", COLUMNS, self.read(&state).await?.breakdown)
     }
 }
 

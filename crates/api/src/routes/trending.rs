@@ -1,5 +1,7 @@
 //! What is trending: in the last hours, and as the nightly run ranked it.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -18,6 +20,7 @@ use super::{ArtifactList, List, question, tidy};
 use crate::State;
 use crate::cache::{Live, Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Day, GenreName, Params};
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
@@ -105,6 +108,22 @@ pub async fn daily(
     answer(&state, &request, params).await
 }
 
+const COLUMNS: &[&str] = &[
+    "rank",
+    "movie_id",
+    "title",
+    "genres",
+    "trending_score",
+    "velocity",
+    "acceleration",
+    "popularity",
+    "vote_average",
+    "vote_count",
+    "release_date",
+    "vote_velocity",
+    "poster_path",
+];
+
 impl Question for TrendingParams {
     type Body = ArtifactList<TrendingItem>;
     const FAMILY: CacheFamily = CacheFamily::Trending;
@@ -123,6 +142,15 @@ impl Question for TrendingParams {
         let (rows, total) = trending::page(&state.pool, head.run_id, genre.as_deref(), page).await?;
         let items: Vec<TrendingItem> = rows.into_iter().map(TrendingItem::from).collect();
         Ok(ArtifactList::of(head, List { items, total, limit: self.limit, offset: self.offset }))
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.limit = Limit::WHOLE;
+        }
+        Table::of("trending", COLUMNS, self.read(&state).await?.list.items)
     }
 }
 
@@ -231,6 +259,19 @@ pub async fn now(
     answer(&state, &request, params).await
 }
 
+const NOW_COLUMNS: &[&str] = &[
+    "rank",
+    "movie_id",
+    "title",
+    "genres",
+    "trending_score",
+    "velocity",
+    "acceleration",
+    "popularity",
+    "vote_average",
+    "vote_count",
+];
+
 impl Question for TrendingNowParams {
     type Body = TrendingNowBody;
     const FAMILY: CacheFamily = CacheFamily::Trending;
@@ -255,5 +296,14 @@ impl Question for TrendingNowParams {
             window: String::from(self.window),
             data_source: "speed",
         })
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.limit = Limit::WHOLE;
+        }
+        Table::of("trending-now", NOW_COLUMNS, self.read(&state).await?.trending_movies)
     }
 }

@@ -1,5 +1,7 @@
 //! How ratings, sentiment and popularity change from day to day.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{NaiveDate, TimeDelta};
@@ -17,6 +19,7 @@ use super::{question, tidy};
 use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Day, GenreName, Params, Parsed};
 
 #[derive(Debug, Serialize, Deserialize, IntoParams)]
@@ -127,6 +130,8 @@ struct Series {
     params: TrendsParams,
 }
 
+const COLUMNS: &[&str] = &["date", "value", "count"];
+
 impl Question for Series {
     type Body = TrendsBody;
     const FAMILY: CacheFamily = CacheFamily::Trends;
@@ -161,6 +166,12 @@ impl Question for Series {
             as_of: head.as_of,
             run_id: head.run_id,
         })
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
+        Table::of("trends", COLUMNS, self.read(&state).await?.data_points)
     }
 }
 

@@ -8,7 +8,7 @@ use settings::ApiSettings;
 use sqlx::PgPool;
 use test_support::world::{self, today};
 
-use crate::app::{Answer, NOWHERE, TestApp, settings, titles};
+use crate::app::{ADMIN_KEY, Answer, NOWHERE, TestApp, settings, titles};
 use crate::trending::publish;
 
 /// Asks until the answer is as wanted, at most ten seconds long: caches follow the database within moments, not at once.
@@ -128,6 +128,63 @@ async fn two_processes_share_what_one_has_computed(pool: PgPool) {
     assert_eq!(shared.header("etag"), computed.header("etag"));
     one.stop().await;
     other.stop().await;
+}
+
+/// Outdates everything that is cached of films, and leaves nobody to compute it anew.
+async fn lose_films(pool: &PgPool) {
+    sqlx::query("UPDATE cache_generations SET generation = generation + 1").execute(pool).await.unwrap();
+    sqlx::query("ALTER TABLE movies RENAME TO movies_away").execute(pool).await.unwrap();
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_outdated_answer_is_given_where_it_cannot_be_computed_anew_until_it_is_purged(pool: PgPool) {
+    let app = TestApp::start(&pool).await;
+    let before = app.get("/movies/550").await;
+    lose_films(&pool).await;
+    let stale = eventually(&app, "/movies/550", |answer| answer.header("x-cache") == "STALE").await;
+    assert_eq!((stale.status, &stale.bytes), (StatusCode::OK, &before.bytes));
+    assert_eq!(app.get("/movies/603").await.status, 500);
+    let purged =
+        Answer::of(app.request(reqwest::Method::DELETE, "/admin/cache?family=movies").header("X-API-Key", ADMIN_KEY))
+            .await;
+    assert_eq!((&purged.ok()["families"], &purged.ok()["removed"]), (&serde_json::json!(["movies"]), &1.into()));
+    assert_eq!(app.get("/movies/550").await.status, 500);
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn purging_reaches_the_other_process_and_asks_for_the_key_and_a_family_there_is(pool: PgPool) {
+    world::small(&pool).await;
+    let settings = settings(&pool);
+    let (one, other) = (TestApp::run(settings.clone()).await, TestApp::run(settings).await);
+    other.get("/movies/550").await;
+    other.get("/search?q=matrix").await;
+    assert_eq!(Answer::of(one.request(reqwest::Method::DELETE, "/admin/cache")).await.status, 401);
+    let delete = |path: &str| one.request(reqwest::Method::DELETE, path).header("X-API-Key", ADMIN_KEY);
+    assert_eq!(Answer::of(delete("/admin/cache?family=films")).await.problem().2, "family");
+    Answer::of(delete("/admin/cache?family=movies")).await.ok();
+    eventually(&other, "/movies/550", |answer| answer.header("x-cache") == "MISS").await;
+    assert_eq!(other.get("/search?q=matrix").await.header("x-cache"), "HIT");
+    one.stop().await;
+    other.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn what_is_asked_most_is_there_before_anybody_asks_after_a_run(pool: PgPool) {
+    let app = TestApp::start(&pool).await;
+    for _ in 0..4 {
+        app.get("/movies/trending").await.ok();
+    }
+    publish(&pool, today() + TimeDelta::days(1), &[289]).await;
+    // Not asked meanwhile: asking would compute it.
+    let started = Instant::now();
+    while !app.get("/metrics").await.text().contains("cache_warmed_total{family=\"trending\"} 1") {
+        assert!(started.elapsed() < Duration::from_secs(20), "nothing was warmed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let warm = app.get("/movies/trending").await;
+    assert_eq!((warm.header("x-cache"), titles(&warm.json())), ("HIT", vec!["Casablanca"]));
+    app.stop().await;
 }
 
 fn with_redis_at(pool: &PgPool, address: &str) -> ApiSettings {

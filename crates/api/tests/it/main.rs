@@ -11,6 +11,7 @@ mod batch;
 mod cache;
 mod docs;
 mod events;
+mod export;
 mod health;
 mod http;
 mod live;

@@ -26,6 +26,36 @@ async fn filters_narrow_the_hits(pool: PgPool) {
     app.stop().await;
 }
 
+/// Seed 1, section 3.4: `GET /api/v1/search/movies`.
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn films_are_found_by_every_filter_in_every_order(pool: PgPool) {
+    let app = TestApp::start(&pool).await;
+    for (query, expected) in [
+        ("q=matrix&rating_min=7.5&genre=Action", &["The Matrix"][..]),
+        ("q=matrix&sort_by=release_date", &["The Matrix Reloaded", "The Matrix"]),
+        ("q=matrix&rating_max=7.5", &["The Matrix Reloaded"]),
+        ("year_from=1999&year_to=1999&sort_by=rating", &["Fight Club", "The Matrix"]),
+        ("genre=crime&limit=1&offset=1", &["The Godfather Part II"]),
+        ("q=matrix&sort_by=relevance&limit=1", &["The Matrix"]),
+        ("q=nothing+like+it", &[]),
+    ] {
+        let body = app.get(&format!("/api/v1/search/movies?{query}")).await.ok();
+        let titles: Vec<_> = body["results"].as_array().unwrap().iter().map(|film| film["title"].clone()).collect();
+        assert_eq!(titles, expected, "{query}");
+    }
+    let page = app.get("/api/v1/search/movies?limit=3&offset=3").await.ok();
+    assert_eq!((&page["page"], &page["total"], &page["sort_by"]), (&2.into(), &8.into(), &"popularity".into()));
+    for (query, field) in [
+        ("rating_min=8&rating_max=7", "rating_max"),
+        ("year_from=2000&year_to=1999", "year_to"),
+        ("sort_by=title", "sort_by"),
+        ("rating_min=x", "rating_min"),
+    ] {
+        assert_eq!(app.get(&format!("/api/v1/search/movies?{query}")).await.problem().2, field, "{query}");
+    }
+    app.stop().await;
+}
+
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn an_empty_query_finds_every_film_by_popularity(pool: PgPool) {
     let app = TestApp::start(&pool).await;

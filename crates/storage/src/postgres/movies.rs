@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::MovieId;
-use domain::page::Page;
+use domain::page::{Limit, Page};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -82,6 +82,27 @@ pub async fn list(pool: &PgPool, genre: Option<&str>, page: Page) -> Result<(Vec
     .fetch_one(pool)
     .await?;
     Ok((rows, total))
+}
+
+/// The films after an id, by id.
+pub async fn after(
+    pool: &PgPool,
+    genre: Option<&str>,
+    after: i64,
+    limit: Limit,
+) -> Result<Vec<MovieSummary>, StorageError> {
+    Ok(sqlx::query_as!(
+        MovieSummary,
+        "SELECT movie_id, title, release_date, genres, runtime, popularity, vote_average, vote_count, poster_path
+         FROM movies
+         WHERE tombstoned_at IS NULL AND ($1::text IS NULL OR genres @> ARRAY[$1]) AND movie_id > $2
+         ORDER BY movie_id LIMIT $3",
+        genre,
+        after,
+        limit.get(),
+    )
+    .fetch_all(pool)
+    .await?)
 }
 
 /// The name under which films carry a genre, whatever its case. `None`: no film has it.

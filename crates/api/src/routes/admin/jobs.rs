@@ -1,8 +1,8 @@
 //! Watch, stop and repeat jobs.
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use domain::JobId;
 use domain::jobs::{JobKind, JobStatus};
 use domain::page::{Limit, Offset, Page};
@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 use super::{JobBody, accepted};
 use crate::State;
 use crate::error::{ApiError, Problem};
+use crate::export::{self, Table};
 use crate::extract::{Id, Params};
 use crate::routes::List;
 
@@ -31,16 +32,42 @@ pub struct JobParams {
     offset: Offset,
 }
 
+const COLUMNS: &[&str] = &[
+    "job_id",
+    "kind",
+    "status",
+    "progress",
+    "attempts",
+    "max_attempts",
+    "result",
+    "error",
+    "payload",
+    "requested_by",
+    "cancel_requested",
+    "created_at",
+    "started_at",
+    "heartbeat_at",
+    "finished_at",
+];
+
 /// List jobs, the newest first.
 #[utoipa::path(
     get, path = "/api/v1/admin/jobs", operation_id = "list_jobs", tag = "admin", params(JobParams),
     responses((status = 200, body = List<JobBody>)), security(("admin_key" = []), ("admin_bearer" = [])),
 )]
-pub async fn list(state: Data<State>, Params(params): Params<JobParams>) -> Result<HttpResponse, ApiError> {
+pub async fn list(
+    state: Data<State>,
+    request: HttpRequest,
+    Params(params): Params<JobParams>,
+) -> Result<HttpResponse, ApiError> {
+    let wanted = export::wanted(&request)?;
     let filter = JobFilter { kind: params.kind, status: params.status };
-    let page = Page { limit: params.limit, offset: params.offset };
-    let (jobs, total) = jobs::list(&state.pool, &filter, page).await?;
-    let items = jobs.into_iter().map(JobBody::of).collect();
+    let limit = if wanted.is_some_and(|wanted| wanted.whole) { Limit::WHOLE } else { params.limit };
+    let (jobs, total) = jobs::list(&state.pool, &filter, Page { limit, offset: params.offset }).await?;
+    let items: Vec<JobBody> = jobs.into_iter().map(JobBody::of).collect();
+    if let Some(wanted) = wanted {
+        return Ok(Table::of("jobs", COLUMNS, items)?.respond(wanted.format));
+    }
     Ok(fresh(&List { items, total, limit: params.limit, offset: params.offset }))
 }
 

@@ -1,10 +1,12 @@
 //! With whom an actor appeared.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::PersonId;
 use domain::artifacts::{Artifact, CacheFamily};
-use domain::page::Page;
+use domain::page::{Limit, Page};
 use serde::Serialize;
 use storage::postgres::batch::collaboration::{self, CollaboratorRow};
 use utoipa::ToSchema;
@@ -13,6 +15,7 @@ use super::PageParams;
 use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Id, Params};
 use crate::routes::artifact::published;
 use crate::routes::movies::PersonBody;
@@ -71,6 +74,8 @@ struct Collaborators {
     page: PageParams,
 }
 
+const COLUMNS: &[&str] = &["person_id", "name", "films", "rated", "avg_rating"];
+
 impl Question for Collaborators {
     type Body = CollaboratorsBody;
     const FAMILY: CacheFamily = CacheFamily::Analytics;
@@ -89,5 +94,14 @@ impl Question for Collaborators {
         let items: Vec<CollaboratorItem> = rows.into_iter().map(CollaboratorItem::from).collect();
         let list = ArtifactList::of(head, List { items, total, limit, offset });
         Ok(CollaboratorsBody { person: PersonBody::new(person_id, name), list })
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.page.limit = Limit::WHOLE;
+        }
+        Table::of("collaborators", COLUMNS, self.read(&state).await?.list.list.items)
     }
 }

@@ -1,5 +1,7 @@
 //! One genre in depth.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::NaiveDate;
@@ -18,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Day, GenreName, InPath, Params, Year};
 use crate::routes::artifact::published;
 use crate::routes::trends::first_day;
@@ -158,6 +161,8 @@ struct Genre {
     params: GenreParams,
 }
 
+const COLUMNS: &[&str] = &["movie_id", "title", "vote_average", "popularity", "vote_count", "release_date"];
+
 impl Question for Genre {
     type Body = GenreBody;
     const FAMILY: CacheFamily = CacheFamily::Analytics;
@@ -194,6 +199,12 @@ impl Question for Genre {
             as_of: head.as_of,
             run_id: head.run_id,
         })
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
+        Table::of("genre", COLUMNS, self.read(&state).await?.top_movies)
     }
 }
 

@@ -3,6 +3,8 @@
 mod actors;
 mod genre;
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::artifacts::{Artifact, CacheFamily};
@@ -20,6 +22,7 @@ use super::{ArtifactList, List, question, tidy};
 use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{Day, Params};
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, IntoParams)]
@@ -88,6 +91,17 @@ pub async fn top_genres(
 
 struct TopGenres(PageParams);
 
+const GENRE_COLUMNS: &[&str] = &[
+    "genre",
+    "movie_count",
+    "vote_count",
+    "avg_rating",
+    "avg_popularity",
+    "avg_budget",
+    "avg_runtime",
+    "total_revenue",
+];
+
 impl Question for TopGenres {
     type Body = ArtifactList<GenreItem>;
     const FAMILY: CacheFamily = CacheFamily::Analytics;
@@ -102,6 +116,15 @@ impl Question for TopGenres {
         let (rows, total) = genres::top(&state.pool, head.run_id, page).await?;
         let items: Vec<GenreItem> = rows.into_iter().map(GenreItem::from).collect();
         Ok(ArtifactList::of(head, List { items, total, limit: self.0.limit, offset: self.0.offset }))
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.0.limit = Limit::WHOLE;
+        }
+        Table::of("top-genres", GENRE_COLUMNS, self.read(&state).await?.list.items)
     }
 }
 
@@ -153,6 +176,9 @@ pub async fn ratings_by_decade(
 
 struct RatingsByDecade(PageParams);
 
+const DECADE_COLUMNS: &[&str] =
+    &["decade", "movie_count", "rated_count", "vote_count", "avg_rating", "weighted_rating"];
+
 impl Question for RatingsByDecade {
     type Body = ArtifactList<DecadeItem>;
     const FAMILY: CacheFamily = CacheFamily::Analytics;
@@ -168,5 +194,14 @@ impl Question for RatingsByDecade {
         let page = rows.into_iter().skip(self.0.offset.get() as usize).take(self.0.limit.get() as usize);
         let items: Vec<DecadeItem> = page.map(DecadeItem::from).collect();
         Ok(ArtifactList::of(head, List { items, total, limit: self.0.limit, offset: self.0.offset }))
+    }
+
+    const IS_LIST: bool = true;
+
+    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if whole {
+            self.0.limit = Limit::WHOLE;
+        }
+        Table::of("ratings-by-decade", DECADE_COLUMNS, self.read(&state).await?.list.items)
     }
 }

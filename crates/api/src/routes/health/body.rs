@@ -1,6 +1,7 @@
 //! The shapes of health (seed 1, section 3.5, with PostgreSQL in MongoDB's place).
 
 use chrono::{DateTime, Utc};
+use domain::artifacts::CacheFamily;
 use domain::search::Engine;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -237,6 +238,20 @@ pub struct CacheBody {
     /// Answers held in the process.
     pub memory_entries: u64,
     pub memory_bytes: u64,
+    pub families: Vec<CacheFamilyBody>,
+}
+
+/// A group of answers with one time to live, since the process started.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CacheFamilyBody {
+    #[schema(value_type = String, example = "movies")]
+    pub family: CacheFamily,
+    pub ttl_seconds: u64,
+    /// Percent of the questions that the cache answered.
+    #[schema(example = 75.5)]
+    pub hit_rate: f64,
+    pub hits: u64,
+    pub misses: u64,
 }
 
 /// Search in detail.

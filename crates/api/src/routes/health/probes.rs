@@ -11,10 +11,10 @@ use storage::postgres::{batch, health, speed};
 use storage::search_index::SearchIndex;
 
 use super::body::{
-    BatchLayer, CacheBody, Connection, LayerStatus, MeilisearchService, PostgresService, RedisService, SpeedLayer,
-    UpDown,
+    BatchLayer, CacheBody, CacheFamilyBody, Connection, LayerStatus, MeilisearchService, PostgresService, RedisService,
+    SpeedLayer, UpDown,
 };
-use crate::cache::ResponseCache;
+use crate::cache::{FamilyCounts, ResponseCache};
 use crate::lag::Lag;
 
 /// Longest a probe may take: health checkers give up after a few seconds.
@@ -65,6 +65,7 @@ pub async fn cache(cache: &ResponseCache) -> CacheBody {
         maxmemory_policy: server.map(|server| server.maxmemory_policy),
         memory_entries: counts.memory_entries,
         memory_bytes: counts.memory_bytes,
+        families: cache.family_counts().map(family).into(),
     }
 }
 
@@ -74,15 +75,24 @@ async fn server(cache: &ResponseCache) -> Option<CacheServer> {
 
 fn redis_service(cache: &ResponseCache, server: Option<&CacheServer>) -> RedisService {
     let counts = cache.counts();
-    let asked = counts.hits + counts.misses;
-    let hit_rate = if asked == 0 { 0.0 } else { (counts.hits as f64 / asked as f64 * 1_000.0).round() / 10.0 };
     RedisService {
         status: if server.is_some() { Connection::Connected } else { Connection::Disconnected },
         total_keys: server.map(|server| server.total_keys),
-        hit_rate,
+        hit_rate: hit_rate(counts.hits, counts.misses),
         hits: counts.hits,
         misses: counts.misses,
     }
+}
+
+fn family(counts: FamilyCounts) -> CacheFamilyBody {
+    let FamilyCounts { family, ttl, hits, misses } = counts;
+    CacheFamilyBody { family, ttl_seconds: ttl.as_secs(), hit_rate: hit_rate(hits, misses), hits, misses }
+}
+
+/// In percent, to a tenth.
+fn hit_rate(hits: u64, misses: u64) -> f64 {
+    let asked = hits + misses;
+    if asked == 0 { 0.0 } else { (hits as f64 / asked as f64 * 1_000.0).round() / 10.0 }
 }
 
 pub async fn meilisearch(search: &SearchIndex) -> MeilisearchService {

@@ -3,6 +3,7 @@
 mod body;
 mod loader;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::web::Data;
@@ -11,6 +12,7 @@ use domain::MovieId;
 use domain::artifacts::CacheFamily;
 use domain::hours::Hour;
 use domain::page::{Limit, Offset, Page};
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use storage::StorageError;
@@ -26,6 +28,7 @@ use super::{List, question};
 use crate::State;
 use crate::cache::{Live, Question, answer};
 use crate::error::{ApiError, Problem};
+use crate::export::Table;
 use crate::extract::{GenreName, Id, Params};
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
@@ -54,6 +57,18 @@ pub async fn list(
     answer(&state, &request, params).await
 }
 
+const COLUMNS: &[&str] = &[
+    "movie_id",
+    "title",
+    "release_date",
+    "genres",
+    "runtime",
+    "popularity",
+    "vote_average",
+    "vote_count",
+    "poster_path",
+];
+
 impl Question for ListParams {
     type Body = List<MovieItem>;
     const FAMILY: CacheFamily = CacheFamily::Movies;
@@ -68,6 +83,25 @@ impl Question for ListParams {
         let (rows, total) = movies::list(&state.pool, genre.as_deref(), page).await?;
         let items = rows.into_iter().map(MovieItem::from).collect();
         Ok(List { items, total, limit: self.limit, offset: self.offset })
+    }
+
+    const IS_LIST: bool = true;
+
+    /// The whole list in the order of ids: no film is missed or told twice, though popularity changes meanwhile.
+    async fn table(self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
+        if !whole {
+            return Table::of("movies", COLUMNS, self.read(&state).await?.items);
+        }
+        let genre = genre(&state.pool, self.genre.as_ref()).await?;
+        let read = move |after| -> BoxFuture<'static, _> {
+            let (state, genre) = (state.clone(), genre.clone());
+            Box::pin(async move {
+                let rows = movies::after(&state.pool, genre.as_deref(), after, Limit::STEP).await?;
+                let next = rows.last().map(|row| row.movie_id);
+                Ok((rows.into_iter().map(MovieItem::from).collect(), next))
+            })
+        };
+        Table::in_steps("movies", COLUMNS, 0, read).await
     }
 }
 

@@ -1,0 +1,258 @@
+//! Lists as tables: CSV for spreadsheets (RFC 4180), NDJSON for programs. Written while they are read, a step at a time, so
+//! that a whole catalogue takes no more memory than a page of it.
+//!
+//! A table holds the whole list, or the page asked for where `limit` was sent. Nothing of it is cached.
+
+use actix_web::http::header::{self, Accept, ContentDisposition, DispositionParam, DispositionType, Header, Quality};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::ApiError;
+
+/// Between the elements of a list within one cell.
+const WITHIN_CELL: &str = "|";
+
+/// The form of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    Ndjson,
+}
+
+impl Format {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
+        }
+    }
+}
+
+/// The form that the client wants a list in; `None` for JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    pub format: Format,
+    /// Said by `format=`, and not only preferred by `Accept`.
+    pub insisted: bool,
+    /// Without `limit`.
+    pub whole: bool,
+}
+
+/// What `format=` or else `Accept` says.
+///
+/// # Errors
+/// A format that there is not.
+pub fn wanted(request: &HttpRequest) -> Result<Option<Wanted>, ApiError> {
+    let query = request.query_string();
+    // Most requests have neither, and are served in microseconds.
+    let named = if query.contains("format=") { parameter(query, "format") } else { None };
+    let (format, insisted) = match named.as_deref() {
+        Some("csv") => (Format::Csv, true),
+        Some("ndjson") => (Format::Ndjson, true),
+        Some("json") => return Ok(None),
+        Some(_) => return Err(ApiError::invalid("format", "must be json, csv or ndjson")),
+        None => match accepted(request) {
+            Some(format) => (format, false),
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(Wanted { format, insisted, whole: parameter(query, "limit").is_none() }))
+}
+
+fn parameter(query: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// The table format that `Accept` ranks before JSON, if any.
+fn accepted(request: &HttpRequest) -> Option<Format> {
+    let sent = request.headers().get(header::ACCEPT)?.to_str().ok()?;
+    if !sent.contains("csv") && !sent.contains("ndjson") {
+        return None;
+    }
+    let accept = Accept::parse(request).ok()?;
+    let acceptable = accept.0.iter().filter(|range| range.quality > Quality::ZERO);
+    let mut ranges: Vec<_> = acceptable.collect();
+    // Stable: of two that are equally welcome, the one named first.
+    ranges.sort_by(|a, b| b.quality.cmp(&a.quality));
+    let format = ranges.iter().find_map(|range| match range.item.essence_str() {
+        "text/csv" => Some(Some(Format::Csv)),
+        "application/x-ndjson" | "application/ndjson" => Some(Some(Format::Ndjson)),
+        "application/json" | "application/*" | "*/*" => Some(None),
+        _ => None,
+    });
+    format.flatten()
+}
+
+type Rows = Vec<Value>;
+
+/// A list as a table.
+pub struct Table {
+    name: &'static str,
+    columns: &'static [&'static str],
+    steps: BoxStream<'static, Result<Rows, ApiError>>,
+}
+
+impl Table {
+    /// Of rows that are at hand. `columns` are fields of a row, in the order of the CSV file.
+    pub fn of<R: Serialize>(
+        name: &'static str,
+        columns: &'static [&'static str],
+        rows: impl IntoIterator<Item = R>,
+    ) -> Result<Self, ApiError> {
+        let rows = values(rows)?;
+        Ok(Self { name, columns, steps: stream::once(async { Ok(rows) }).boxed() })
+    }
+
+    /// Of rows that are read in steps: `read` answers those after a cursor, and the next cursor until there is none. The
+    /// first step is taken at once, so that what is wrong has its status.
+    pub async fn in_steps<R, C, F>(
+        name: &'static str,
+        columns: &'static [&'static str],
+        first: C,
+        read: F,
+    ) -> Result<Self, ApiError>
+    where
+        R: Serialize + Send + 'static,
+        C: Send + 'static,
+        F: Fn(C) -> BoxFuture<'static, Result<(Vec<R>, Option<C>), ApiError>> + Send + Sync + 'static,
+    {
+        let (rows, next) = read(first).await?;
+        let rows = values(rows)?;
+        let rest = stream::try_unfold((next, read), async |(cursor, read)| {
+            let Some(cursor) = cursor else { return Ok(None) };
+            let (rows, next) = read(cursor).await?;
+            Ok(Some((values(rows)?, (next, read))))
+        });
+        Ok(Self { name, columns, steps: stream::once(async { Ok(rows) }).chain(rest).boxed() })
+    }
+
+    /// Writes the table while it is read.
+    pub fn respond(self, format: Format) -> HttpResponse {
+        let Self { name, columns, steps } = self;
+        let file = ContentDisposition {
+            disposition: DispositionType::Attachment,
+            parameters: vec![DispositionParam::Filename(format!("{name}.{}", format.extension()))],
+        };
+        let head = match format {
+            Format::Csv => record(columns.iter().copied()),
+            Format::Ndjson => Ok(Bytes::new()),
+        };
+        let body = steps.map(move |rows| match format {
+            Format::Csv => csv(columns, &rows?),
+            Format::Ndjson => ndjson(&rows?),
+        });
+        let body = stream::once(async { head }).chain(body).try_filter(|bytes| {
+            // An empty chunk would end the body.
+            let keep = !bytes.is_empty();
+            async move { keep }
+        });
+        let body = body.inspect_err(move |error| {
+            // The status is out already; the client sees the connection end before the body does.
+            tracing::error!(table = name, %error, cause = error.cause(), "an export broke off");
+        });
+        HttpResponse::Ok()
+            .content_type(format.content_type())
+            .insert_header(file)
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .streaming(body)
+    }
+}
+
+fn values<R: Serialize>(rows: impl IntoIterator<Item = R>) -> Result<Rows, ApiError> {
+    rows.into_iter().map(|row| serde_json::to_value(row).map_err(lost)).collect()
+}
+
+fn lost(error: impl std::fmt::Display) -> ApiError {
+    ApiError::Internal(error.to_string().into())
+}
+
+fn csv(columns: &[&str], rows: &[Value]) -> Result<Bytes, ApiError> {
+    let mut writer = writer();
+    for row in rows {
+        writer.write_record(columns.iter().map(|column| cell(&row[*column]))).map_err(lost)?;
+    }
+    Ok(writer.into_inner().map_err(lost)?.into())
+}
+
+fn record<'a>(cells: impl Iterator<Item = &'a str>) -> Result<Bytes, ApiError> {
+    let mut writer = writer();
+    writer.write_record(cells).map_err(lost)?;
+    Ok(writer.into_inner().map_err(lost)?.into())
+}
+
+fn writer() -> csv::Writer<Vec<u8>> {
+    csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new())
+}
+
+/// A value as text; null is empty, a list has its elements side by side.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(WITHIN_CELL),
+        other => other.to_string(),
+    }
+}
+
+fn ndjson(rows: &[Value]) -> Result<Bytes, ApiError> {
+    let mut bytes = Vec::new();
+    for row in rows {
+        serde_json::to_writer(&mut bytes, row).map_err(lost)?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn asked(uri: &str, accept: &str) -> Result<Option<Format>, ApiError> {
+        let request = TestRequest::get().uri(uri).insert_header((header::ACCEPT, accept)).to_http_request();
+        Ok(wanted(&request)?.map(|wanted| wanted.format))
+    }
+
+    #[test]
+    fn the_format_is_the_one_said_or_else_the_one_preferred() {
+        for (uri, accept, format) in [
+            ("/", "*/*", None),
+            ("/", "text/csv", Some(Format::Csv)),
+            ("/", "application/json, text/csv", None),
+            ("/", "application/json;q=0.5, text/csv", Some(Format::Csv)),
+            ("/", "text/csv;q=0, */*", None),
+            ("/", "text/html, application/x-ndjson;q=0.9, */*;q=0.1", Some(Format::Ndjson)),
+            ("/?format=csv", "application/json", Some(Format::Csv)),
+            ("/?a=b&format=ndjson", "text/csv", Some(Format::Ndjson)),
+            ("/?format=json", "text/csv", None),
+            ("/?xformat=csv", "*/*", None),
+        ] {
+            assert_eq!(asked(uri, accept).unwrap(), format, "{uri} {accept}");
+        }
+        assert!(asked("/?format=xml", "*/*").is_err());
+    }
+
+    #[test]
+    fn cells_are_quoted_where_they_must_be() {
+        let rows = [
+            json!({"title": "A, \"B\"\nC", "genres": ["Drama", "War"], "runtime": null, "score": 1.5}),
+            json!({"title": "D", "genres": [], "runtime": 90, "score": -0.25}),
+        ];
+        let bytes = csv(&["title", "genres", "runtime", "score"], &rows).unwrap();
+        assert_eq!(bytes, "\"A, \"\"B\"\"\nC\",Drama|War,,1.5\r\nD,,90,-0.25\r\n");
+        assert_eq!(ndjson(&rows[1..]).unwrap(), "{\"genres\":[],\"runtime\":90,\"score\":-0.25,\"title\":\"D\"}\n");
+    }
+}
