@@ -26,11 +26,11 @@ use crate::routes::{
     paths(
         events::add, reviews::add,
         movies::list, movies::show, sentiment::of_film, trending::now, trending::stream, trending::daily, recommendations::similar, search::search, search::filtered,
-        analytics::top_genres, analytics::ratings_by_decade, analytics::genre, trends::series,
+        analytics::top_genres, analytics::ratings_by_decade, analytics::genre, analytics::collaborators, trends::series,
         predictions::trending, predictions::of_film,
         admin::ingest::run, admin::compute::run, admin::search::build_index, admin::cache::purge,
         admin::jobs::list, admin::jobs::show, admin::stream::follow, admin::jobs::cancel, admin::jobs::retry,
-        health::overview, health::live, health::ready, health::database, health::cache, health::search,
+        health::overview, health::live, health::ready, health::database, health::cache, health::routing, health::search,
         metrics::metrics,
         docs::openapi, docs::swagger, docs::swagger_file, docs::redoc, docs::redoc_script,
     ),
