@@ -195,6 +195,8 @@ impl News {
                 self.films.remove(id);
             });
         }
+        // The cache heard of it before these films were read.
+        state.touched.caught_up();
         Ok(())
     }
 
