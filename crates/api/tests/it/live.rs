@@ -100,6 +100,23 @@ async fn the_ranking_follows_events_and_the_catalogue_and_a_broken_link(pool: Pg
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn what_is_cached_of_the_ranking_follows_too(pool: PgPool) {
+    world::small(&pool).await;
+    let app = TestApp::run(settings(&pool)).await;
+    let path = "/api/v1/trending/movies";
+    assert!(ranked(&app.get(path).await.ok()).is_empty());
+    // Old enough to be computed anew as soon as the event is heard of, which is before the film has been read again.
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    rate(&pool, 194, 1).await;
+    let start = Instant::now();
+    while ranked(&app.get(path).await.ok()).is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the answer from before is kept for ever");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn the_ranking_outlives_the_database_and_waits_for_it_at_the_start(pool: PgPool) {
     world::small(&pool).await;
     rate(&pool, 194, 3).await;
