@@ -16,6 +16,7 @@ mod health;
 mod http;
 mod live;
 mod loader;
+mod merged;
 mod movies;
 mod outage;
 mod raw;

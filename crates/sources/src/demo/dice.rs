@@ -18,6 +18,7 @@ pub(super) enum About {
     Moment,
     Review,
     Name,
+    Hour,
     Session,
 }
 

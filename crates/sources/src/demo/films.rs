@@ -1,5 +1,6 @@
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::MovieId;
+use domain::events::Observation;
 use domain::ingest::Record;
 use domain::movies::{DailyMetrics, Movie};
 
@@ -100,13 +101,21 @@ impl Films {
 
     /// The film's numbers on a day.
     pub(super) fn numbers(&self, index: u64, day: NaiveDate) -> Option<DailyMetrics> {
+        Some(self.character(index).on(self.id(index)?, day))
+    }
+
+    /// The film's numbers at a moment.
+    pub(super) fn observation(&self, index: u64, at: DateTime<Utc>) -> Option<Observation> {
+        Some(self.character(index).at(self.id(index)?, at))
+    }
+
+    fn character(&self, index: u64) -> Character {
         let rank = self.ranks.get(index as usize).copied().unwrap_or(index);
         let released = match self.real(index) {
             Some(film) => film.release_date,
             None => synthetic::release_date(self.seed, self.number(index)),
         };
-        let character = Character { seed: self.seed, index, rank, quality: self.quality(index), released };
-        Some(character.on(self.id(index)?, day))
+        Character { seed: self.seed, index, rank, quality: self.quality(index), released }
     }
 
     /// Which synthetic film, from 1.

@@ -24,7 +24,8 @@ mod words;
 
 use std::sync::Arc;
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use domain::events::Observation;
 use domain::ingest::Record;
 use domain::movies::DailyMetrics;
 
@@ -81,6 +82,12 @@ pub fn world(config: DemoConfig) -> impl Iterator<Item = Record> + Send {
         .chain(metrics(&config, &films).map(Record::Metrics))
         .chain(viewers.clone().ratings().map(Record::Rating))
         .chain(reviews::reviews(viewers).take(DEMO_MAX_REVIEWS).map(Record::Review))
+}
+
+/// The first `count` films by rank of popularity, as they stand at a moment of the world's last day.
+pub fn popular(config: &DemoConfig, count: u64, at: DateTime<Utc>) -> Vec<Observation> {
+    let films = Films::new(config.seed, config.movies.min(MAX_FILMS));
+    (0..count.min(films.count())).filter_map(|rank| films.observation(films.at_rank(rank), at)).collect()
 }
 
 fn movies(config: &Arc<DemoConfig>, films: &Arc<Films>) -> impl Iterator<Item = Record> + Send + use<> {

@@ -11,6 +11,7 @@ mod ingest;
 mod listing;
 mod movie;
 mod plan;
+mod popular;
 mod response;
 mod settings;
 
@@ -20,4 +21,5 @@ pub use films::Films;
 pub use ingest::{Batch, TmdbIngest};
 pub use movie::movie_records;
 pub use plan::{FIRST_RELEASE, Plan, plan};
+pub use popular::{POPULAR_PAGE, Popular};
 pub use settings::{InvalidCredential, TmdbCredential, TmdbSettings};

@@ -67,8 +67,9 @@ pub struct Backlog {
     pub waiting: u64,
     /// Of these, handed to a consumer.
     pub in_hand: u64,
-    /// Age of the oldest fact not yet acknowledged; zero where there is none.
-    pub lag: Duration,
+    /// Age of the oldest fact not yet acknowledged, whether in hand (also of a consumer that died) or not, by the log's
+    /// own clock; `None` where there is none.
+    pub lag: Option<Duration>,
 }
 
 /// See the module's head for what every adapter promises. Futures are boxed so that a setting can choose the adapter.
@@ -98,7 +99,7 @@ pub trait EventLog: Send + Sync {
     /// Done with these: they will not be delivered again. Unknown ids are ignored.
     fn ack<'a>(&'a self, ids: &'a [EntryId]) -> BoxFuture<'a, Result<(), StorageError>>;
 
-    /// How far readers are behind.
+    /// How far readers are behind. Costs the same however long the log is.
     fn backlog(&self) -> BoxFuture<'_, Result<Backlog, StorageError>>;
 
     /// Forgets a consumer that has nothing in hand; one that has is left, so that its facts can be claimed.

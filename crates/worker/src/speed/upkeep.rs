@@ -41,7 +41,7 @@ pub(super) async fn run(speed: Speed, stop: CancellationToken) {
         }
         match speed.log.backlog().await {
             Ok(backlog) => {
-                metrics::gauge!("speed_lag_seconds").set(backlog.lag.as_secs_f64());
+                metrics::gauge!("speed_lag_seconds").set(backlog.lag.unwrap_or_default().as_secs_f64());
                 metrics::gauge!("speed_backlog").set(backlog.waiting as f64);
                 metrics::gauge!("speed_in_hand").set(backlog.in_hand as f64);
             }

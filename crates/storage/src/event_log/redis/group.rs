@@ -117,7 +117,8 @@ impl RedisLog {
 
     pub(super) async fn measure(&self) -> Result<Backlog, StorageError> {
         let mut conn = self.shared.clone();
-        let (waiting, oldest): (u64, RawEntries) = redis::pipe()
+        // Entries leave the stream when acknowledged, so the first one is the oldest that is not.
+        let (waiting, oldest, (seconds, micros)): (u64, RawEntries, (i64, i64)) = redis::pipe()
             .cmd("XLEN")
             .arg(&self.stream)
             .cmd("XRANGE")
@@ -126,6 +127,7 @@ impl RedisLog {
             .arg("+")
             .arg("COUNT")
             .arg(1)
+            .cmd("TIME")
             .query_async(&mut conn)
             .await?;
         let pending: redis::RedisResult<(u64, Option<String>, Option<String>, redis::Value)> =
@@ -134,8 +136,10 @@ impl RedisLog {
             Err(error) if no_group(&error) => 0,
             pending => pending?.0,
         };
-        let lag = oldest.first().map(|(id, _)| Utc::now() - appended_at(id));
-        Ok(Backlog { waiting, in_hand, lag: lag.and_then(|lag| lag.to_std().ok()).unwrap_or_default() })
+        // The server wrote the ids' times, so its clock tells their age.
+        let now = DateTime::from_timestamp_millis(seconds * 1_000 + micros / 1_000).unwrap_or_default();
+        let lag = oldest.first().map(|(id, _)| (now - appended_at(id)).to_std().unwrap_or_default());
+        Ok(Backlog { waiting, in_hand, lag })
     }
 }
 

@@ -51,6 +51,36 @@ async fn each_fact_goes_to_one_consumer_until_that_one_is_taken_for_dead() {
 }
 
 #[tokio::test]
+async fn the_lag_is_the_age_of_the_oldest_fact_that_is_not_acknowledged_whoever_has_it() {
+    let log = live::log(&unique_prefix(), 100);
+    assert_eq!(log.backlog().await.unwrap().lag, None, "a log that never was");
+    let facts = live::facts(3, 1, Utc::now());
+    let pause = Duration::from_millis(300);
+    let first = log.append(&facts[..1]).await.unwrap();
+    tokio::time::sleep(pause).await;
+    let rest = log.append(&facts[1..]).await.unwrap();
+    let lag = async || log.backlog().await.unwrap().lag;
+    assert!(lag().await.unwrap() >= pause, "nobody has read yet");
+    // A consumer takes the oldest and dies; another one does the rest.
+    assert_eq!(log.read("dead", 1, NO_WAIT).await.unwrap()[0].id, first[0]);
+    log.read("alive", 10, NO_WAIT).await.unwrap();
+    log.ack(&rest).await.unwrap();
+    let backlog = log.backlog().await.unwrap();
+    assert_eq!((backlog.waiting, backlog.in_hand), (1, 1));
+    assert!(backlog.lag.unwrap() >= pause, "what the dead one has in hand counts");
+    log.ack(&first).await.unwrap();
+    assert_eq!(lag().await, None, "all is done");
+    // The newer of two, once the older is acknowledged.
+    let start = std::time::Instant::now();
+    let older = log.append(&facts[..1]).await.unwrap();
+    tokio::time::sleep(pause).await;
+    log.append(&facts[1..2]).await.unwrap();
+    log.read("alive", 10, NO_WAIT).await.unwrap();
+    log.ack(&older).await.unwrap();
+    assert!(lag().await.unwrap() <= start.elapsed() - pause);
+}
+
+#[tokio::test]
 async fn a_read_waits_for_the_first_fact_and_no_longer_than_told() {
     let log = live::log(&unique_prefix(), 100);
     let start = std::time::Instant::now();
