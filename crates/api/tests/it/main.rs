@@ -9,6 +9,7 @@ mod app;
 mod bad_input;
 mod batch;
 mod cache;
+mod contract;
 mod docs;
 mod events;
 mod export;
