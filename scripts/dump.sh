@@ -6,7 +6,7 @@ EXPORTED_TABLES=(
     movies people movie_credits movie_metrics_daily ratings reviews source_cursors movie_search
     artifact_runs artifact_heads movie_trending_daily genre_stats_daily ratings_by_decade movie_recommendations
     viewer_events viewer_reviews speed_stats speed_sentiment speed_latest speed_observations
-    batch_stats_hourly batch_sentiment_hourly temporal_trends genre_analytics actor_collaboration
+    batch_stats_hourly batch_stats_total batch_sentiment_hourly temporal_trends genre_analytics actor_collaboration
     trend_predictions prediction_backtests
 )
 KEPT_TABLES=(_sqlx_migrations jobs schedules cache_generations quarantine dead_letters)

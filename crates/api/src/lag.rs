@@ -49,6 +49,11 @@ impl Lag {
         self.readings.get_with((), self.ask()).await
     }
 
+    /// Whether it is too far behind.
+    pub async fn is_too_much(&self) -> bool {
+        self.is_beyond_limit(self.read().await)
+    }
+
     async fn ask(&self) -> Reading {
         match tokio::time::timeout(READ_LIMIT, self.log.backlog()).await {
             Ok(Ok(backlog)) => Reading::Behind(backlog.lag.unwrap_or_default()),

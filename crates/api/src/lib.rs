@@ -12,6 +12,7 @@ pub mod middleware;
 pub mod openapi;
 pub mod router;
 pub mod routes;
+mod routing;
 pub mod sse;
 mod state;
 mod telemetry;

@@ -12,15 +12,20 @@ use sqlx::PgPool;
 use storage::StorageError;
 use storage::event_log::{EventLog, RedisLog};
 use storage::search_index::SearchIndex;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::active::{ActiveFilms, Watched};
 use crate::cache::{Generations, ResponseCache, Touched};
 use crate::lag::Lag;
 use crate::routes::movies::Loader;
+use crate::routing::RoutingStats;
 
 /// Longest the start waits for the database, to cache from the first request on. It may well be away then.
 const FIRST_READ: Duration = Duration::from_millis(800);
+
+/// Operators who follow a job at a time: each asks the database once a second.
+const JOB_STREAMS_MAX: usize = 64;
 
 /// The stores behind the API, and what it was told.
 pub struct State {
@@ -29,15 +34,19 @@ pub struct State {
     /// Where events and reviews are safe before they are counted.
     pub event_log: Arc<dyn EventLog>,
     /// How far the speed layer is behind it.
-    pub lag: Lag,
+    pub lag: Arc<Lag>,
     pub generations: Arc<Generations>,
     /// Whose live facts have changed.
     pub touched: Arc<Touched>,
     pub cache: Arc<ResponseCache>,
     pub films: Loader,
+    /// Which layer answered what.
+    pub routing: RoutingStats,
     /// What trending ranks.
     pub active: Arc<ActiveFilms>,
     pub watched: Watched,
+    /// Places for those who follow a job.
+    pub job_streams: Arc<Semaphore>,
     /// Cancelled when answers that go on have to end.
     pub stopping: CancellationToken,
     pub admin_key_sha256: Option<[u8; 32]>,
@@ -69,15 +78,18 @@ impl State {
         let touched = Arc::new(Touched::new(longest.unwrap_or_default()));
         let event_log: Arc<dyn EventLog> =
             Arc::new(RedisLog::open(&redis.url, &redis.prefix, settings.event_log.capacity)?);
+        let lag = Arc::new(Lag::new(event_log.clone(), settings.speed_lag_limit));
         Ok(Self {
-            lag: Lag::new(event_log.clone(), settings.speed_lag_limit),
             event_log,
             search: SearchIndex::new(pool.clone(), meili)?,
             cache: Arc::new(ResponseCache::new(&settings.cache, generations.clone(), touched.clone())?),
             touched,
-            films: Loader::new(pool.clone()),
+            films: Loader::new(pool.clone(), lag.clone()),
+            lag,
+            routing: RoutingStats::default(),
             active: ActiveFilms::new(),
             watched: Watched::default(),
+            job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),
             admin_key_sha256: settings.admin_key_sha256,
             assets_dir: settings.assets_dir.clone(),

@@ -18,14 +18,83 @@ use crate::hours::Hour;
 /// Hours that the speed layer answers at least: batch results may be a day late, so two days leave no gap (seed 2).
 pub const CUTOFF_HOURS: i64 = 48;
 
+/// How far the clocks of two processes may lie apart, and how long a reader may take between computing its boundary and
+/// reading. Rows are kept for so much longer than any reader's boundary asks for.
+pub const CLOCK_MARGIN: TimeDelta = TimeDelta::hours(1);
+
 /// `floor_to_hour(now - 48 h)`: the first hour that is the speed layer's whatever the batch layer has.
 pub fn cutoff(now: DateTime<Utc>) -> Hour {
     Hour::of(now.checked_sub_signed(TimeDelta::hours(CUTOFF_HOURS)).unwrap_or(DateTime::<Utc>::MIN_UTC))
 }
 
-/// The first hour of the speed layer; `None` where no batch run was ever published, and every hour is the speed layer's.
-pub fn boundary(now: DateTime<Utc>, watermark: Option<Hour>) -> Option<Hour> {
-    watermark.map(|watermark| watermark.min(cutoff(now)))
+/// How a question that is asked now is split over the layers (seed 2, failure modes 3 and 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Routing {
+    cutoff: Hour,
+    speed_lags: bool,
+}
+
+impl Routing {
+    pub fn new(now: DateTime<Utc>, speed_lags: bool) -> Self {
+        Self { cutoff: cutoff(now), speed_lags }
+    }
+
+    pub fn cutoff(&self) -> Hour {
+        self.cutoff
+    }
+
+    /// The boundary is no later than this hour. `None`: the speed layer lags, and the batch layer answers as far as it
+    /// goes. Both are right: a run holds every hour before its watermark, and the speed layer those after the cutoff.
+    pub fn limit(&self) -> Option<Hour> {
+        (!self.speed_lags).then_some(self.cutoff)
+    }
+
+    /// The first hour of the speed layer; `None` where no batch run was ever published, and every hour is the speed
+    /// layer's.
+    pub fn boundary(&self, watermark: Option<Hour>) -> Option<Hour> {
+        watermark.map(|watermark| self.limit().map_or(watermark, |limit| watermark.min(limit)))
+    }
+
+    /// Layers that are behind, for which the other answers: batch, where no run covers the hours before the cutoff;
+    /// speed, where facts wait to be counted for longer than they should.
+    pub fn stale(&self, watermark: Option<Hour>) -> impl Iterator<Item = Layer> {
+        let batch = watermark.is_none_or(|watermark| watermark < self.cutoff);
+        [(Layer::Batch, batch), (Layer::Speed, self.speed_lags)].into_iter().filter_map(|(l, stale)| stale.then_some(l))
+    }
+
+    /// What was decided for an answer that these layers took part in.
+    pub fn decision(&self, batch: bool, speed: bool) -> Decision {
+        match (batch, speed) {
+            (true, _) if self.speed_lags => Decision::BatchFallback,
+            (true, true) => Decision::Both,
+            (_, false) => Decision::Batch,
+            (false, true) => Decision::Speed,
+        }
+    }
+}
+
+/// Who answered a question, for the statistics of routing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Decision {
+    Batch,
+    Speed,
+    Both,
+    /// The batch layer, also for hours that are the speed layer's when that does not lag.
+    BatchFallback,
+}
+
+impl Decision {
+    pub const ALL: [Self; 4] = [Self::Batch, Self::Speed, Self::Both, Self::BatchFallback];
+
+    /// The word in bodies and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Batch => "batch",
+            Self::Speed => "speed",
+            Self::Both => "both",
+            Self::BatchFallback => "batch_fallback",
+        }
+    }
 }
 
 /// Who answers for an hour.
@@ -33,6 +102,16 @@ pub fn boundary(now: DateTime<Utc>, watermark: Option<Hour>) -> Option<Hour> {
 pub enum Layer {
     Batch,
     Speed,
+}
+
+impl Layer {
+    /// The word in bodies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Batch => "batch",
+            Self::Speed => "speed",
+        }
+    }
 }
 
 /// Who answers for an hour, given the boundary and whether the hour was reopened by a late fact.
@@ -43,10 +122,15 @@ pub fn layer(hour: Hour, boundary: Option<Hour>, reopened: bool) -> Layer {
     }
 }
 
-/// Whether a speed row may be deleted: it is older than the cutoff, a published run covers it, and no late fact has
-/// reopened it. The complement is what keeps a late batch run from leaving a gap.
+/// The first hour that must be kept, unless reopened: rows before it are older than every reader's cutoff, and a
+/// published run covers them. What is kept beyond the cutoff is what keeps a late batch run from leaving a gap.
+pub fn keep_from(now: DateTime<Utc>, watermark: Option<Hour>) -> Option<Hour> {
+    Routing::new(now.checked_sub_signed(CLOCK_MARGIN).unwrap_or(now), false).boundary(watermark)
+}
+
+/// Whether a speed row may be deleted.
 pub fn droppable(hour: Hour, now: DateTime<Utc>, watermark: Option<Hour>, reopened: bool) -> bool {
-    layer(hour, boundary(now, watermark), reopened) == Layer::Batch
+    layer(hour, keep_from(now, watermark), reopened) == Layer::Batch
 }
 
 /// One hour of the speed layer: what is known of it, and whether a late fact reopened it.
@@ -124,14 +208,14 @@ mod tests {
             self.speed.retain(|hour, (_, reopened)| !droppable(*hour, now, watermark, *reopened));
         }
 
-        fn merged(&self, now: DateTime<Utc>) -> BTreeMap<Hour, u64> {
+        fn merged(&self, routing: Routing) -> BTreeMap<Hour, u64> {
             let batch = self.batch.iter().map(|(hour, sum)| (*hour, *sum));
             let speed = self.speed.iter().map(|(hour, (sum, reopened))| SpeedHour {
                 hour: *hour,
                 facts: *sum,
                 reopened: *reopened,
             });
-            let merged = merge(batch, speed, boundary(now, self.watermark));
+            let merged = merge(batch, speed, routing.boundary(self.watermark));
             let distinct: BTreeSet<Hour> = merged.iter().map(|(hour, ..)| *hour).collect();
             assert_eq!(distinct.len(), merged.len(), "an hour was answered twice");
             merged.into_iter().map(|(hour, _, sum)| (hour, sum)).collect()
@@ -161,7 +245,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
-        /// The law of the merge (DESIGN.md section 3).
+        /// The law of the merge (DESIGN.md section 3), also for a reader whose clock is late, and while the speed layer
+        /// is said to lag.
         #[test]
         fn the_merged_answer_equals_the_answer_from_all_the_facts(steps in prop::collection::vec(step(), 1..60)) {
             let mut now: DateTime<Utc> = "2026-03-10T13:59:30Z".parse().unwrap();
@@ -173,7 +258,11 @@ mod tests {
                     Step::Batch => model.run_batch(now),
                     Step::DropOld => model.drop_old(now),
                 }
-                prop_assert_eq!(model.merged(now), model.truth());
+                for late in [TimeDelta::zero(), CLOCK_MARGIN] {
+                    for speed_lags in [false, true] {
+                        prop_assert_eq!(model.merged(Routing::new(now - late, speed_lags)), model.truth());
+                    }
+                }
             }
         }
     }
@@ -188,7 +277,25 @@ mod tests {
         }
         let now = start + TimeDelta::hours(120);
         model.drop_old(now);
-        assert_eq!(model.merged(now).len(), 120, "nothing is dropped that no run covers");
+        assert_eq!(model.merged(Routing::new(now, false)).len(), 120, "nothing is dropped that no run covers");
+    }
+
+    #[test]
+    fn a_layer_that_is_behind_is_named_and_the_other_answers_for_it() {
+        let now: DateTime<Utc> = "2026-03-10T13:59:30Z".parse().unwrap();
+        let cutoff = cutoff(now);
+        let stale = |lags, watermark| Routing::new(now, lags).stale(watermark).map(Layer::as_str).collect::<Vec<_>>();
+        let boundary = |lags, watermark| Routing::new(now, lags).boundary(watermark);
+        let (old, new) = (Some(cutoff.plus(-1)), Some(cutoff.plus(9)));
+        assert_eq!((stale(false, new), boundary(false, new)), (vec![], Some(cutoff)));
+        assert_eq!((stale(true, new), boundary(true, new)), (vec!["speed"], new));
+        assert_eq!((stale(false, old), boundary(false, old)), (vec!["batch"], old));
+        assert_eq!((stale(true, None), boundary(true, None)), (vec!["batch", "speed"], None));
+        assert_eq!(stale(false, Some(cutoff)), Vec::<&str>::new(), "the run holds every hour before the cutoff");
+        let decision = |lags, batch, speed| Routing::new(now, lags).decision(batch, speed).as_str();
+        assert_eq!([decision(false, true, true), decision(false, false, true)], ["both", "speed"]);
+        assert_eq!([decision(false, true, false), decision(false, false, false)], ["batch", "batch"]);
+        assert_eq!([decision(true, true, true), decision(true, false, true)], ["batch_fallback", "speed"]);
     }
 
     #[test]

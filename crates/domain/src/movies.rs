@@ -30,6 +30,24 @@ pub struct Credits {
 /// Names kept per film: billing past it is extras, and one documentary with 900 names must not dominate a batch.
 pub const MAX_CAST: usize = 50;
 
+/// A film's votes: their mean, 0 to 10, and their number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Votes {
+    pub average: f64,
+    pub count: i64,
+}
+
+impl Votes {
+    /// With viewers' own ratings counted in, each as one more vote.
+    pub fn with_ratings(self, ratings: i64, rating_sum: f64) -> Self {
+        if ratings == 0 {
+            return self;
+        }
+        let count = self.count + ratings;
+        Self { average: (self.average * self.count as f64 + rating_sum) / count as f64, count }
+    }
+}
+
 /// A film as a source describes it.
 ///
 /// Money is in US dollars, runtime in minutes; `None` means unknown (TMDB writes 0 for that, see [`known`]).

@@ -148,8 +148,13 @@ pub async fn answer<Q: Question>(
     {
         return Ok(question.table(Arc::clone(state), wanted.whole).await?.respond(wanted.format));
     }
-    let subject = Subject::of(&question)?;
-    state.cache.answer(request, subject, || Arc::new(Asked::new(question, state))).await
+    let (subject, cached) = (Subject::of(&question)?, question.cached());
+    let ask = || Arc::new(Asked::new(question, state)) as Arc<dyn Ask>;
+    if cached {
+        state.cache.answer(request, subject, ask).await
+    } else {
+        state.cache.bypass(request, subject, ask()).await
+    }
 }
 
 impl ResponseCache {
@@ -203,11 +208,8 @@ impl ResponseCache {
         subject: Subject,
         ask: impl FnOnce() -> Arc<dyn Ask>,
     ) -> Result<HttpResponse, ApiError> {
-        let times = self.families[subject.family as usize].times;
-        if times.fresh.is_zero() {
-            let ask = ask();
-            let entry = Entry::new(ask.ask().await?, Times::NONE, 0, now(), ask)?;
-            return Ok(self.reply(request, subject.family, &entry, Source::Bypass));
+        if self.times(subject.family).fresh.is_zero() {
+            return self.bypass(request, subject, ask()).await;
         }
         if reply::wants_fresh(request) {
             let entry = self.compute(&subject, ask()).await?;
@@ -229,6 +231,17 @@ impl ResponseCache {
         }
         let (entry, source) = self.find(&subject, kept, ask()).await?;
         Ok(self.reply(request, subject.family, &entry, source))
+    }
+
+    /// Answers without looking at what is kept, and keeps nothing.
+    async fn bypass(
+        &self,
+        request: &HttpRequest,
+        subject: Subject,
+        ask: Arc<dyn Ask>,
+    ) -> Result<HttpResponse, ApiError> {
+        let entry = Entry::new(ask.ask().await?, Times::NONE, 0, now(), ask)?;
+        Ok(self.reply(request, subject.family, &entry, Source::Bypass))
     }
 
     fn judge(&self, entry: &Entry, subject: &Subject) -> Verdict {

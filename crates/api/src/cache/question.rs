@@ -28,6 +28,12 @@ pub trait Question: Send + Sync + 'static {
         Live::Nothing
     }
 
+    /// Whether its answers are kept. One that is not is computed for everybody who asks; so its key is free to be that of
+    /// the question which it explains.
+    fn cached(&self) -> bool {
+        true
+    }
+
     /// The answer, computed.
     fn read(&self, state: &State) -> impl Future<Output = Result<Self::Body, ApiError>> + Send;
 

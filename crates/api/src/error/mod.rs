@@ -54,7 +54,7 @@ pub enum ApiError {
     /// The speed layer is too far behind; nothing was taken.
     #[error("more events are waiting to be counted than there is room for; send these again later")]
     EventLogFull,
-    #[error("too many streams are open; read /trending/movies, or come again later")]
+    #[error("too many streams are open; ask without /stream, or come again later")]
     TooManyStreams,
     /// Whether the log has the events is not known.
     #[error("the event log is not reachable; send these again with the same ids, and each counts once")]

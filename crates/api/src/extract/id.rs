@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use domain::{JobId, MovieId};
+use domain::{JobId, MovieId, PersonId};
 
 use crate::error::ApiError;
 
@@ -19,6 +19,12 @@ pub trait PathId: FromStr<Err: Display> {
 }
 
 impl PathId for MovieId {
+    fn refusal(error: Self::Err) -> String {
+        error.to_string()
+    }
+}
+
+impl PathId for PersonId {
     fn refusal(error: Self::Err) -> String {
         error.to_string()
     }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::List;
 use crate::error::ApiError;
+use crate::extract::Day;
 
 /// A page of a list that a run of a compute job made. All pages of one `run_id` belong together.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,10 +30,20 @@ impl<T> ArtifactList<T> {
     }
 }
 
-/// The run that readers see. Its rows do not change, so reading them by its id afterwards is consistent, whatever is
+/// The run that readers see, or saw on a day: see [`run_as_of`]. Its rows do not change, so reading them by its id afterwards is consistent, whatever is
 /// published meanwhile.
-pub async fn published(pool: &PgPool, artifact: Artifact) -> Result<Head, ApiError> {
-    artifacts::head(pool, artifact).await?.ok_or_else(|| not_computed(artifact))
+pub async fn published(pool: &PgPool, artifact: Artifact, as_of: Option<Day>) -> Result<Head, ApiError> {
+    match as_of {
+        Some(day) => run_as_of(pool, artifact, "as_of", day).await,
+        None => artifacts::head(pool, artifact).await?.ok_or_else(|| not_computed(artifact)),
+    }
+}
+
+/// The newest published run that has seen no facts of a later day. Runs of about a week are kept; where none of them is
+/// old enough, the parameter `field` is to blame.
+pub async fn run_as_of(pool: &PgPool, artifact: Artifact, field: &'static str, day: Day) -> Result<Head, ApiError> {
+    let run = artifacts::as_of(pool, artifact, day.get()).await?;
+    run.ok_or_else(|| ApiError::NotFound { field, what: format!("run of {} as of {}", artifact.as_str(), day.get()) })
 }
 
 fn not_computed(artifact: Artifact) -> ApiError {

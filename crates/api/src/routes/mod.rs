@@ -7,6 +7,7 @@ pub mod docs;
 pub mod events;
 pub mod health;
 mod list;
+mod merged;
 pub mod metrics;
 pub mod movies;
 pub mod predictions;
@@ -24,6 +25,7 @@ use crate::router::PREFIX;
 
 pub use artifact::ArtifactList;
 pub use list::List;
+pub use merged::LayerHours;
 
 /// What is asked, as the cache knows it: defaults filled in, parameters in one order, unknown ones gone.
 fn question(path: &str, params: &impl Serialize) -> Result<String, ApiError> {

@@ -21,7 +21,7 @@ use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
 use crate::export::Table;
-use crate::extract::{GenreName, Id, Params};
+use crate::extract::{Day, GenreName, Id, Params};
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
@@ -37,6 +37,9 @@ pub struct ForecastParams {
     limit: Limit,
     #[param(value_type = u32, maximum = 100_000, default = 0)]
     offset: Offset,
+    /// The answer as of that day: of the newest run that has seen no later day's facts. Runs of about a week are kept.
+    #[param(value_type = Option<NaiveDate>, example = "2026-03-10")]
+    as_of: Option<Day>,
 }
 
 /// A film's place on the day forecast. The interval holds the outcome in four of five cases.
@@ -123,6 +126,7 @@ pub struct ForecastBody {
     params(ForecastParams),
     responses(
         (status = 200, body = ForecastBody),
+        (status = 404, description = "No run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -157,7 +161,7 @@ impl Question for ForecastParams {
     }
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
-        let head = published(&state.pool, Artifact::TrendPredictions).await?;
+        let head = published(&state.pool, Artifact::TrendPredictions, self.as_of).await?;
         let genre = genre(&state.pool, self.genre.as_ref()).await?;
         let page = Page { limit: self.limit, offset: self.offset };
         let (rows, total) = predictions::page(&state.pool, head.run_id, self.horizon, genre.as_deref(), page).await?;
@@ -221,13 +225,22 @@ pub struct FilmForecastBody {
     run_id: domain::RunId,
 }
 
+#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct FilmForecastParams {
+    /// The answer as of that day: of the newest run that has seen no later day's facts. Runs of about a week are kept.
+    #[param(value_type = Option<NaiveDate>, example = "2026-03-10")]
+    as_of: Option<Day>,
+}
+
 /// Show a film's forecast, one to fourteen days ahead.
 #[utoipa::path(
     get, path = "/api/v1/predictions/movies/{id}", operation_id = "get_movie_predictions", tag = "predictions",
-    params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550)),
+    params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550), FilmForecastParams),
     responses(
         (status = 200, body = FilmForecastBody),
-        (status = 404, description = "No such film", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such film, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -235,12 +248,14 @@ pub async fn of_film(
     state: Data<State>,
     request: HttpRequest,
     Id(movie_id): Id<MovieId>,
+    Params(params): Params<FilmForecastParams>,
 ) -> Result<HttpResponse, ApiError> {
-    answer(&state, &request, FilmForecast { movie_id }).await
+    answer(&state, &request, FilmForecast { movie_id, params }).await
 }
 
 struct FilmForecast {
     movie_id: MovieId,
+    params: FilmForecastParams,
 }
 
 const FILM_COLUMNS: &[&str] =
@@ -251,18 +266,18 @@ impl Question for FilmForecast {
     const FAMILY: CacheFamily = CacheFamily::Predictions;
 
     fn key(&self) -> Result<String, ApiError> {
-        Ok(format!("/predictions/movies/{}", self.movie_id))
+        question(&format!("/predictions/movies/{}", self.movie_id), &self.params)
     }
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let movie_id = self.movie_id;
-        let film = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
-        let head = published(&state.pool, Artifact::TrendPredictions).await?;
+        let page = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
+        let head = published(&state.pool, Artifact::TrendPredictions, self.params.as_of).await?;
         let rows = predictions::of_film(&state.pool, head.run_id, movie_id).await?;
         Ok(FilmForecastBody {
             movie_id,
-            title: film.title.clone(),
-            popularity_now: film.popularity,
+            title: page.film.title.clone(),
+            popularity_now: page.popularity(),
             predictions: rows.into_iter().map(ForecastDay::from).collect(),
             accuracy: accuracy(state, &head).await?,
             as_of: head.as_of,

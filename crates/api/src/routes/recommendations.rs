@@ -19,7 +19,7 @@ use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
 use crate::export::Table;
-use crate::extract::{Id, Params};
+use crate::extract::{Day, Id, Params};
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
@@ -29,6 +29,9 @@ pub struct SimilarParams {
     limit: Limit,
     #[param(value_type = u32, maximum = 100_000, default = 0)]
     offset: Offset,
+    /// The answer as of that day: of the newest run that has seen no later day's facts. Runs of about a week are kept.
+    #[param(value_type = Option<NaiveDate>, example = "2026-03-10")]
+    as_of: Option<Day>,
 }
 
 /// One similar title.
@@ -80,7 +83,7 @@ pub struct SimilarBody {
     params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550), SimilarParams),
     responses(
         (status = 200, body = SimilarBody),
-        (status = 404, description = "No such film", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such film, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -120,7 +123,7 @@ impl Question for Similar {
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let movie_id = self.movie_id;
-        let head = published(&state.pool, Artifact::MovieRecommendations).await?;
+        let head = published(&state.pool, Artifact::MovieRecommendations, self.params.as_of).await?;
         let page = Page { limit: self.params.limit, offset: self.params.offset };
         let found = recommendations::page(&state.pool, head.run_id, movie_id, page).await?;
         let (rows, total) = found.ok_or_else(|| no_film(movie_id))?;

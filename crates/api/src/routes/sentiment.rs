@@ -1,21 +1,24 @@
 //! What viewers think of a film: history and the last hours in one answer.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use domain::artifacts::CacheFamily;
 use domain::hours::{Hour, Window};
-use domain::merge::{CUTOFF_HOURS, Layer, boundary, cutoff, merge};
+use domain::merge::{CUTOFF_HOURS, Decision, Layer, Routing, layer, merge};
 use domain::sentiment::{Label, Tally, velocity};
 use domain::{MovieId, RunId};
 use serde::{Deserialize, Serialize};
 use storage::postgres::layers::{self, Layers};
+use storage::postgres::speed::Row;
 use utoipa::{IntoParams, ToSchema};
 
+use super::merged::{CacheState, DataSources, Provenance, ProvenanceSpan, stale};
 use super::movies::no_film;
-use super::{question, tidy};
+use super::{LayerHours, question, tidy};
 use crate::State;
 use crate::cache::{Live, Question, answer};
 use crate::error::{ApiError, Problem};
@@ -29,7 +32,8 @@ pub struct SentimentParams {
     /// Hours (6 or 6h), days (7d) or all.
     #[param(value_type = String, default = "7d", example = "7d")]
     window: Parsed<Window>,
-    /// Adds which hours came from which layer.
+    /// Adds which hours came from which layer, and what is cached. Such an answer is always computed.
+    #[serde(skip_serializing)]
     explain: bool,
 }
 
@@ -51,8 +55,8 @@ pub struct SentimentBody {
     sentiment: SentimentBlock,
     /// The newest first; by hour where the window is 48 hours or less, else by day.
     breakdown: Vec<SentimentSpan>,
-    data_sources: SentimentSources,
-    /// Layers that are behind: `batch`, if no run covers the hours before the cutoff. The other answers in its place.
+    data_sources: DataSources,
+    /// Layers that are behind, `batch` or `speed`; the other answers in its place.
     stale: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<Provenance>,
@@ -84,39 +88,6 @@ pub struct SentimentSpan {
     date: String,
     avg_sentiment: f64,
     review_count: i64,
-}
-
-/// What the answer is made of.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SentimentSources {
-    /// Hours before this one are the batch layer's; null before its first run.
-    batch: Option<DateTime<Utc>>,
-    /// When the speed layer's part last changed; null where it has none.
-    speed: Option<DateTime<Utc>>,
-}
-
-/// Where the numbers come from.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Provenance {
-    /// Spans of hours that one layer answered for, oldest first. Hours without reviews are left out.
-    spans: Vec<ProvenanceSpan>,
-    /// The batch layer's run.
-    #[schema(value_type = Option<Uuid>)]
-    run_id: Option<RunId>,
-    /// The run holds every review of the hours before this one.
-    watermark: Option<DateTime<Utc>>,
-    /// From this hour on the speed layer answers, whatever the batch layer has.
-    cutoff: DateTime<Utc>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ProvenanceSpan {
-    /// batch or speed.
-    layer: &'static str,
-    first_hour: DateTime<Utc>,
-    last_hour: DateTime<Utc>,
-    /// Hours with reviews.
-    hours: usize,
 }
 
 /// Show what viewers think of a film.
@@ -158,12 +129,26 @@ impl Question for FilmSentiment {
         Live::Film(self.movie_id)
     }
 
+    fn cached(&self) -> bool {
+        !self.params.explain
+    }
+
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
-        let movie_id = self.movie_id;
-        let film = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
-        let (now, window) = (Utc::now(), self.params.window.0);
+        let (movie_id, window) = (self.movie_id, self.params.window.0);
+        let page = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
+        let now = Utc::now();
+        let routing = Routing::new(now, state.lag.is_too_much().await);
         let layers = layers::sentiment(&state.pool, movie_id, Hour::of(window.since(now))).await?;
-        Ok(body(movie_id, film.title.clone(), window, self.params.explain, layers, now))
+        let started = Instant::now();
+        let merged = Merged::of(layers, routing);
+        state.routing.note(merged.decision(), merged.counts, started);
+        let provenance = if self.params.explain {
+            let cache = CacheState::of(state, self).await?;
+            Some(merged.provenance(cache))
+        } else {
+            None
+        };
+        Ok(merged.body(movie_id, page.film.title.clone(), window, provenance))
     }
 
     const IS_LIST: bool = true;
@@ -173,40 +158,65 @@ impl Question for FilmSentiment {
     }
 }
 
-fn body(
-    movie_id: MovieId,
-    title: String,
-    window: Window,
-    explain: bool,
-    layers: Layers<Tally>,
-    now: DateTime<Utc>,
-) -> SentimentBody {
-    let watermark = layers.head.as_ref().and_then(|head| head.watermark);
-    let (boundary, cutoff) = (boundary(now, watermark), cutoff(now));
-    let speed = layers.speed.iter().map(|row| row.updated_at).max();
-    let hours = merge(layers.batch, layers.speed.into_iter().map(|row| row.hour), boundary);
-    let provenance = explain.then(|| Provenance {
-        spans: spans(&hours),
-        run_id: layers.head.as_ref().map(|head| head.run_id),
-        watermark: watermark.map(Hour::start),
-        cutoff: cutoff.start(),
-    });
-    let stale = if watermark.is_none_or(|watermark| watermark < cutoff) { vec!["batch"] } else { Vec::new() };
-    SentimentBody {
-        movie_id,
-        title,
-        window: window.to_string(),
-        sentiment: block(&hours, cutoff),
-        breakdown: breakdown(&hours, window),
-        data_sources: SentimentSources { batch: boundary.map(Hour::start), speed },
-        stale,
-        provenance,
+/// What both layers hold of the window, merged.
+struct Merged {
+    routing: Routing,
+    run_id: Option<RunId>,
+    watermark: Option<Hour>,
+    hours: Vec<(Hour, Layer, Tally)>,
+    counts: LayerHours,
+    /// When the speed layer's part last changed.
+    speed: Option<DateTime<Utc>>,
+}
+
+impl Merged {
+    fn of(layers: Layers<Tally>, routing: Routing) -> Self {
+        let Layers { head, batch, speed } = layers;
+        let watermark = head.as_ref().and_then(|head| head.watermark);
+        let boundary = routing.boundary(watermark);
+        let answers = |row: &&Row<Tally>| layer(row.hour.hour, boundary, row.hour.reopened) == Layer::Speed;
+        let changed = speed.iter().filter(answers).map(|row| row.updated_at).max();
+        let hours = merge(batch, speed.into_iter().map(|row| row.hour), boundary);
+        let of = |layer| hours.iter().filter(|hour| hour.1 == layer).count() as u64;
+        let counts = LayerHours { batch: of(Layer::Batch), speed: of(Layer::Speed) };
+        Self { routing, run_id: head.map(|head| head.run_id), watermark, hours, counts, speed: changed }
+    }
+
+    fn decision(&self) -> Decision {
+        let LayerHours { batch, speed } = self.counts;
+        // Where nobody wrote anything, it is the batch layer that knows, once it is there.
+        let nothing = batch == 0 && speed == 0;
+        self.routing.decision(batch > 0 || (nothing && self.run_id.is_some()), speed > 0 || self.run_id.is_none())
+    }
+
+    fn provenance(&self, cache: CacheState) -> Provenance {
+        Provenance {
+            spans: Some(spans(&self.hours)),
+            hours: self.counts,
+            run_id: self.run_id,
+            watermark: self.watermark.map(Hour::start),
+            cutoff: self.routing.cutoff().start(),
+            cache,
+        }
+    }
+
+    fn body(&self, movie_id: MovieId, title: String, window: Window, provenance: Option<Provenance>) -> SentimentBody {
+        SentimentBody {
+            movie_id,
+            title,
+            window: window.to_string(),
+            sentiment: block(&self.hours, self.routing.cutoff()),
+            breakdown: breakdown(&self.hours, window),
+            data_sources: DataSources::new(self.routing.boundary(self.watermark), self.speed),
+            stale: stale(self.routing, self.watermark),
+            provenance,
+        }
     }
 }
 
-type Merged = [(Hour, Layer, Tally)];
+type Hours = [(Hour, Layer, Tally)];
 
-fn block(hours: &Merged, cutoff: Hour) -> SentimentBlock {
+fn block(hours: &Hours, cutoff: Hour) -> SentimentBlock {
     let mut all = Tally::default();
     hours.iter().for_each(|(.., tally)| all += *tally);
     let recent: Vec<(Hour, Tally)> =
@@ -223,7 +233,7 @@ fn block(hours: &Merged, cutoff: Hour) -> SentimentBlock {
     }
 }
 
-fn breakdown(hours: &Merged, window: Window) -> Vec<SentimentSpan> {
+fn breakdown(hours: &Hours, window: Window) -> Vec<SentimentSpan> {
     let by_hour = window.hours().is_some_and(|hours| i64::from(hours) <= CUTOFF_HOURS);
     let mut spans: Vec<(String, Tally)> = Vec::new();
     for (hour, _, tally) in hours.iter().rev() {
@@ -241,13 +251,10 @@ fn breakdown(hours: &Merged, window: Window) -> Vec<SentimentSpan> {
     spans.into_iter().filter_map(span).collect()
 }
 
-fn spans(hours: &Merged) -> Vec<ProvenanceSpan> {
+fn spans(hours: &Hours) -> Vec<ProvenanceSpan> {
     let mut spans: Vec<ProvenanceSpan> = Vec::new();
     for (hour, layer, _) in hours {
-        let layer = match layer {
-            Layer::Batch => "batch",
-            Layer::Speed => "speed",
-        };
+        let layer = layer.as_str();
         match spans.last_mut() {
             Some(span) if span.layer == layer => {
                 span.last_hour = hour.start();

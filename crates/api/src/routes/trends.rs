@@ -20,7 +20,7 @@ use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
 use crate::export::Table;
-use crate::extract::{GenreName, Params, Parsed};
+use crate::extract::{Day, GenreName, Params, Parsed};
 
 #[derive(Debug, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
@@ -38,11 +38,14 @@ pub struct TrendsParams {
     /// Of one genre, in any case.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
+    /// The answer as of that day: of the newest run that has seen no later day's facts. Runs of about a week are kept.
+    #[param(value_type = Option<NaiveDate>, example = "2026-03-10")]
+    as_of: Option<Day>,
 }
 
 impl Default for TrendsParams {
     fn default() -> Self {
-        Self { metric: None, window: Parsed(Window::Days(30)), movie_id: None, genre: None }
+        Self { metric: None, window: Parsed(Window::Days(30)), movie_id: None, genre: None, as_of: None }
     }
 }
 
@@ -103,7 +106,7 @@ impl From<Summary> for TrendSummary {
     get, path = "/api/v1/analytics/trends", operation_id = "get_trends", tag = "analytics", params(TrendsParams),
     responses(
         (status = 200, body = TrendsBody),
-        (status = 404, description = "No such film", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such film, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -144,7 +147,7 @@ impl Question for Series {
             let unknown = || ApiError::NotFound { field: "movie_id", what: format!("film {id}") };
             state.films.load(id).await?.ok_or_else(unknown)?;
         }
-        let head = published(&state.pool, Artifact::TemporalTrends).await?;
+        let head = published(&state.pool, Artifact::TemporalTrends, self.params.as_of).await?;
         let genre = genre(&state.pool, self.params.genre.as_ref()).await?;
         let scope = match (movie_id, &genre) {
             (Some(id), _) => Scope::Movie(id),

@@ -1,8 +1,13 @@
 //! Answers from batch views.
 
+use chrono::TimeDelta;
+use domain::PersonId;
+use domain::ingest::{Record, Source};
+use domain::movies::{CastMember, Person};
 use insta::assert_json_snapshot;
 use serde_json::json;
 use sqlx::PgPool;
+use storage::postgres::catalogue;
 use test_support::{batch, world};
 
 use crate::app::{TestApp, settings, titles};
@@ -51,5 +56,80 @@ async fn forecasts_say_how_good_they_have_been(pool: PgPool) {
     assert_eq!((film["predictions"].as_array().unwrap().len(), &film["accuracy"][0]["skill"]), (14, &json!(0.5)));
     assert_eq!(film["predictions"][0]["popularity"], 71.0);
     assert_eq!(app.get("/api/v1/predictions/movies/999").await.problem().0, 404);
+    app.stop().await;
+}
+
+/// A film with these leads.
+async fn film(pool: &PgPool, id: i64, rating: f64, leads: &[(i64, &str)]) {
+    let mut film = world::film(id, "Heat", (1995, 12, 15), &["Crime"], 10.0, rating);
+    film.vote_count = if rating > 0.0 { 10 } else { 0 };
+    let lead = |(position, (id, name)): (i32, &(i64, &str))| CastMember {
+        person: Person { id: PersonId::new(*id).unwrap(), name: (*name).to_owned() },
+        character: None,
+        position,
+    };
+    film.credits.cast = (0..).zip(leads).map(lead).collect();
+    let mut tx = pool.begin().await.unwrap();
+    catalogue::write(&mut tx, Source::Demo, vec![Record::Movie(Box::new(film))]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn collaborators_are_listed_with_the_most_films_together_first(pool: PgPool) {
+    world::small(&pool).await;
+    let (pacino, de_niro, kilmer) = ((1158, "Al Pacino"), (380, "Robert De Niro"), (5576, "Val Kilmer"));
+    film(&pool, 949, 8.0, &[pacino, de_niro, kilmer]).await;
+    film(&pool, 950, 0.0, &[de_niro, pacino]).await;
+    let app = TestApp::run(settings(&pool)).await;
+    let path = "/api/v1/analytics/actors/1158/collaborators";
+    assert_eq!(app.get(path).await.problem().1, "not_computed");
+    batch::collaboration(&pool).await;
+    assert_json_snapshot!(app.get(path).await.ok(), { ".run_id" => "[run]" });
+    let second = app.get(&format!("{path}?limit=1&offset=1")).await.ok();
+    assert_eq!((&second["items"][0]["name"], &second["total"]), (&json!("Val Kilmer"), &json!(2)));
+    let alone = app.get("/api/v1/analytics/actors/6384/collaborators").await.ok();
+    assert_eq!((&alone["items"], &alone["person"]["name"]), (&json!([]), &json!("Keanu Reeves")));
+    let nobody = app.get("/api/v1/analytics/actors/999/collaborators").await;
+    assert_eq!(nobody.problem(), (404, "not_found".into(), "id".into()));
+    assert_eq!(app.get("/api/v1/analytics/actors/x/collaborators").await.problem().2, "id");
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_artifact_can_be_asked_for_as_of_a_day(pool: PgPool) {
+    world::catalogue(&pool).await;
+    film(&pool, 949, 8.0, &[(1158, "Al Pacino"), (380, "Robert De Niro")]).await;
+    world::artifacts(&pool).await;
+    batch::views(&pool).await;
+    // The first runs become those of three days before the second ones.
+    sqlx::query("UPDATE artifact_runs SET as_of = as_of - 3").execute(&pool).await.unwrap();
+    world::artifacts(&pool).await;
+    batch::views(&pool).await;
+    let app = TestApp::run(settings(&pool)).await;
+    let today = world::today();
+    for path in [
+        "/movies/trending?limit=1",
+        "/trending/daily?limit=1",
+        "/analytics/top-genres?limit=1",
+        "/analytics/ratings-by-decade?limit=1",
+        "/analytics/genre/drama?year=1999",
+        "/analytics/trends?metric=rating",
+        "/analytics/actors/1158/collaborators?limit=1",
+        "/movies/550/similar?limit=1",
+        "/recommendations/movies/550?limit=1",
+        "/predictions/trending?limit=1",
+        "/predictions/movies/550?limit=1",
+    ] {
+        let as_of = async |day| app.get(&format!("/api/v1{path}&as_of={day}")).await;
+        let newest = app.get(&format!("/api/v1{path}")).await.ok();
+        assert_eq!(newest["as_of"], json!(today), "{path}");
+        for (day, run) in [(today, 0), (today + TimeDelta::days(9), 0), (today - TimeDelta::days(1), 3)] {
+            let body = as_of(day).await.ok();
+            assert_eq!(body["as_of"], json!(today - TimeDelta::days(run)), "{path} as of {day}");
+            assert_eq!(body["run_id"] == newest["run_id"], run == 0, "{path} as of {day}");
+        }
+        let none = as_of(today - TimeDelta::days(4)).await;
+        assert_eq!(none.problem(), (404, "not_found".into(), "as_of".into()), "{path}");
+    }
     app.stop().await;
 }

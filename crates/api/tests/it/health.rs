@@ -17,11 +17,14 @@ async fn all_parts_up_is_healthy(pool: PgPool) {
         ".data_freshness.cutoff_time" => "[time]",
         ".services.postgres.latency_ms" => "[ms]",
         ".services.postgres.version" => "[version]",
+        ".services.mongodb.latency_ms" => "[ms]",
+        ".services.mongodb.version" => "[version]",
         ".services.redis.total_keys" => "[keys]",
         ".services.batch_layer.last_update" => "[time]",
     });
-    for path in ["/health/live", "/health/ready", "/health/database", "/health/cache", "/health/search"] {
-        assert_eq!(app.get(path).await.status, 200, "{path}");
+    let parts = ["live", "ready", "database", "mongodb", "cache", "routing", "search"];
+    for path in parts.map(|part| format!("/health/{part}")) {
+        assert_eq!(app.get(&path).await.status, 200, "{path}");
     }
     app.stop().await;
 }

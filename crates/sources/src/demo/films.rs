@@ -8,7 +8,7 @@ use super::dice::{About, Dice, hash, unit};
 use super::embedded::{Embedded, embedded};
 use super::numbers::Character;
 use super::synthetic;
-use super::words::GENRES;
+use super::words;
 
 /// The films of one world, by index: real ones first. What is hidden about a film (how good it is, how well known)
 /// follows from seed and index.
@@ -84,13 +84,10 @@ impl Films {
         }
     }
 
-    /// The film's genres as bits, in the order of [`GENRES`].
+    /// The film's genres as bits, in the order of [`words::GENRES`].
     pub(super) fn genres(&self, index: u64) -> u32 {
         match self.real(index) {
-            Some(film) => {
-                let bit = |genre: &String| GENRES.iter().position(|known| known == genre).map_or(0, |at| 1 << at);
-                film.genres.iter().map(bit).fold(0, |all, bit| all | bit)
-            }
+            Some(film) => words::genre_bits(&film.genres),
             None => synthetic::genres(self.seed, self.number(index)).fold(0, |all, at| all | 1 << at),
         }
     }

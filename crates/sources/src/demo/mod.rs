@@ -11,12 +11,14 @@
 //!   within the last `days` full days; a day later those of the day that left the window come again, dated yesterday
 //!   (the viewer watched the film again), and all others are unchanged. The same goes for reviews.
 
+mod audience;
 mod dice;
 mod embedded;
 mod films;
 mod numbers;
 mod reviews;
 mod synthetic;
+mod taste;
 mod viewers;
 mod words;
 
@@ -30,6 +32,7 @@ use domain::movies::DailyMetrics;
 use self::films::Films;
 use self::viewers::Viewers;
 
+pub use self::audience::{Act, Audience, Did, Showing};
 pub use self::embedded::embedded_films;
 
 /// Films with a snapshot for every day of the window; the ones behind them, by rank of popularity, have one for today.

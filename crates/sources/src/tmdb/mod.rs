@@ -10,7 +10,6 @@ mod films;
 mod ingest;
 mod listing;
 mod movie;
-mod pause;
 mod plan;
 mod popular;
 mod response;

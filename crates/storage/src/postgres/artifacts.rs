@@ -132,14 +132,15 @@ pub async fn head(conn: impl PgExecutor<'_>, artifact: Artifact) -> Result<Optio
     }))
 }
 
-/// The published run of that day that is still kept, the newest where there are several.
-pub async fn published_on(pool: &PgPool, artifact: Artifact, as_of: NaiveDate) -> Result<Option<Head>, StorageError> {
+/// The run that readers saw at the end of that day, if it is still kept: of the published ones that have seen no later
+/// day's facts, the newest.
+pub async fn as_of(pool: &PgPool, artifact: Artifact, day: NaiveDate) -> Result<Option<Head>, StorageError> {
     let row = sqlx::query!(
         r#"SELECT run_id, as_of, row_count, published_at AS "published_at!", watermark
-           FROM artifact_runs WHERE artifact = $1 AND as_of = $2 AND status = 'published'
-           ORDER BY started_at DESC LIMIT 1"#,
+           FROM artifact_runs WHERE artifact = $1 AND as_of <= $2 AND status = 'published'
+           ORDER BY as_of DESC, started_at DESC LIMIT 1"#,
         artifact.as_str(),
-        as_of,
+        day,
     )
     .fetch_optional(pool)
     .await?;
@@ -211,6 +212,7 @@ async fn delete_rows(conn: &mut PgConnection, artifact: Artifact, run: RunId) ->
             sqlx::query!("DELETE FROM movie_recommendations WHERE run_id = $1", run.0).execute(conn).await?
         }
         Artifact::BatchStatsHourly => {
+            sqlx::query!("DELETE FROM batch_stats_total WHERE run_id = $1", run.0).execute(&mut *conn).await?;
             sqlx::query!("DELETE FROM batch_stats_hourly WHERE run_id = $1", run.0).execute(conn).await?
         }
         Artifact::BatchSentimentHourly => {

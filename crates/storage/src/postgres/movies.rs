@@ -7,8 +7,8 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use sqlx::PgPool;
 use sqlx::types::Json;
-use sqlx::{PgExecutor, PgPool};
 
 use super::catalogue::movie_id;
 use crate::StorageError;
@@ -45,21 +45,6 @@ pub struct PageCredits {
     pub directors: Box<RawValue>,
     /// `[{"person_id", "name", "character"}]`
     pub cast: Box<RawValue>,
-}
-
-/// The films among `ids` that are shown, in any order. Many at once, since requests that arrive together share one
-/// query (see the API's loader).
-pub async fn details(conn: impl PgExecutor<'_>, ids: &[i64]) -> Result<Vec<MovieDetail>, StorageError> {
-    Ok(sqlx::query_as!(
-        MovieDetail,
-        r#"SELECT movie_id, title, original_title, overview, tagline, release_date, runtime, budget, revenue,
-                  original_language, status, imdb_id, poster_path, popularity, vote_average, vote_count, genres,
-                  keywords, credits AS "credits: Json<PageCredits>", updated_at
-           FROM movies WHERE movie_id = ANY($1) AND tombstoned_at IS NULL"#,
-        ids,
-    )
-    .fetch_all(conn)
-    .await?)
 }
 
 /// A film as a list shows it.

@@ -21,7 +21,7 @@ use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
 use crate::export::Table;
-use crate::extract::{GenreName, InPath, Params, Year};
+use crate::extract::{Day, GenreName, InPath, Params, Year};
 use crate::routes::artifact::published;
 use crate::routes::trends::first_day;
 use crate::routes::{question, tidy};
@@ -54,6 +54,10 @@ pub struct GenreParams {
     /// Only films released in that month; without a year, of any.
     #[param(value_type = Option<u8>, minimum = 1, maximum = 12)]
     month: Option<Month>,
+    /// Statistics and trends as of that day: of the newest runs that have seen no later day's facts. Runs of about a week
+    /// are kept. The list of films is the catalogue's of now.
+    #[param(value_type = Option<NaiveDate>, example = "2026-03-10")]
+    as_of: Option<Day>,
 }
 
 /// A genre's statistics and all its films (seed 1, section 3.3).
@@ -64,7 +68,7 @@ pub struct GenreBody {
     year: Option<i32>,
     month: Option<i32>,
     statistics: GenreStatistics,
-    /// All of them, best rated first.
+    /// All of them as the catalogue has them now, best rated first.
     top_movies: Vec<GenreFilm>,
     trends: GenreTrends,
     #[schema(example = "batch")]
@@ -139,7 +143,7 @@ pub struct GenreTrends {
     params(("genre" = String, Path, description = "In any case", example = "drama"), GenreParams),
     responses(
         (status = 200, body = GenreBody),
-        (status = 404, description = "No such genre", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such genre, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -170,7 +174,7 @@ impl Question for Genre {
     }
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
-        let head = published(&state.pool, Artifact::GenreAnalytics).await?;
+        let head = published(&state.pool, Artifact::GenreAnalytics, self.params.as_of).await?;
         let known = movies::genre_name(&state.pool, self.genre.as_str()).await?;
         let unknown = known.is_none();
         let selection = Selection {
@@ -185,7 +189,7 @@ impl Question for Genre {
         }
         let films: Vec<FilmRow> = genre_analytics::list(&state.pool, &selection).try_collect().await?;
         Ok(GenreBody {
-            trends: trends(state, &selection.genre).await?,
+            trends: trends(state, &selection.genre, self.params.as_of).await?,
             genre: selection.genre,
             year: selection.year,
             month: selection.month,
@@ -204,10 +208,12 @@ impl Question for Genre {
     }
 }
 
-async fn trends(state: &State, genre: &str) -> Result<GenreTrends, ApiError> {
-    let Some(head) = artifacts::head(&state.pool, Artifact::TemporalTrends).await? else {
-        return Ok(GenreTrends::default());
+async fn trends(state: &State, genre: &str, as_of: Option<Day>) -> Result<GenreTrends, ApiError> {
+    let head = match as_of {
+        Some(day) => artifacts::as_of(&state.pool, Artifact::TemporalTrends, day.get()).await?,
+        None => artifacts::head(&state.pool, Artifact::TemporalTrends).await?,
     };
+    let Some(head) = head else { return Ok(GenreTrends::default()) };
     Ok(GenreTrends {
         rating_trend: Some(trend(state, &head, genre, Metric::Rating).await?),
         sentiment_trend: Some(trend(state, &head, genre, Metric::Sentiment).await?),

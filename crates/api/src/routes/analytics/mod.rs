@@ -1,5 +1,6 @@
-//! Statistics by genre and by decade.
+//! Statistics by genre and by decade, and who plays with whom.
 
+mod actors;
 mod genre;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use storage::postgres::decades::{self, DecadeRow};
 use storage::postgres::genres::{self, GenreStatsRow};
 use utoipa::{IntoParams, ToSchema};
 
+pub use actors::*;
 pub use genre::*;
 
 use super::artifact::published;
@@ -21,9 +23,9 @@ use crate::State;
 use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
 use crate::export::Table;
-use crate::extract::Params;
+use crate::extract::{Day, Params};
 
-#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct PageParams {
@@ -31,6 +33,9 @@ pub struct PageParams {
     limit: Limit,
     #[param(value_type = u32, maximum = 100_000, default = 0)]
     offset: Offset,
+    /// The answer as of that day: of the newest run that has seen no later day's facts. Runs of about a week are kept.
+    #[param(value_type = Option<NaiveDate>, example = "2026-03-10")]
+    as_of: Option<Day>,
 }
 
 /// One genre. An average is null where no film's value is known.
@@ -72,6 +77,7 @@ impl From<GenreStatsRow> for GenreItem {
     params(PageParams),
     responses(
         (status = 200, body = ArtifactList<GenreItem>),
+        (status = 404, description = "No run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -105,7 +111,7 @@ impl Question for TopGenres {
     }
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
-        let head = published(&state.pool, Artifact::GenreStatsDaily).await?;
+        let head = published(&state.pool, Artifact::GenreStatsDaily, self.0.as_of).await?;
         let page = Page { limit: self.0.limit, offset: self.0.offset };
         let (rows, total) = genres::top(&state.pool, head.run_id, page).await?;
         let items: Vec<GenreItem> = rows.into_iter().map(GenreItem::from).collect();
@@ -156,6 +162,7 @@ impl From<DecadeRow> for DecadeItem {
     params(PageParams),
     responses(
         (status = 200, body = ArtifactList<DecadeItem>),
+        (status = 404, description = "No run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -181,7 +188,7 @@ impl Question for RatingsByDecade {
     }
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
-        let head = published(&state.pool, Artifact::RatingsByDecade).await?;
+        let head = published(&state.pool, Artifact::RatingsByDecade, self.0.as_of).await?;
         let rows = decades::all(&state.pool, head.run_id).await?;
         let total = rows.len() as i64;
         let page = rows.into_iter().skip(self.0.offset.get() as usize).take(self.0.limit.get() as usize);

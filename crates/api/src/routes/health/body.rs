@@ -29,15 +29,21 @@ pub struct HealthBody {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Services {
     pub postgres: PostgresService,
+    /// The same under the seed's name: PostgreSQL stands in MongoDB's place.
+    pub mongodb: PostgresService,
     pub redis: RedisService,
     pub meilisearch: MeilisearchService,
     pub batch_layer: BatchLayer,
+    pub speed_layer: SpeedLayer,
 }
 
 impl Services {
+    /// A speed layer without data is no fault: nobody may have sent any events.
     pub fn status(&self) -> HealthStatus {
-        let complete =
-            self.redis.is_connected() && !self.meilisearch.is_down() && self.batch_layer.status == BatchStatus::Up;
+        let complete = self.redis.is_connected()
+            && !self.meilisearch.is_down()
+            && self.batch_layer.status == LayerStatus::Up
+            && matches!(self.speed_layer.status, LayerStatus::Up | LayerStatus::NoData);
         match (self.postgres.connected, complete) {
             (false, _) => HealthStatus::Error,
             (true, false) => HealthStatus::Degraded,
@@ -54,7 +60,7 @@ pub enum UpDown {
     NotConfigured,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PostgresService {
     pub status: UpDown,
     pub latency_ms: Option<f64>,
@@ -106,9 +112,11 @@ impl MeilisearchService {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum BatchStatus {
+pub enum LayerStatus {
     Up,
     NoData,
+    /// Facts wait to be counted for longer than they should.
+    Lagging,
     /// PostgreSQL, which would know, does not answer.
     Unknown,
 }
@@ -116,11 +124,88 @@ pub enum BatchStatus {
 /// The published artifacts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BatchLayer {
-    pub status: BatchStatus,
+    pub status: LayerStatus,
     /// The newest publication.
     pub last_update: Option<DateTime<Utc>>,
     /// Rows of all published runs.
     pub document_count: Option<i64>,
+}
+
+/// What viewers do, counted within seconds.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SpeedLayer {
+    pub status: LayerStatus,
+    /// The newest hour that has anything.
+    pub last_update: Option<DateTime<Utc>>,
+    /// Hours of films, about.
+    pub document_count: Option<i64>,
+    /// Of these, since the cutoff; of each of its two views, no more than 100,000 are counted.
+    pub recent_documents: Option<i64>,
+    /// Age of the oldest fact that is not counted yet; null where the event log does not answer.
+    pub lag_seconds: Option<f64>,
+}
+
+/// Which layer answered what, since this process started. Answers from the cache are not counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RoutingBody {
+    #[schema(example = 48)]
+    pub cutoff_hours: i64,
+    /// The hour from which on the speed layer answers.
+    pub cutoff_time: DateTime<Utc>,
+    pub total_queries: u64,
+    pub batch_layer: BatchRouting,
+    pub speed_layer: SpeedRouting,
+    /// Answers that both layers had a part in.
+    pub both: Routed,
+    /// Answers of the batch layer in place of the speed layer, which lagged.
+    pub batch_fallback: Routed,
+    /// Of deciding and merging, without the database; null before the first query.
+    pub average_routing_time_ms: Option<f64>,
+    pub coverage: Coverage,
+    pub data_freshness: RoutingFreshness,
+}
+
+/// Queries that took this way.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct Routed {
+    pub queries: u64,
+    /// Of all.
+    pub percentage: f64,
+}
+
+/// The published artifacts, and the queries that they answered alone.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchRouting {
+    #[serde(flatten)]
+    pub routed: Routed,
+    #[serde(flatten)]
+    pub layer: BatchLayer,
+}
+
+/// The speed layer, and the queries that it answered alone.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SpeedRouting {
+    #[serde(flatten)]
+    pub routed: Routed,
+    #[serde(flatten)]
+    pub layer: SpeedLayer,
+}
+
+/// Which share of the hours in all answers came from which layer, in percent; null before the first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Coverage {
+    pub batch: Option<f64>,
+    pub speed: Option<f64>,
+}
+
+/// How far each layer goes. A watermark: the batch layer holds everything before it; null before its first run.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RoutingFreshness {
+    /// Of what viewers did.
+    pub events_watermark: Option<DateTime<Utc>>,
+    /// Of reviews.
+    pub reviews_watermark: Option<DateTime<Utc>>,
+    pub speed_lag_seconds: Option<f64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -10,31 +10,36 @@ use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use chrono::Utc;
-use domain::merge::{CUTOFF_HOURS, cutoff};
+use domain::hours::Hour;
+use domain::merge::{CUTOFF_HOURS, Decision, cutoff};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::State;
 use crate::error::{ApiError, Problem};
-pub use body::{CacheBody, DataFreshness, DatabaseBody, HealthBody, HealthStatus, SearchBody, Services};
+pub use body::{
+    BatchRouting, CacheBody, Coverage, DataFreshness, DatabaseBody, HealthBody, HealthStatus, LayerStatus, Routed,
+    RoutingBody, RoutingFreshness, SearchBody, Services, SpeedRouting,
+};
 
 /// Overview of all parts.
 ///
-/// `healthy`: everything is up. `degraded`: something is down or no artifact is computed yet, and requests are still
-/// answered. `error` (with status 503): PostgreSQL is away, so that only cached answers are left.
+/// `healthy`: everything is up. `degraded`: something is down or lags, or no artifact is computed yet, and requests are
+/// still answered. `error` (with status 503): PostgreSQL is away, so that only cached answers are left.
 #[utoipa::path(
     get, path = "/api/v1/health", operation_id = "get_health", tag = "health",
     responses((status = 200, body = HealthBody), (status = 503, description = "PostgreSQL is away", body = HealthBody)),
 )]
 pub async fn overview(state: Data<State>) -> HttpResponse {
     let now = Utc::now();
-    let (postgres, redis, meilisearch, batch_layer) = futures::join!(
+    let (postgres, redis, meilisearch, batch_layer, speed_layer) = futures::join!(
         probes::postgres(&state.pool),
         probes::redis(&state.cache),
         probes::meilisearch(&state.search),
         probes::batch_layer(&state.pool),
+        probes::speed_layer(&state.pool, &state.lag, cutoff(now)),
     );
-    let services = Services { postgres, redis, meilisearch, batch_layer };
+    let services = Services { mongodb: postgres.clone(), postgres, redis, meilisearch, batch_layer, speed_layer };
     let status = services.status();
     let body = HealthBody {
         status,
@@ -74,6 +79,8 @@ pub async fn ready(state: Data<State>) -> Result<HttpResponse, ApiError> {
 }
 
 /// More about PostgreSQL.
+///
+/// Also answers at `/api/v1/health/mongodb`, the seed's name.
 #[utoipa::path(
     get, path = "/api/v1/health/database", operation_id = "get_health_database", tag = "health",
     responses((status = 200, body = DatabaseBody), (status = 503, description = "It is down", body = DatabaseBody)),
@@ -97,6 +104,52 @@ pub async fn database(state: Data<State>) -> HttpResponse {
 pub async fn cache(state: Data<State>) -> HttpResponse {
     let body = probes::cache(&state.cache).await;
     answer(body.service.is_connected(), &body)
+}
+
+/// Which layer answered what, and how far each goes.
+#[utoipa::path(
+    get, path = "/api/v1/health/routing", operation_id = "get_health_routing", tag = "health",
+    responses((status = 200, body = RoutingBody), (status = 503, description = "PostgreSQL is away", body = RoutingBody)),
+)]
+pub async fn routing(state: Data<State>) -> HttpResponse {
+    let now = Utc::now();
+    let (batch, speed, (events, reviews)) = futures::join!(
+        probes::batch_layer(&state.pool),
+        probes::speed_layer(&state.pool, &state.lag, cutoff(now)),
+        probes::watermarks(&state.pool),
+    );
+    let (stats, known) = (&state.routing, batch.status != LayerStatus::Unknown);
+    let total = stats.total();
+    let routed = |decision| {
+        let queries = stats.queries(decision);
+        Routed { queries, percentage: share(queries, total).unwrap_or_default() }
+    };
+    let hours = stats.hours();
+    let body = RoutingBody {
+        cutoff_hours: CUTOFF_HOURS,
+        cutoff_time: cutoff(now).start(),
+        total_queries: total,
+        data_freshness: RoutingFreshness {
+            events_watermark: events.map(Hour::start),
+            reviews_watermark: reviews.map(Hour::start),
+            speed_lag_seconds: speed.lag_seconds,
+        },
+        batch_layer: BatchRouting { routed: routed(Decision::Batch), layer: batch },
+        speed_layer: SpeedRouting { routed: routed(Decision::Speed), layer: speed },
+        both: routed(Decision::Both),
+        batch_fallback: routed(Decision::BatchFallback),
+        average_routing_time_ms: stats.average_millis(),
+        coverage: Coverage {
+            batch: share(hours.batch, hours.batch + hours.speed),
+            speed: share(hours.speed, hours.batch + hours.speed),
+        },
+    };
+    answer(known, &body)
+}
+
+/// In percent, to a tenth; `None` of nothing.
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| (part as f64 / whole as f64 * 1_000.0).round() / 10.0)
 }
 
 /// More about search.

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
+use domain::artifacts::Artifact;
+use domain::hours::Hour;
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::cache::CacheServer;
-use storage::postgres::health;
+use storage::postgres::{batch, health, speed};
 use storage::search_index::SearchIndex;
 
 use super::body::{
-    BatchLayer, BatchStatus, CacheBody, CacheFamilyBody, Connection, MeilisearchService, PostgresService, RedisService,
-    UpDown,
+    BatchLayer, CacheBody, CacheFamilyBody, Connection, LayerStatus, MeilisearchService, PostgresService, RedisService,
+    SpeedLayer, UpDown,
 };
 use crate::cache::{FamilyCounts, ResponseCache};
+use crate::lag::Lag;
 
 /// Longest a probe may take: health checkers give up after a few seconds.
 pub const LIMIT: Duration = Duration::from_secs(1);
@@ -106,10 +109,36 @@ pub async fn meilisearch(search: &SearchIndex) -> MeilisearchService {
 pub async fn batch_layer(pool: &PgPool) -> BatchLayer {
     match found("batch layer", bounded(health::batch(pool)).await) {
         Some(batch) => BatchLayer {
-            status: if batch.last_update.is_some() { BatchStatus::Up } else { BatchStatus::NoData },
+            status: if batch.last_update.is_some() { LayerStatus::Up } else { LayerStatus::NoData },
             last_update: batch.last_update,
             document_count: Some(batch.document_count),
         },
-        None => BatchLayer { status: BatchStatus::Unknown, last_update: None, document_count: None },
+        None => BatchLayer { status: LayerStatus::Unknown, last_update: None, document_count: None },
     }
+}
+
+pub async fn speed_layer(pool: &PgPool, lag: &Lag, cutoff: Hour) -> SpeedLayer {
+    // Reading the lag has its own bound.
+    let (freshness, behind) = futures::join!(bounded(speed::freshness(pool, cutoff)), lag.read());
+    let freshness = found("speed layer", freshness);
+    let status = match &freshness {
+        None => LayerStatus::Unknown,
+        Some(_) if lag.is_beyond_limit(behind) => LayerStatus::Lagging,
+        Some(freshness) if freshness.newest_hour.is_some() => LayerStatus::Up,
+        Some(_) => LayerStatus::NoData,
+    };
+    SpeedLayer {
+        status,
+        last_update: freshness.and_then(|freshness| freshness.newest_hour),
+        // The statistics may be older than the newest rows.
+        document_count: freshness.map(|freshness| freshness.rows.max(freshness.recent)),
+        recent_documents: freshness.map(|freshness| freshness.recent),
+        lag_seconds: behind.seconds(),
+    }
+}
+
+/// How far the runs over events and over reviews go.
+pub async fn watermarks(pool: &PgPool) -> (Option<Hour>, Option<Hour>) {
+    let of = async |artifact| found("watermark", bounded(batch::watermark(pool, artifact)).await).flatten();
+    futures::join!(of(Artifact::BatchStatsHourly), of(Artifact::BatchSentimentHourly))
 }

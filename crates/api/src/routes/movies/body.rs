@@ -3,10 +3,17 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use domain::PersonId;
+use domain::events::Counts;
+use domain::hours::Hour;
+use domain::merge::Layer;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use storage::postgres::movies::{MovieDetail, MovieSummary};
+use storage::postgres::layers::FilmPage;
+use storage::postgres::movies::MovieSummary;
 use utoipa::ToSchema;
+
+use crate::routes::merged::{DataSources, Provenance, stale};
 
 /// A film's page (seed 1, section 3.1), with more fields than the seed has. Borrowed: it is written out at once.
 #[derive(Debug, Serialize, ToSchema)]
@@ -18,7 +25,7 @@ pub struct MovieBody<'a> {
     release_date: Option<NaiveDate>,
     #[schema(example = json!(["Drama"]))]
     genres: &'a [String],
-    /// 0 to 10.
+    /// 0 to 10. A viewer's rating counts as one more vote, here and in `vote_count`.
     #[schema(example = 8.4)]
     vote_average: f64,
     vote_count: i64,
@@ -32,9 +39,10 @@ pub struct MovieBody<'a> {
     overview: Option<&'a str>,
     #[schema(example = "en")]
     original_language: Option<&'a str>,
-    /// The layer that answered.
-    #[schema(example = "batch")]
+    /// `speed` where the speed layer had a part in the answer, else `batch`.
+    #[schema(example = "speed")]
     data_source: &'static str,
+    /// When what is shown last changed.
     last_updated: DateTime<Utc>,
     original_title: Option<&'a str>,
     tagline: Option<&'a str>,
@@ -47,25 +55,66 @@ pub struct MovieBody<'a> {
     /// In billing order.
     #[schema(value_type = Vec<CastBody>)]
     cast: &'a RawValue,
+    viewers: ViewersBody,
+    data_sources: DataSources,
+    /// The batch layer holds everything that viewers did before; null before its first run.
+    watermark: Option<DateTime<Utc>>,
+    /// From this hour on the speed layer answers, unless it lags.
+    cutoff: DateTime<Utc>,
+    /// Layers that are behind, `batch` or `speed`; the other answers in its place.
+    stale: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<&'a Provenance>,
 }
 
-impl<'a> From<&'a MovieDetail> for MovieBody<'a> {
-    fn from(film: &'a MovieDetail) -> Self {
+/// What viewers did, in all hours of both layers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ViewersBody {
+    views: i64,
+    clicks: i64,
+    likes: i64,
+    dislikes: i64,
+    watches: i64,
+    ratings: i64,
+    searches: i64,
+    impressions: i64,
+    /// Of their ratings, 0.5 to 10; null without any.
+    avg_rating: Option<f64>,
+}
+
+/// Viewers' ratings are stored in single precision: without the digits that widening makes up.
+fn rounded(rating: f64) -> f64 {
+    (rating * 1e4).round() / 1e4
+}
+
+impl From<Counts> for ViewersBody {
+    fn from(counts: Counts) -> Self {
+        let avg_rating = counts.rating_mean().map(rounded);
+        let Counts { views, clicks, likes, dislikes, watches, ratings, searches, impressions, rating_sum: _ } = counts;
+        Self { views, clicks, likes, dislikes, watches, ratings, searches, impressions, avg_rating }
+    }
+}
+
+impl<'a> MovieBody<'a> {
+    pub fn of(page: &'a FilmPage, provenance: Option<&'a Provenance>) -> Self {
+        let film = &page.film;
+        let votes = page.votes();
+        let boundary = page.routing.boundary(page.watermark);
         Self {
             movie_id: film.movie_id,
             title: &film.title,
             release_date: film.release_date,
             genres: &film.genres,
-            vote_average: film.vote_average,
-            vote_count: film.vote_count,
-            popularity: film.popularity,
+            vote_average: rounded(votes.average),
+            vote_count: votes.count,
+            popularity: page.popularity(),
             runtime: film.runtime,
             budget: film.budget,
             revenue: film.revenue,
             overview: film.overview.as_deref(),
             original_language: film.original_language.as_deref(),
-            data_source: "batch",
-            last_updated: film.updated_at,
+            data_source: if page.has_speed() { Layer::Speed } else { Layer::Batch }.as_str(),
+            last_updated: page.speed_changed_at().max(Some(film.updated_at)).unwrap_or(film.updated_at),
             original_title: film.original_title.as_deref(),
             tagline: film.tagline.as_deref(),
             status: film.status.as_deref(),
@@ -74,24 +123,39 @@ impl<'a> From<&'a MovieDetail> for MovieBody<'a> {
             keywords: &film.keywords,
             directors: &film.credits.directors,
             cast: &film.credits.cast,
+            viewers: page.viewers.into(),
+            data_sources: DataSources::new(boundary, page.speed_changed_at()),
+            watermark: page.watermark.map(Hour::start),
+            cutoff: page.routing.cutoff().start(),
+            stale: stale(page.routing, page.watermark),
+            provenance,
         }
     }
 }
 
-/// [`MovieBody`], with the film that it borrows from.
-pub struct MoviePage(pub Arc<MovieDetail>);
+/// [`MovieBody`], with what it borrows from.
+pub struct MoviePage {
+    pub page: Arc<FilmPage>,
+    pub provenance: Option<Provenance>,
+}
 
 impl Serialize for MoviePage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        MovieBody::from(&*self.0).serialize(serializer)
+        MovieBody::of(&self.page, self.provenance.as_ref()).serialize(serializer)
     }
 }
 
-/// A person; describes what [`MovieBody::directors`] passes through.
+/// A person; also describes what [`MovieBody::directors`] passes through.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PersonBody {
     person_id: i64,
     name: String,
+}
+
+impl PersonBody {
+    pub fn new(id: PersonId, name: String) -> Self {
+        Self { person_id: id.get(), name }
+    }
 }
 
 /// A line of the billing; describes what [`MovieBody::cast`] passes through.

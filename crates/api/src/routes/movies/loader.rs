@@ -8,14 +8,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use domain::MovieId;
+use domain::merge::Routing;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use storage::StorageError;
-use storage::postgres::movies::{self, MovieDetail};
+use storage::postgres::layers::{self, FilmPage};
 use tokio::sync::oneshot;
 
 use crate::error::ApiError;
+use crate::lag::Lag;
 
 /// Films in one query: beyond it the query's cost grows with its rows and nothing is shared any more.
 const BATCH_MAX: usize = 256;
@@ -30,7 +33,7 @@ const QUERIES_MAX: usize = 4;
 /// Longest a query may take, whatever the network does: everybody in its batch waits for it.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-type Answer = Result<Option<Arc<MovieDetail>>, Arc<ApiError>>;
+type Answer = Result<Option<Arc<FilmPage>>, Arc<ApiError>>;
 
 struct Waiting {
     id: MovieId,
@@ -55,16 +58,17 @@ impl Queue {
 /// Loads films.
 pub struct Loader {
     pool: PgPool,
+    lag: Arc<Lag>,
     queue: Arc<Mutex<Queue>>,
 }
 
 impl Loader {
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool, queue: Arc::default() }
+    pub fn new(pool: PgPool, lag: Arc<Lag>) -> Self {
+        Self { pool, lag, queue: Arc::default() }
     }
 
-    /// The film, if it is shown.
-    pub async fn load(&self, id: MovieId) -> Result<Option<Arc<MovieDetail>>, ApiError> {
+    /// The film's page, if it is shown.
+    pub async fn load(&self, id: MovieId) -> Result<Option<Arc<FilmPage>>, ApiError> {
         let (answer, answered) = oneshot::channel();
         let start = {
             let mut queue = lock(&self.queue);
@@ -78,7 +82,8 @@ impl Loader {
         };
         if start {
             // A task of its own: the request may be given up by its client, the others in its batch are not.
-            tokio::spawn(drain(self.pool.clone(), Place { queue: self.queue.clone(), held: true }));
+            let place = Place { queue: self.queue.clone(), held: true };
+            tokio::spawn(drain(self.pool.clone(), self.lag.clone(), place));
         }
         match answered.await {
             Ok(answer) => answer.map_err(ApiError::Shared),
@@ -126,10 +131,10 @@ impl Drop for Place {
 
 /// Answers batch after batch until nothing waits, on one connection: taking one from the pool and giving it back costs
 /// more than the query.
-async fn drain(pool: PgPool, mut place: Place) {
+async fn drain(pool: PgPool, lag: Arc<Lag>, mut place: Place) {
     let mut connection = None;
     while let Some(batch) = place.next() {
-        let found = tokio::time::timeout(QUERY_TIMEOUT, query(&pool, &mut connection, &batch)).await;
+        let found = tokio::time::timeout(QUERY_TIMEOUT, query(&pool, &lag, &mut connection, &batch)).await;
         match found.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into())) {
             Ok(films) => {
                 for waiting in batch {
@@ -151,9 +156,10 @@ async fn drain(pool: PgPool, mut place: Place) {
 
 async fn query(
     pool: &PgPool,
+    lag: &Lag,
     connection: &mut Option<PoolConnection<Postgres>>,
     batch: &[Waiting],
-) -> Result<HashMap<i64, Arc<MovieDetail>>, StorageError> {
+) -> Result<HashMap<i64, Arc<FilmPage>>, StorageError> {
     let connection = match connection {
         Some(connection) => connection,
         None => connection.insert(pool.acquire().await?),
@@ -161,8 +167,9 @@ async fn query(
     let mut ids: Vec<i64> = batch.iter().map(|waiting| waiting.id.get()).collect();
     ids.sort_unstable();
     ids.dedup();
-    let films = movies::details(&mut **connection, &ids).await?;
-    Ok(films.into_iter().map(|film| (film.movie_id, Arc::new(film))).collect())
+    let routing = Routing::new(Utc::now(), lag.is_too_much().await);
+    let pages = layers::pages(&mut **connection, &ids, routing).await?;
+    Ok(pages.into_iter().map(|page| (page.film.movie_id, Arc::new(page))).collect())
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@ mod body;
 mod loader;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::MovieId;
 use domain::artifacts::CacheFamily;
+use domain::hours::Hour;
 use domain::page::{Limit, Offset, Page};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -18,9 +20,10 @@ use storage::postgres::movies;
 use utoipa::IntoParams;
 
 use body::MoviePage;
-pub use body::{MovieBody, MovieItem};
+pub use body::{MovieBody, MovieItem, PersonBody};
 pub use loader::Loader;
 
+use super::merged::{CacheState, LayerHours, Provenance};
 use super::{List, question};
 use crate::State;
 use crate::cache::{Live, Question, answer};
@@ -102,22 +105,39 @@ impl Question for ListParams {
     }
 }
 
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct FilmParams {
+    /// Adds which layer answered for how many hours, and what is cached. Such an answer is always computed.
+    explain: bool,
+}
+
 /// Show one film.
+///
+/// What the catalogue knows, the numbers that a source observed last, and what viewers did: history from the batch layer,
+/// the last 48 hours from the speed layer, each hour from one of them.
 #[utoipa::path(
     get, path = "/api/v1/movies/{id}", operation_id = "get_movie", tag = "movies",
-    params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550)),
+    params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550), FilmParams),
     responses(
         (status = 200, body = MovieBody),
         (status = 404, description = "No such film", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub async fn show(state: Data<State>, request: HttpRequest, Id(id): Id<MovieId>) -> Result<HttpResponse, ApiError> {
-    answer(&state, &request, Film { id }).await
+pub async fn show(
+    state: Data<State>,
+    request: HttpRequest,
+    Id(id): Id<MovieId>,
+    Params(params): Params<FilmParams>,
+) -> Result<HttpResponse, ApiError> {
+    answer(&state, &request, Film { id, params }).await
 }
 
 /// A film's page.
 struct Film {
     id: MovieId,
+    params: FilmParams,
 }
 
 impl Question for Film {
@@ -132,9 +152,25 @@ impl Question for Film {
         Live::Film(self.id)
     }
 
+    fn cached(&self) -> bool {
+        !self.params.explain
+    }
+
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
-        let film = state.films.load(self.id).await?.ok_or_else(|| no_film(self.id))?;
-        Ok(MoviePage(film))
+        let page = state.films.load(self.id).await?.ok_or_else(|| no_film(self.id))?;
+        let started = Instant::now();
+        let hours = LayerHours { batch: page.batch_hours.unsigned_abs(), speed: page.speed_hours.unsigned_abs() };
+        // The catalogue, which every page has, is the batch layer's.
+        let decision = page.routing.decision(true, page.has_speed());
+        state.routing.note(decision, hours, started);
+        let provenance = if self.params.explain {
+            let cache = CacheState::of(state, self).await?;
+            let (watermark, cutoff) = (page.watermark.map(Hour::start), page.routing.cutoff().start());
+            Some(Provenance { spans: None, hours, run_id: page.run_id, watermark, cutoff, cache })
+        } else {
+            None
+        };
+        Ok(MoviePage { page, provenance })
     }
 }
 

@@ -11,12 +11,10 @@ use chrono::NaiveDate;
 use domain::artifacts::{Artifact, CacheFamily};
 use domain::page::{Limit, Offset, Page};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
-use storage::postgres::artifacts::{self, Head};
 use storage::postgres::trending::{self, TrendingRow};
 use utoipa::{IntoParams, ToSchema};
 
-use super::artifact::published;
+use super::artifact::{published, run_as_of};
 use super::movies::genre;
 use super::{ArtifactList, List, question, tidy};
 use crate::State;
@@ -35,8 +33,11 @@ pub struct TrendingParams {
     /// Only films of this genre, in any case; they keep their overall ranks.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
-    /// The ranking of that day instead of the newest. Runs of about a week are kept.
+    /// The answer as of that day: of the newest run that has seen no later day's facts. Runs of about a week are kept.
     #[param(value_type = Option<NaiveDate>, example = "2026-03-10")]
+    as_of: Option<Day>,
+    /// An older name of `as_of`.
+    #[param(value_type = Option<NaiveDate>)]
     date: Option<Day>,
     #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
     limit: Limit,
@@ -95,7 +96,7 @@ impl From<TrendingRow> for TrendingItem {
     params(TrendingParams),
     responses(
         (status = 200, body = ArtifactList<TrendingItem>),
-        (status = 404, description = "No run of that date", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -104,6 +105,9 @@ pub async fn daily(
     request: HttpRequest,
     Params(params): Params<TrendingParams>,
 ) -> Result<HttpResponse, ApiError> {
+    if params.as_of.is_some() && params.date.is_some() {
+        return Err(ApiError::invalid("date", "cannot be combined with as_of"));
+    }
     answer(&state, &request, params).await
 }
 
@@ -132,7 +136,10 @@ impl Question for TrendingParams {
     }
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
-        let head = run(&state.pool, self.date).await?;
+        let head = match self.date {
+            Some(day) => run_as_of(&state.pool, Artifact::MovieTrendingDaily, "date", day).await?,
+            None => published(&state.pool, Artifact::MovieTrendingDaily, self.as_of).await?,
+        };
         let genre = genre(&state.pool, self.genre.as_ref()).await?;
         let page = Page { limit: self.limit, offset: self.offset };
         let (rows, total) = trending::page(&state.pool, head.run_id, genre.as_deref(), page).await?;
@@ -148,11 +155,4 @@ impl Question for TrendingParams {
         }
         Table::of("trending", COLUMNS, self.read(&state).await?.list.items)
     }
-}
-
-/// The newest run, or that of a day.
-async fn run(pool: &PgPool, date: Option<Day>) -> Result<Head, ApiError> {
-    let Some(date) = date else { return published(pool, Artifact::MovieTrendingDaily).await };
-    let run = artifacts::published_on(pool, Artifact::MovieTrendingDaily, date.get()).await?;
-    run.ok_or_else(|| ApiError::NotFound { field: "date", what: format!("trending run of {}", date.get()) })
 }

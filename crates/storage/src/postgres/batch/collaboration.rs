@@ -81,6 +81,8 @@ pub struct CollaboratorRow {
     pub person_id: i64,
     pub name: String,
     pub films: i64,
+    /// Films of these with votes.
+    pub rated: i64,
     /// 0 to 10, over the films with votes.
     pub avg_rating: Option<f64>,
 }
@@ -94,7 +96,7 @@ pub async fn of_person(
 ) -> Result<(Vec<CollaboratorRow>, i64), StorageError> {
     let rows = sqlx::query_as!(
         CollaboratorRow,
-        r#"SELECT other AS "person_id!", p.name, films AS "films!", rating_sum / nullif(rated, 0) AS avg_rating
+        r#"SELECT other AS "person_id!", p.name, films AS "films!", rated AS "rated!", rating_sum / nullif(rated, 0) AS avg_rating
            FROM (SELECT person_b AS other, films, rated, rating_sum FROM actor_collaboration
                  WHERE run_id = $1 AND person_a = $2
                  UNION ALL

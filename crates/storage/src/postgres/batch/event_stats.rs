@@ -1,4 +1,4 @@
-//! The artifact batch_stats_hourly: what viewers did, by film and hour.
+//! The artifact batch_stats_hourly: what viewers did, by film and hour, and batch_stats_total, its sums by film.
 
 use domain::events::Counts;
 use domain::hours::Hour;
@@ -8,11 +8,11 @@ use sqlx::{PgConnection, PgExecutor};
 use super::storable;
 use crate::StorageError;
 
-/// Stages the hours before `watermark`, counted from the events themselves; answers the number of rows. On the
+/// Stages the hours before `watermark`, counted from the events themselves; answers the number of hours. On the
 /// connection of the run's snapshot. One statement: the database counts a hundred million events where they lie, and
 /// spills to disk rather than grow.
 pub async fn stage(conn: &mut PgConnection, run: RunId, watermark: Hour) -> Result<u64, StorageError> {
-    let done = sqlx::query!(
+    let hours = sqlx::query!(
         "INSERT INTO batch_stats_hourly (run_id, movie_id, hour, views, clicks, likes, dislikes, watches, ratings,
              searches, impressions, rating_sum)
          SELECT $1, movie_id, date_trunc('hour', occurred_at, 'UTC'),
@@ -26,9 +26,19 @@ pub async fn stage(conn: &mut PgConnection, run: RunId, watermark: Hour) -> Resu
         run.0,
         watermark.start(),
     )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO batch_stats_total (run_id, movie_id, hours, views, clicks, likes, dislikes, watches, ratings,
+             searches, impressions, rating_sum)
+         SELECT $1, movie_id, count(*), sum(views), sum(clicks), sum(likes), sum(dislikes), sum(watches), sum(ratings),
+                sum(searches), sum(impressions), sum(rating_sum)
+         FROM batch_stats_hourly WHERE run_id = $1 GROUP BY movie_id",
+        run.0,
+    )
     .execute(conn)
     .await?;
-    Ok(done.rows_affected())
+    Ok(hours.rows_affected())
 }
 
 /// A film's hours from `from` on, oldest first; hours in which nothing happened are left out.

@@ -31,6 +31,10 @@ pub use stats::hours as stats_hours;
 /// Rows deleted in one statement: locks are held for milliseconds, and a week's backlog still goes in a minute.
 const DROP_BATCH: i64 = 10_000;
 
+/// Recent rows of a view that are counted for health, which must be quick: fifty thousand films that are touched in every
+/// hour of two days have millions.
+const RECENT_COUNTED: i64 = 100_000;
+
 /// A film's hours, in the order in which every writer locks them.
 type ByHour<T> = BTreeMap<(MovieId, Hour), T>;
 
@@ -198,10 +202,10 @@ fn json(fact: &impl Serialize) -> String {
 
 /// Deletes the rows that a published batch run answers for now; answers their number.
 pub async fn drop_covered(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, StorageError> {
-    // Everything before the boundary is droppable unless reopened; see `merge::droppable`.
-    let stats = merge::boundary(now, watermark(pool, Artifact::BatchStatsHourly).await?);
-    let reviews = merge::boundary(now, watermark(pool, Artifact::BatchSentimentHourly).await?);
-    let cutoff = merge::cutoff(now);
+    // Everything before these hours is droppable unless reopened; see `merge::droppable`.
+    let stats = merge::keep_from(now, watermark(pool, Artifact::BatchStatsHourly).await?);
+    let reviews = merge::keep_from(now, watermark(pool, Artifact::BatchSentimentHourly).await?);
+    let cutoff = merge::cutoff(now - merge::CLOCK_MARGIN);
     let mut dropped = 0;
     loop {
         let rows = [
@@ -223,7 +227,7 @@ pub struct Freshness {
     pub newest_hour: Option<DateTime<Utc>>,
     /// Rows of all views, as the database's statistics have them.
     pub rows: i64,
-    /// Rows of hours since the cutoff.
+    /// Rows of hours since the cutoff, of each view no more than [`RECENT_COUNTED`].
     pub recent: i64,
 }
 
@@ -234,9 +238,11 @@ pub async fn freshness(pool: &PgPool, cutoff: Hour) -> Result<Freshness, Storage
         r#"SELECT greatest((SELECT max(hour) FROM speed_stats), (SELECT max(hour) FROM speed_sentiment)) AS newest_hour,
                   (SELECT greatest(sum(reltuples), 0)::bigint FROM pg_class
                    WHERE oid IN ('speed_stats'::regclass, 'speed_sentiment'::regclass)) AS "rows!",
-                  (SELECT count(*) FROM speed_stats WHERE hour >= $1)
-                      + (SELECT count(*) FROM speed_sentiment WHERE hour >= $1) AS "recent!""#,
+                  (SELECT count(*) FROM (SELECT FROM speed_stats WHERE hour >= $1 LIMIT $2) AS counted)
+                      + (SELECT count(*) FROM (SELECT FROM speed_sentiment WHERE hour >= $1 LIMIT $2) AS counted)
+                      AS "recent!""#,
         cutoff.start(),
+        RECENT_COUNTED,
     )
     .fetch_one(pool)
     .await?)

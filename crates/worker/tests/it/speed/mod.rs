@@ -55,7 +55,7 @@ async fn merged(pool: &PgPool, now: DateTime<Utc>) -> (Stats, Sentiment) {
             None => Vec::new(),
         };
         let speed: Vec<SpeedHour<Counts>> = rows.into_iter().map(|row| row.hour).collect();
-        for (hour, _, counts) in merge::merge(old, speed, merge::boundary(now, watermark)) {
+        for (hour, _, counts) in merge::merge(old, speed, merge::Routing::new(now, false).boundary(watermark)) {
             stats.insert((film.id, hour), counts);
         }
         let rows = speed::sentiment_hours(pool, film.id, all).await.unwrap();
@@ -65,7 +65,7 @@ async fn merged(pool: &PgPool, now: DateTime<Utc>) -> (Stats, Sentiment) {
             None => Vec::new(),
         };
         let speed: Vec<SpeedHour<Tally>> = rows.into_iter().map(|row| row.hour).collect();
-        for (hour, _, tally) in merge::merge(old, speed, merge::boundary(now, watermark)) {
+        for (hour, _, tally) in merge::merge(old, speed, merge::Routing::new(now, false).boundary(watermark)) {
             sentiment.insert((film.id, hour), tally);
         }
     }
