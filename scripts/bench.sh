@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Measures what the product promises and prints one table, also into .local/bench.md; exit 1 if a target was missed.
-# Release build, throw-away servers with the settings of up.sh, traffic to this machine only; about six minutes.
+# Release build, throw-away servers with the settings of up.sh, traffic to this machine only; about twelve minutes.
+#   BENCH_ONLY=events,drain   only these of: answers start import growth large events visible drain reads;
+#                             live stands for the last four
 #   DATA_DIR=<dir>   holds tmdb_5000/: times its import and the artifacts on it
 #   BENCH_LARGE=1    a demo world of a million films: the worker's memory (about half an hour more)
 #   BENCH_ROUNDS=3   BENCH_SECONDS=10   how often, and for how long, each path is loaded
+#   BENCH_VISIBLE_SECONDS=60   BENCH_BACKLOG=1000000   how long viewers are simulated; events to be drained
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/services.sh
@@ -12,14 +15,27 @@ source "$ROOT/scripts/services.sh"
 ROUNDS=${BENCH_ROUNDS:-3}
 DURATION=${BENCH_SECONDS:-10}
 [[ $ROUNDS =~ ^[1-9]$ && $DURATION =~ ^[1-9][0-9]?$ ]] || die "BENCH_ROUNDS goes from 1 to 9, BENCH_SECONDS from 1 to 99"
+VISIBLE_SECONDS=${BENCH_VISIBLE_SECONDS:-60}
+BACKLOG=${BENCH_BACKLOG:-1000000}
+[[ $VISIBLE_SECONDS =~ ^[1-9][0-9]{1,3}$ && $BACKLOG =~ ^[1-9][0-9]{3,7}$ ]] ||
+    die "BENCH_VISIBLE_SECONDS goes from 10 to 9999, BENCH_BACKLOG from 1000 to 99999999"
+ONLY=${BENCH_ONLY:-}
+ONLY=,${ONLY//live/events,visible,drain,reads},
+for section in ${ONLY//,/ }; do
+    [[ " answers start import growth large events visible drain reads " == *" $section "* ]] ||
+        die "BENCH_ONLY knows no $section: look at the top of bench.sh"
+done
 [[ -z ${DATA_DIR:-} ]] || DATA_DIR=$(cd "$CALLER_DIR" && realpath "$DATA_DIR")
 need wrk wrk
 unset DATABASE_URL REDIS_URL CACHE_REDIS_URL MEILI_URL REDIS_PREFIX TMDB_API_KEY
 throw_away_world bench
-for variable in API_PORT WORKER_METRICS_PORT BARE_MOVIE_PORT BARE_TRENDING_PORT BARE_SEARCH_PORT; do
+for variable in API_PORT WORKER_METRICS_PORT BARE_MOVIE_PORT BARE_TRENDING_PORT BARE_SEARCH_PORT BARE_SINGLE_PORT \
+    BARE_BATCH_PORT; do
     free_port "$variable"
 done
 export API_PORT WORKER_METRICS_PORT
+# Nobody drains it while posts are counted.
+export EVENT_LOG_CAPACITY=100000000
 
 ## Measuring
 
@@ -48,13 +64,21 @@ timed() {
     TOOK=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
 }
 
-# load PORT PATH [HEADER]: requests a second, in RATE, and the slowest hundredth, in P99; any answer but 2xx or 3xx makes the number worthless.
+# load CONNECTIONS PORT PATH [WRK ARGUMENT...] [-- SCRIPT ARGUMENT...]: requests a second, in RATE, the slowest hundredth,
+# in P99, and with p95.lua the slowest twentieth in milliseconds, in P95; any answer but 2xx or 3xx makes the numbers
+# worthless.
 load() {
-    local report
-    report=$(wrk -t2 -c64 -d"${DURATION}s" --latency ${3:+-H "$3"} "http://127.0.0.1:$1$2")
-    ! grep -E 'Non-2xx|Socket errors' <<<"$report" >&2 || die "port $1 did not answer every request for $2"
+    local connections=$1 port=$2 path=$3 report options=()
+    shift 3
+    while (($# > 0)) && [[ $1 != -- ]]; do
+        options+=("$1")
+        shift
+    done
+    report=$(wrk -t2 -c"$connections" -d"${DURATION}s" --latency "${options[@]}" "http://127.0.0.1:$port$path" "$@")
+    ! grep -E 'Non-2xx|Socket errors' <<<"$report" >&2 || die "port $port did not answer every request for $path"
     RATE=$(awk '/^Requests\/sec:/ { print $2 }' <<<"$report")
     P99=$(awk '$1 == "99%" { print $2 }' <<<"$report")
+    P95=$(awk '$1 == "p95" { print $2 }' <<<"$report")
 }
 
 ## Worlds
@@ -72,6 +96,24 @@ start_worker() {
     ensure_daemon worker WORKER_METRICS_PORT "$bin/worker"
     wait_ready worker 60 http_ok 127.0.0.1 "$WORKER_METRICS_PORT" /health/live
 }
+
+# demo_world NAME: of well-known films, with everything computed.
+demo_world() {
+    fresh_database "$1"
+    timed "$bin/moviemetric" demo
+    start_worker
+    compute_all
+}
+
+# query_database SQL: on the database in use.
+query_database() { "$PG_HOME/bin/psql" -qAtX -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "$1"; }
+
+# backlog: events that the log holds; forget_backlog: makes it hold none.
+backlog() { REDISCLI_AUTH=$(world_secret redis) redis-cli -p "$REDIS_PORT" xlen "$REDIS_PREFIX:events"; }
+forget_backlog() { REDISCLI_AUTH=$(world_secret redis) redis-cli -p "$REDIS_PORT" del "$REDIS_PREFIX:events" >/dev/null; }
+
+# memory NAME: of a process, in KiB.
+memory() { awk '/^VmRSS:/ { print $2 }' "/proc/$(recorded "$1" pid)/status"; }
 
 start_api() {
     ensure_daemon api API_PORT "$bin/api"
@@ -95,36 +137,37 @@ start_postgres durable
 start_redis
 build_release
 bin="$WORLD/bin"
-say "building the rival, a bare actix handler"
+say "building the rival, a bare actix handler, and what fills the event log and its views"
 cargo build --release --locked -p api --example bare
-install "$CARGO_TARGET_DIR/release/examples/bare" "$bin/bare"
+cargo build --release --locked -p storage --example fill_log --example fill_live
+for name in bare fill_log fill_live; do install "$CARGO_TARGET_DIR/release/examples/$name" "$bin/$name"; done
 
 ## 1. Answers a second, each path against a bare handler that returns the same bytes
 
-# start_bare NAME PORT_VARIABLE PATH
+# start_bare NAME PORT_VARIABLE: with the bytes of standard input.
 start_bare() {
-    http_get 127.0.0.1 "$API_PORT" "$3" | sed '1,/^\r$/d' >"$WORLD/body-$1.json"
+    cat >"$WORLD/body-$1.json"
     ensure_daemon "bare-$1" "$2" "$bin/bare" "${!2}" "$WORLD/body-$1.json"
     wait_ready "bare-$1" 10 http_ok 127.0.0.1 "${!2}" /
 }
 
+# body PATH: the API's answer.
+body() { http_get 127.0.0.1 "$API_PORT" "$1" | sed '1,/^\r$/d'; }
+
 bench_answers() {
     say "the demo world, and $ROUNDS rounds of $((7 * DURATION)) s of load"
-    fresh_database bench_answers
-    timed "$bin/moviemetric" demo
-    start_worker
-    compute_all
+    demo_world bench_answers
     start_api
     local film movie search='/search?q=matrix' trending=/movies/trending round name
     film=$(http_get 127.0.0.1 "$API_PORT" '/movies?limit=1' | grep -o '"movie_id":[0-9]*' | head -n 1)
     movie=/movies/${film#*:}
-    start_bare movie BARE_MOVIE_PORT "$movie"
-    start_bare trending BARE_TRENDING_PORT "$trending"
-    start_bare search BARE_SEARCH_PORT "$search"
+    start_bare movie BARE_MOVIE_PORT < <(body "$movie")
+    start_bare trending BARE_TRENDING_PORT < <(body "$trending")
+    start_bare search BARE_SEARCH_PORT < <(body "$search")
     # Neighbours in time are compared, so that a machine that slows down slows both.
     local -A rates ratios slowest
-    measure() { # NAME RIVAL PORT PATH [HEADER]
-        load "$3" "$4" "${5:-}"
+    measure() { # NAME RIVAL PORT PATH [WRK ARGUMENT...]
+        load 64 "${@:3}"
         rates[$1]+=" $RATE"
         slowest[$1]=$P99
         if [[ -n $2 ]]; then ratios[$1]+=" $(divide "$RATE" "${rates[$2]##* }")"; fi
@@ -133,7 +176,7 @@ bench_answers() {
         say "round $round"
         measure bare-movie "" "$BARE_MOVIE_PORT" /
         measure movie bare-movie "$API_PORT" "$movie"
-        measure movie-uncached bare-movie "$API_PORT" "$movie" "Cache-Control: no-cache"
+        measure movie-uncached bare-movie "$API_PORT" "$movie" -H "Cache-Control: no-cache"
         measure bare-trending "" "$BARE_TRENDING_PORT" /
         measure trending bare-trending "$API_PORT" "$trending"
         measure bare-search "" "$BARE_SEARCH_PORT" /
@@ -159,6 +202,7 @@ bench_answers() {
 ## 2. Start
 
 bench_start() {
+    [[ -n ${REDIS_PREFIX:-} ]] || demo_world bench_start
     say "starting the API five times"
     local start took=()
     for _ in 1 2 3 4 5; do
@@ -232,11 +276,146 @@ bench_large() {
     row "the worker's memory meanwhile, at most" "$(round "$peak") MiB" "" "" "≤ 500 MiB" "$peak" "<=" 500
 }
 
-bench_answers
-bench_start
-if [[ -n ${DATA_DIR:-} ]]; then bench_import; fi
-bench_growth
-if [[ -n ${BENCH_LARGE:-} ]]; then bench_large; fi
+## 6. Live events
+
+# The films that events are about, a comma between.
+some_films() { body '/movies?limit=100' | grep -o '"movie_id":[0-9]*' | cut -d: -f2 | paste -sd,; }
+
+# accepted EVENTS: the answer to a post of so many.
+accepted() {
+    printf '{"accepted":[%s],"rejected":[]}' \
+        "$(seq -f '"01a2035b-9f1c-72e7-8bb1-%012.0f"' "$1" | paste -sd,)"
+}
+
+# How fast they are taken. The worker rests meanwhile, so that the number is the API's; Redis syncs every append to disk.
+bench_events() {
+    say "posting events, $ROUNDS rounds of $((4 * DURATION)) s of load"
+    demo_world bench_events
+    stop_daemon worker
+    start_api
+    local films round size name
+    films=$(some_films)
+    start_bare single BARE_SINGLE_PORT < <(accepted 1)
+    start_bare batch BARE_BATCH_PORT < <(accepted 100)
+    local -A rates ratios slowest
+    for ((round = 1; round <= ROUNDS; round++)); do
+        say "round $round"
+        for name in single batch; do
+            if [[ $name == single ]]; then size=1 port=$BARE_SINGLE_PORT; else size=100 port=$BARE_BATCH_PORT; fi
+            load 64 "$port" /api/v1/events -s scripts/bench/post_events.lua -- "$size" "$films"
+            rates[bare-$name]+=" $RATE"
+            load 64 "$API_PORT" /api/v1/events -s scripts/bench/post_events.lua -- "$size" "$films"
+            rates[$name]+=" $RATE"
+            slowest[$name]=$P99
+            ratios[$name]+=" $(divide "$RATE" "${rates[bare-$name]##* }")"
+            forget_backlog
+        done
+    done
+    local rate rival ratio events
+    for name in single batch; do
+        # shellcheck disable=SC2086  # lists of numbers
+        {
+            rate=$(median ${rates[$name]})
+            rival=$(median ${rates[bare-$name]})
+            ratio=$(median ${ratios[$name]})
+        }
+        if [[ $name == single ]]; then
+            row "POST /events, one a post, 64 connections" "$(round "$rate")/s, 99 % in ${slowest[$name]}" \
+                "$(round "$rival")/s" "$ratio" "≥ 5000/s" "$rate" ">=" 5000
+        else
+            events=$(awk -v rate="$rate" 'BEGIN { print rate * 100 }')
+            row "POST /events, 100 a post" "$(round "$events") events/s, 99 % in ${slowest[$name]}" \
+                "$(round "$rival") posts/s" "$ratio" "≥ 20000 events/s" "$events" ">=" 20000
+        fi
+    done
+    for name in bare-single bare-batch api; do stop_daemon "$name"; done
+}
+
+# How soon they are seen, and what that takes.
+bench_visible() {
+    say "1,000 events a second for $VISIBLE_SECONDS s"
+    demo_world bench_visible
+    start_api
+    local -A early late
+    local report="$WORLD/visible.json" simulating name summary lost
+    "$bin/moviemetric" simulate --rate 1000 --for "${VISIBLE_SECONDS}s" --films 300 --probe --json \
+        --api-url "http://127.0.0.1:$API_PORT" >"$report" 2>>"$WORLD/log/commands.log" &
+    simulating=$!
+    sleep $((VISIBLE_SECONDS / 3))
+    for name in api worker; do early[$name]=$(memory "$name"); done
+    wait "$simulating" || die "viewers could not be simulated: look at the end of $WORLD/log/commands.log"
+    for name in api worker; do late[$name]=$(memory "$name"); done
+    summary=$(<"$report")
+    # number NAME: a number of the summary; quantile NAME WHICH: one of its times, in milliseconds.
+    number() { sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
+    quantile() { sed -n "s/.*\"$1\":{[^}]*\"$2\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
+    [[ -n $(quantile visible_ms p99) ]] || die "no probe was ever seen in its film's page: $summary"
+    lost=$(($(number probes_missed) + $(number given_up) + $(number skipped)))
+    row "posted to seen in /movies/{id}, uncached, at 1,000 events/s" \
+        "99 % in $(round "$(quantile visible_ms p99)") ms, half in $(round "$(quantile visible_ms p50)") ms, all in $(round "$(quantile visible_ms max)") ms" \
+        "" "" "99 % < 1000 ms" "$(quantile visible_ms p99)" "<" 1000
+    row "of these, events and probes lost" "$lost of $((1000 * VISIBLE_SECONDS))" "" "" "0" "$lost" "==" 0
+    for name in api worker; do
+        row "memory of the $name after $VISIBLE_SECONDS s, against $((VISIBLE_SECONDS / 3)) s" "$((late[$name] / 1024)) MiB" \
+            "$((early[$name] / 1024)) MiB" "$(divide "${late[$name]}" "${early[$name]}")" "≤ 1.2" \
+            "$(divide "${late[$name]}" "${early[$name]}")" "<=" 1.2
+    done
+    stop_daemon api
+}
+
+# How fast the speed layer catches up.
+bench_drain() {
+    say "a backlog of $BACKLOG events on 10,000 films"
+    fresh_database bench_drain
+    # Made-up films are numbered without gaps, as fill_log needs them.
+    timed "$bin/moviemetric" demo --movies 10424 --days 2 --ratings 1000
+    stop_daemon worker
+    timed "$bin/fill_log" "$BACKLOG" 10000 1000000001
+    local start=$EPOCHREALTIME stored
+    start_worker
+    while (($(backlog) > 0)); do
+        running worker || die "the worker died: look into $WORLD/log/worker.log"
+        sleep 0.1
+    done
+    TOOK=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
+    stored=$(query_database "SELECT count(*) FROM viewer_events")
+    [[ $stored == "$BACKLOG" ]] || die "$stored of $BACKLOG events were stored: look into $WORLD/log/worker.log"
+    local rate
+    rate=$(awk -v n="$BACKLOG" -v t="$TOOK" 'BEGIN { print n / t }')
+    row "draining $BACKLOG events" "$(round "$rate")/s, $(seconds "$TOOK")" "" "" "≥ 20000/s" "$rate" ">=" 20000
+}
+
+# How fast large answers are merged anew.
+bench_reads() {
+    say "50,000 active films, 90 days of sentiment"
+    demo_world bench_reads
+    stop_daemon worker
+    timed "$bin/fill_live" 50000 48 --sentiment-days 90
+    local film
+    film=$(tail -n 1 "$WORLD/log/commands.log")
+    start_api
+    read_row() { # WHAT PATH LIMIT
+        # What is read once is in the database's memory, as it is a moment after any start.
+        http_ok 127.0.0.1 "$API_PORT" "$2" || die "$2 is not answered: look into $WORLD/log/api.log"
+        load 4 "$API_PORT" "$2" -H "Cache-Control: no-cache" -s scripts/bench/p95.lua
+        row "$1" "95 % in $P95 ms, $(round "$RATE")/s" "" "" "95 % < $3 ms" "$P95" "<" "$3"
+    }
+    read_row "trending of 50,000 active films, uncached, 4 connections" "/api/v1/trending/movies" 50
+    read_row "sentiment of 90 days, uncached, 4 connections" "/api/v1/movies/$film/sentiment?window=90d" 20
+    stop_daemon api
+}
+
+# section NAME: whether it is wanted.
+section() { [[ $ONLY == ,, || $ONLY == *,"$1",* ]]; }
+
+if section answers; then bench_answers; fi
+if section start; then bench_start; fi
+if section import && [[ -n ${DATA_DIR:-} ]]; then bench_import; fi
+if section growth; then bench_growth; fi
+if section large && [[ -n ${BENCH_LARGE:-} ]]; then bench_large; fi
+for name in events visible drain reads; do
+    if section "$name"; then "bench_$name"; fi
+done
 
 mkdir -p .local
 printf '%s, %s cores, %s rounds of %s s\n\n%s' "$(date -u +%F)" "$(nproc)" "$ROUNDS" "$DURATION" "$TABLE" >.local/bench.md

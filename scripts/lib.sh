@@ -126,19 +126,22 @@ running() {
 }
 
 # ensure_daemon NAME PORT_VARIABLE PROGRAM ARGUMENT...: keeps one such process, and restarts it when the program, a
-# file among its arguments or SETTINGS have changed.
+# file among its arguments or SETTINGS have changed. PORT_VARIABLE is - where it listens to nobody.
 ensure_daemon() {
-    local name=$1 variable=$2 signature
+    local name=$1 variable=$2 port=- signature
     shift 2
     signature=$( (printf '%s\0' "$@" "${SETTINGS:-}" && for arg in "$@"; do [[ ! -f $arg ]] || cat "$arg"; done) |
         sha256sum | cut -c1-16)
-    claim_port "$name" "$variable"
+    if [[ $variable != - ]]; then
+        claim_port "$name" "$variable"
+        port=${!variable}
+    fi
     if running "$name"; then
         [[ $(recorded "$name" signature) != "$signature" ]] || return 0
         say "restarting $name: its program or settings have changed"
         stop_daemon "$name"
     fi
-    start_daemon "$name" "$signature" "${!variable}" "$@"
+    start_daemon "$name" "$signature" "$port" "$@"
 }
 
 # A log that grew past this many bytes makes room for a new one; the one before is kept.

@@ -4,6 +4,7 @@
 # and loses nothing. scripts/down.sh stops it all.
 #
 # Servers of your own: DATABASE_URL, REDIS_URL, CACHE_REDIS_URL, MEILI_URL.
+# SIMULATE_RATE: events a second by which simulated viewers keep the demo world alive, 5; 0 leaves it still.
 # Ports: API_PORT, WORKER_METRICS_PORT, SCHEDULER_METRICS_PORT, PG_PORT, REDIS_PORT, CACHE_REDIS_PORT, MEILI_PORT.
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -20,6 +21,7 @@ port_setting() {
     export "${1?}"
     ports+="$1=${!1}"$'\n'
 }
+[[ ${SIMULATE_RATE:=5} =~ ^[0-9]{1,5}$ ]] || die "SIMULATE_RATE must be a whole number up to 99999; 0 for no viewers"
 ports=""
 port_setting API_PORT 8000
 port_setting WORKER_METRICS_PORT 9101
@@ -63,6 +65,8 @@ wait_ready api 60 http_ok "$host" "$API_PORT" /health/ready
 wait_ready worker 60 http_ok "${WORKER_HOST:-127.0.0.1}" "$WORKER_METRICS_PORT" /health/live
 wait_ready scheduler 60 http_ok "${SCHEDULER_HOST:-127.0.0.1}" "$SCHEDULER_METRICS_PORT" /health/live
 
+demo=""
+
 # The demo world goes into an empty catalogue, or brings the one that this script loaded up to today; a catalogue that
 # holds somebody's films is left alone. The mark is "<day> <database>", the day being "begun" until all of it is there.
 load_demo_world() {
@@ -76,7 +80,9 @@ load_demo_world() {
             say "the catalogue holds ${films#*:} films already: the demo world stays out"
             return
         fi
-    elif [[ $day == "$(date -u +%F)" ]]; then
+    fi
+    demo=yes
+    if [[ "$day $marked" == "$(date -u +%F) $database" ]]; then
         say "the demo world is up to date"
         return
     fi
@@ -92,6 +98,17 @@ if [[ -n ${TMDB_API_KEY:-} ]]; then
     say "TMDB_API_KEY is set, so there is no demo world: $bin/moviemetric enqueue ingest --mode full fetches the films"
 else
     load_demo_world
+fi
+
+# Simulated viewers are for the demo world alone: among somebody's own films they would be false facts.
+viewers="none (SIMULATE_RATE, for the demo world)"
+if [[ -n $demo ]] && ((10#$SIMULATE_RATE > 0)); then
+    say "starting simulated viewers"
+    ensure_daemon simulate - "$bin/moviemetric" simulate --rate "$SIMULATE_RATE" --for forever \
+        --api-url "http://$host:$API_PORT"
+    viewers="$SIMULATE_RATE events a second, simulated (SIMULATE_RATE=0 for none)"
+else
+    stop_daemon simulate
 fi
 
 # Quoted where a shell would read more than a word.
@@ -114,6 +131,7 @@ MovieMetric is up.
   API        http://$host:$API_PORT  (try /movies/trending; documentation at /docs and /redoc)
   worker     http://${WORKER_HOST:-127.0.0.1}:$WORKER_METRICS_PORT/metrics
   scheduler  http://${SCHEDULER_HOST:-127.0.0.1}:$SCHEDULER_METRICS_PORT/metrics
+  viewers    $viewers
   admin key  $ADMIN_API_KEY
   settings   .local/demo.env, to be sourced
   tool       .local/bin/moviemetric

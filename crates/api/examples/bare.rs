@@ -1,14 +1,19 @@
-//! The benchmark's rival: an actix server that does nothing but answer every path with the bytes of one file.
+//! The benchmark's rival: an actix server that does nothing but answer every path with the bytes of one file, after
+//! reading what was posted.
 //!
 //!     bare <port> <file>
 //!
 //! `API_WORKERS` sets its worker threads as it sets the API's.
 
-use actix_web::web::{self, Bytes, Data};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::http::Method;
+use actix_web::web::{self, Bytes, Data, Payload};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 
-async fn answer(body: Data<Bytes>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(body.get_ref().clone())
+async fn answer(request: HttpRequest, posted: Payload, body: Data<Bytes>) -> actix_web::Result<HttpResponse> {
+    if request.method() == Method::POST {
+        posted.to_bytes().await?;
+    }
+    Ok(HttpResponse::Ok().content_type("application/json").body(body.get_ref().clone()))
 }
 
 #[actix_web::main]

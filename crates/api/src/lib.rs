@@ -2,6 +2,7 @@
 //!
 //! Where to start reading: [`router`] has the whole URL space, a file under `routes/` tells one resource's story.
 
+pub mod active;
 pub mod cache;
 pub mod error;
 pub mod export;
@@ -12,6 +13,7 @@ pub mod openapi;
 pub mod router;
 pub mod routes;
 mod routing;
+pub mod sse;
 mod state;
 mod telemetry;
 
@@ -27,6 +29,7 @@ use settings::{ApiSettings, shutdown};
 use sqlx::PgPool;
 use storage::StorageError;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 pub use state::State;
 
@@ -54,6 +57,7 @@ pub struct Application {
     server: Server,
     port: u16,
     pool: PgPool,
+    stopping: CancellationToken,
     /// Tasks beside the requests; they end with the application.
     background: JoinSet<()>,
 }
@@ -64,8 +68,12 @@ impl Application {
     pub async fn build(settings: ApiSettings) -> Result<Self, StartError> {
         let metrics = telemetry::handle()?;
         let state = Data::new(State::build(&settings, metrics.clone()).await?);
-        let pool = state.pool.clone();
+        let (pool, stopping) = (state.pool.clone(), state.stopping.clone());
         let mut background = JoinSet::new();
+        // Before anything is heard, so that nothing of it is missed.
+        let touches = state.touched.subscribe();
+        background.spawn(active::follow(state.clone().into_inner(), touches));
+        background.spawn(active::watch(state.clone().into_inner()));
         background.spawn(cache::follow(state.clone().into_inner()));
         background.spawn(cache::warm(state.clone().into_inner()));
         background.spawn(telemetry::upkeep(metrics));
@@ -86,7 +94,7 @@ impl Application {
             .bind(address)
             .map_err(|source| StartError::Listen { address, source })?;
         let port = server.addrs().first().map_or(address.port(), SocketAddr::port);
-        Ok(Self { server: server.run(), port, pool, background })
+        Ok(Self { server: server.run(), port, pool, stopping, background })
     }
 
     /// The port that was bound.
@@ -95,17 +103,17 @@ impl Application {
     }
 
     /// Stops the application from outside, as tests do.
-    pub fn handle(&self) -> ServerHandle {
-        self.server.handle()
+    pub fn handle(&self) -> Handle {
+        Handle { server: self.server.handle(), stopping: self.stopping.clone() }
     }
 
     /// Answers requests until SIGTERM, SIGINT or the handle says stop; requests under way are finished first.
     pub async fn run_until_stopped(mut self) -> Result<(), StartError> {
-        let handle = self.server.handle();
+        let handle = self.handle();
         tracing::info!(port = self.port, "listening");
         self.background.spawn(async move {
             match shutdown::requested().await {
-                Ok(()) => handle.stop(true).await,
+                Ok(()) => handle.stop().await,
                 Err(error) => tracing::error!(%error, "signals cannot be heard; stop the process with SIGKILL"),
             }
         });
@@ -115,6 +123,21 @@ impl Application {
         self.pool.close().await;
         tracing::info!("stopped");
         Ok(outcome?)
+    }
+}
+
+/// Stops a running application.
+#[derive(Clone)]
+pub struct Handle {
+    server: ServerHandle,
+    stopping: CancellationToken,
+}
+
+impl Handle {
+    /// Ends answers that go on, then waits for the requests under way.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.server.stop(true).await;
     }
 }
 

@@ -25,16 +25,16 @@ use crate::routes::{
     ),
     paths(
         events::add, reviews::add,
-        movies::list, movies::show, sentiment::of_film, trending::now, trending::daily, recommendations::similar, search::search, search::filtered,
+        movies::list, movies::show, sentiment::of_film, trending::now, trending::stream, trending::daily, recommendations::similar, search::search, search::filtered,
         analytics::top_genres, analytics::ratings_by_decade, analytics::genre, analytics::collaborators, trends::series,
         predictions::trending, predictions::of_film,
         admin::ingest::run, admin::compute::run, admin::search::build_index, admin::cache::purge,
-        admin::jobs::list, admin::jobs::show, admin::jobs::cancel, admin::jobs::retry,
+        admin::jobs::list, admin::jobs::show, admin::stream::follow, admin::jobs::cancel, admin::jobs::retry,
         health::overview, health::live, health::ready, health::database, health::cache, health::routing, health::search,
         metrics::metrics,
         docs::openapi, docs::swagger, docs::swagger_file, docs::redoc, docs::redoc_script,
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, trending::RankingEvent, trending::ChangeEvent)),
     modifiers(&AdminKey, &Tables, &Problems),
     tags(
         (name = "events", description = "What viewers do and write"),
@@ -70,7 +70,7 @@ impl Modify for AdminKey {
 }
 
 /// Lists, which can be had as CSV and NDJSON ([`crate::export`]).
-pub const TABLES: [&str; 14] = [
+pub const TABLES: [&str; 15] = [
     "/api/v1/movies",
     "/api/v1/movies/trending",
     "/api/v1/movies/{id}/similar",
@@ -80,6 +80,7 @@ pub const TABLES: [&str; 14] = [
     "/api/v1/analytics/ratings-by-decade",
     "/api/v1/analytics/genre/{genre}",
     "/api/v1/analytics/trends",
+    "/api/v1/analytics/actors/{id}/collaborators",
     "/api/v1/search",
     "/api/v1/search/movies",
     "/api/v1/predictions/trending",

@@ -6,7 +6,7 @@ mod settings_for;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{admin_key, demo, doctor, enqueue, import, jobs, migrate};
+use commands::{admin_key, demo, doctor, enqueue, import, jobs, migrate, simulate};
 
 /// Operate MovieMetric: schema, data, jobs, health. Settings come from the environment (README.md, "Settings").
 #[derive(Parser)]
@@ -28,6 +28,8 @@ enum Command {
     Enqueue(enqueue::Args),
     /// List jobs, or show one
     Jobs(jobs::Args),
+    /// Play viewers against a running API: events and reviews at a steady rate
+    Simulate(simulate::Args),
     /// Check every dependency and say what is wrong and how to mend it
     Doctor,
     /// Make an admin key: the key for clients, its hash for the API's setting ADMIN_API_KEY_SHA256
@@ -42,6 +44,7 @@ async fn main() -> ExitCode {
         Command::Import(args) => import::run(args).await,
         Command::Enqueue(args) => enqueue::run(args).await,
         Command::Jobs(args) => jobs::run(args).await,
+        Command::Simulate(args) => simulate::run(args).await,
         Command::Doctor => doctor::run().await,
         Command::AdminKey => admin_key::run(),
     };

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "cli/simulate.rs"]
+mod simulate;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -144,7 +147,7 @@ async fn doctor_tells_what_is_broken_and_how_to_mend_it(pool: PgPool) {
     let sick = run(Some(&pool), &[("REDIS_URL", "redis://127.0.0.1:9")], &["doctor"]).await;
     let out = text(&sick.stdout);
     assert_eq!(sick.status.code(), Some(1));
-    assert!(out.contains("BROKEN  queue") && out.contains("REDIS_URL"), "{out}");
+    assert!(out.contains("BROKEN  queue") && out.contains("BROKEN  event log") && out.contains("REDIS_URL"), "{out}");
     assert!(out.contains("ok      PostgreSQL   schema up to date"), "{out}");
     assert!(out.contains("enqueue compute-all"), "{out}");
     assert!(out.contains("BROKEN  worker"), "no worker runs here: {out}");

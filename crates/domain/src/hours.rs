@@ -24,6 +24,16 @@ impl Hour {
         self.0.checked_mul(SECONDS).and_then(|s| DateTime::from_timestamp(s, 0)).unwrap_or(end)
     }
 
+    /// Hours since 1970.
+    pub fn index(self) -> i64 {
+        self.0
+    }
+
+    /// See [`Hour::index`].
+    pub fn from_index(index: i64) -> Self {
+        Self(index)
+    }
+
     pub fn plus(self, hours: i64) -> Self {
         Self(self.0.saturating_add(hours))
     }

@@ -1,4 +1,4 @@
-//! The nightly and weekly schedule, UTC (seed 3, "Scheduled Tasks"; DESIGN.md section 4). One readable table.
+//! The hourly, nightly and weekly schedule, UTC (seed 3, "Scheduled Tasks"; DESIGN.md section 4). One readable table.
 
 use crate::jobs::JobKind;
 
@@ -15,7 +15,13 @@ pub struct ScheduleLine {
 }
 
 /// The table. A line's name and its job's name are one word.
-pub const SCHEDULE: [ScheduleLine; 13] = [
+pub const SCHEDULE: [ScheduleLine; 14] = [
+    ScheduleLine {
+        name: "refresh-popular",
+        cron: "0 20 * * * *",
+        kind: JobKind::RefreshPopular,
+        reason: "what trends shows within the hour; at a minute when no nightly line begins",
+    },
     ScheduleLine {
         name: "event-stats",
         cron: "0 10 1 * * *",

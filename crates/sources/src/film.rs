@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::events::Observation;
 use domain::genres::canonical;
 use domain::movies::{CastMember, Credits, DailyMetrics, MAX_CAST, Movie, Person, known};
 use domain::{MovieId, PersonId};
@@ -63,7 +64,7 @@ pub(crate) fn movie(body: &Value) -> Result<Movie, Defect> {
         poster_path: text(&body["poster_path"], MAX_NAME),
         popularity: clamped(&body["popularity"], MAX_POPULARITY),
         vote_average: clamped(&body["vote_average"], 10.0),
-        vote_count: integer(&body["vote_count"]).map_or(0, |votes| votes.clamp(0, MAX_VOTES)),
+        vote_count: votes(&body["vote_count"]),
         genres: genres(&body["genres"]),
         keywords: keywords(&body["keywords"]),
         credits: credits(&body["credits"]),
@@ -80,6 +81,24 @@ pub(crate) fn metrics(movie: &Movie, day: NaiveDate) -> DailyMetrics {
         vote_average: movie.vote_average,
         vote_count: movie.vote_count,
     }
+}
+
+/// The numbers of an entry in one of TMDB's lists, seen at `at`. Unlike a film without numbers, an observation without
+/// them says nothing.
+pub(crate) fn observation(entry: &Value, at: DateTime<Utc>) -> Result<Observation, Defect> {
+    let movie_id = movie_id(&entry["id"])?;
+    for field in ["popularity", "vote_average", "vote_count"] {
+        if number(&entry[field]).is_none() {
+            return Err(Defect { field, reason: "must be a number" });
+        }
+    }
+    Ok(Observation {
+        movie_id,
+        observed_at: at,
+        popularity: clamped(&entry["popularity"], MAX_POPULARITY),
+        vote_average: clamped(&entry["vote_average"], 10.0),
+        vote_count: votes(&entry["vote_count"]),
+    })
 }
 
 /// Cast in billing order and directors out of `{"cast": [...], "crew": [...]}`. A person counts once, at the first
@@ -136,6 +155,10 @@ fn person(entry: &Value) -> Option<Person> {
 
 fn amount(value: &Value, max: i64) -> Option<i64> {
     integer(value).and_then(known).filter(|amount| *amount <= max)
+}
+
+fn votes(value: &Value) -> i64 {
+    integer(value).map_or(0, |votes| votes.clamp(0, MAX_VOTES))
 }
 
 fn clamped(value: &Value, max: f64) -> f64 {

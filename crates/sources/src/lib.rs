@@ -9,6 +9,7 @@ pub mod dumps;
 mod error;
 mod film;
 mod lenient;
+pub mod pause;
 pub mod tmdb;
 
 pub use error::SourceError;

@@ -40,6 +40,9 @@ impl StorageError {
 fn database_is_transient(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        // What sqlx makes of a server, or a proxy before it, that hangs up during the handshake. Taken for permanent, an
+        // outage would turn events into dead letters.
+        sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
         // Classes 08 connection, 40 rollback (deadlock, serialisation), 53 resources, 55 lock, 57 operator (shutdown).
         sqlx::Error::Database(db) => {
             db.code().is_some_and(|code| ["08", "40", "53", "55", "57"].contains(&code.get(..2).unwrap_or("")))

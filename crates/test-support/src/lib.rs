@@ -8,6 +8,7 @@
 
 pub mod batch;
 pub mod live;
+pub mod proxy;
 pub mod tmdb_stub;
 pub mod world;
 

@@ -177,7 +177,7 @@ impl TmdbStub {
         self.world().drift = true;
     }
 
-    /// Films per page of `discover` and of `changes`.
+    /// Films per page of `discover` and `popular`, and of `changes`.
     pub fn page_sizes(&self, discover: usize, changes: usize) {
         let mut world = self.world();
         (world.page_size, world.changes_page_size) = (discover, changes);
@@ -234,6 +234,7 @@ async fn answer(request: HttpRequest, world: Data<Mutex<World>>) -> HttpResponse
         ["configuration"] => HttpResponse::Ok().json(json!({"images": {"base_url": "http://image.tmdb.org/t/p/"}})),
         ["discover", "movie"] => world.discover(&query),
         ["movie", "changes"] => world.changes(&query),
+        ["movie", "popular"] => world.popular(&query),
         ["movie", id] => world.detail(id, &query),
         _ => refusal(404, 34, "The resource you requested could not be found."),
     }
@@ -284,6 +285,16 @@ impl World {
         let changed = |film: &&StubFilm| film.changed.is_some_and(|day| (first..=last).contains(&day));
         let ids = self.films.values().filter(changed).map(|film| json!({"id": film.id, "adult": null})).collect();
         self.page(ids, self.changes_page_size, query)
+    }
+
+    fn popular(&mut self, query: &HashMap<String, String>) -> HttpResponse {
+        let popularity = |film: &&StubFilm| film.detail["popularity"].as_f64().unwrap_or_default();
+        let mut films: Vec<&StubFilm> = self.films.values().collect();
+        films.sort_by(|a, b| popularity(b).total_cmp(&popularity(a)).then(a.id.cmp(&b.id)));
+        let fields = ["adult", "id", "title", "release_date", "popularity", "vote_average", "vote_count"];
+        let entry = |film: &&StubFilm| fields.iter().map(|field| (*field, film.detail[*field].clone())).collect();
+        let films = films.iter().map(entry).collect();
+        self.page(films, self.page_size, query)
     }
 
     fn page(&mut self, results: Vec<Value>, size: usize, query: &HashMap<String, String>) -> HttpResponse {

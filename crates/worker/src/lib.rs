@@ -11,12 +11,13 @@ mod runner;
 mod speed;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use apalis::prelude::{Data, Monitor, WorkerBuilder, WorkerBuilderExt};
 use domain::JobId;
 use settings::{Role, WorkerSettings};
+use sources::tmdb::TmdbClient;
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::queue::JobQueue;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub settings: Arc<WorkerSettings>,
     /// Unique per process and start: two workers with one name would hide each other's orphans from apalis.
     pub name: Arc<str>,
+    /// One for all jobs, so that together they keep to the rate.
+    tmdb: Arc<OnceLock<TmdbClient>>,
     tasks: TaskTracker,
     /// Cancelled when running jobs must let go, after the drain time.
     let_go: CancellationToken,
@@ -68,6 +71,7 @@ impl Application {
             search,
             settings: Arc::new(settings),
             name: name.into(),
+            tmdb: Arc::default(),
             tasks: TaskTracker::new(),
             let_go: CancellationToken::new(),
         };

@@ -54,6 +54,8 @@ pub enum ApiError {
     /// The speed layer is too far behind; nothing was taken.
     #[error("more events are waiting to be counted than there is room for; send these again later")]
     EventLogFull,
+    #[error("too many streams are open; ask without /stream, or come again later")]
+    TooManyStreams,
     /// Whether the log has the events is not known.
     #[error("the event log is not reachable; send these again with the same ids, and each counts once")]
     EventLogAway(#[source] StorageError),
@@ -101,6 +103,7 @@ impl ApiError {
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
             Self::ReDocMissing => (StatusCode::SERVICE_UNAVAILABLE, "redoc_missing"),
             Self::EventLogFull => (StatusCode::SERVICE_UNAVAILABLE, "event_log_full"),
+            Self::TooManyStreams => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
             Self::EventLogAway(_) => (StatusCode::SERVICE_UNAVAILABLE, "event_log_unavailable"),
             Self::Storage(error) if error.is_transient() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Storage(_) | Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
@@ -135,6 +138,7 @@ impl ApiError {
             Self::NotComputed { .. } => (header::RETRY_AFTER, RETRY_COMPUTING),
             Self::NotReady(_) | Self::EventLogAway(_) => (header::RETRY_AFTER, RETRY_AWAY),
             Self::EventLogFull => (header::RETRY_AFTER, RETRY_FULL),
+            Self::TooManyStreams => (header::RETRY_AFTER, RETRY_COMPUTING),
             Self::Storage(error) if error.is_transient() => (header::RETRY_AFTER, RETRY_AWAY),
             Self::Shared(error) => return error.header(),
             _ => return None,

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use api::Application;
+use api::{Application, Handle};
 use domain::artifacts::CacheFamily;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -55,7 +54,7 @@ pub fn settings_for(database_url: String) -> ApiSettings {
 pub struct TestApp {
     pub address: String,
     client: reqwest::Client,
-    server: ServerHandle,
+    server: Handle,
     running: tokio::task::JoinHandle<()>,
 }
 
@@ -77,7 +76,7 @@ impl TestApp {
 
     /// Closes the API's connections, so that the test's database can be dropped.
     pub async fn stop(self) {
-        self.server.stop(true).await;
+        self.server.stop().await;
         self.running.await.unwrap();
     }
 

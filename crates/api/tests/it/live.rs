@@ -1,15 +1,43 @@
 //! What trends in the last hours.
 
+use std::time::{Duration, Instant};
+
 use chrono::{TimeDelta, Utc};
 use domain::events::{EventType, Observation};
 use insta::assert_json_snapshot;
-use serde_json::json;
-use sqlx::PgPool;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use sqlx::{Connection, PgPool};
+use storage::event_log::EventLog;
+use storage::postgres::catalogue;
 use storage::postgres::speed::{self, Batch};
 use test_support::live;
 use test_support::world::{self, movie_id};
 
-use crate::app::{TestApp, settings};
+use crate::app::{NOWHERE, TestApp, settings, settings_for};
+
+/// Viewers rate a film within this hour, and what the worker makes of it is in the database.
+async fn rate(pool: &PgPool, film: i64, times: usize) {
+    let events = (0..times).map(|_| live::event(film, EventType::Rating, Utc::now())).collect();
+    speed::apply(pool, &Batch { events, reviews: Vec::new() }).await.unwrap();
+}
+
+/// Asks, past the cache, until the answer is as wished.
+async fn until(app: &TestApp, path: &str, wish: impl Fn(&Value) -> bool) -> Value {
+    let start = Instant::now();
+    loop {
+        let body = app.get_with(path, "Cache-Control", "no-cache").await.ok();
+        if wish(&body) {
+            return body;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "never came true: {body}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn ranked(body: &Value) -> Vec<i64> {
+    body["trending_movies"].as_array().unwrap().iter().map(|item| item["movie_id"].as_i64().unwrap()).collect()
+}
 
 /// Seed 1, section 3.2: `GET /api/v1/trending/movies`. Fight Club was observed twice, Amélie was rated by a viewer.
 #[sqlx::test(migrator = "storage::MIGRATOR")]
@@ -37,5 +65,184 @@ async fn the_last_hours_have_the_seeds_body(pool: PgPool) {
     let romance = app.get("/api/v1/trending/movies?genre=romance&window=48h&limit=1").await.ok();
     assert_eq!((&romance["trending_movies"][0]["rank"], &romance["window"]), (&json!(1), &json!("48h")));
     assert_eq!(romance["trending_movies"][0]["title"], "Amélie");
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn the_ranking_follows_events_and_the_catalogue_and_a_broken_link(pool: PgPool) {
+    world::small(&pool).await;
+    let app = TestApp::run(settings(&pool)).await;
+    let path = "/api/v1/trending/movies?window=2";
+    assert!(ranked(&app.get(path).await.ok()).is_empty());
+    rate(&pool, 194, 3).await;
+    until(&app, path, |body| ranked(body) == [194]).await;
+    rate(&pool, 289, 1).await;
+    let body = until(&app, path, |body| ranked(body).len() == 2).await;
+    assert_eq!(body["trending_movies"][0]["vote_count"], 1_003);
+
+    // An ingest takes a film out and renames another.
+    sqlx::query("UPDATE movies SET tombstoned_at = now() WHERE movie_id = 194").execute(&pool).await.unwrap();
+    sqlx::query("UPDATE movies SET title = 'Everybody Comes to Rick''s' WHERE movie_id = 289")
+        .execute(&pool)
+        .await
+        .unwrap();
+    catalogue::published(&pool).await.unwrap();
+    let body = until(&app, path, |body| ranked(body) == [289]).await;
+    assert_eq!(body["trending_movies"][0]["title"], "Everybody Comes to Rick's");
+
+    // What is said while the link is broken is not heard, and found all the same.
+    let database = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                    WHERE query LIKE 'LISTEN%' AND datname = current_database()";
+    sqlx::query(database).execute(&pool).await.unwrap();
+    rate(&pool, 603, 5).await;
+    until(&app, path, |body| ranked(body) == [603, 289]).await;
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn the_ranking_outlives_the_database_and_waits_for_it_at_the_start(pool: PgPool) {
+    world::small(&pool).await;
+    rate(&pool, 194, 3).await;
+    let mut settings = settings(&pool);
+    settings.database.acquire_timeout = Duration::from_millis(300);
+    settings.cache.ttl.iter_mut().for_each(|(_, ttl)| *ttl = Duration::ZERO);
+    let app = TestApp::run(settings).await;
+    until(&app, "/api/v1/trending/movies", |body| ranked(body) == [194]).await;
+
+    // Through another database, since nobody can shut the one he is in.
+    let options = pool.connect_options().as_ref().clone();
+    let name = options.get_database().unwrap().to_owned();
+    pool.close().await;
+    let mut server = sqlx::PgConnection::connect_with(&options.database("postgres")).await.unwrap();
+    let allow = |allow: bool| sqlx::AssertSqlSafe(format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS {allow}"));
+    sqlx::query(allow(false)).execute(&mut server).await.unwrap();
+    sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
+        .bind(&name)
+        .execute(&mut server)
+        .await
+        .unwrap();
+    assert_eq!(app.get("/health/ready").await.status, 503);
+    assert_eq!(ranked(&app.get("/api/v1/trending/movies?genre=romance&window=9").await.ok()), [194]);
+    sqlx::query(allow(true)).execute(&mut server).await.unwrap();
+    app.stop().await;
+
+    let app = TestApp::run(settings_for(format!("postgres://u:p@{NOWHERE}/d"))).await;
+    let answer = app.get("/api/v1/trending/movies").await;
+    assert_eq!((answer.problem().0, answer.problem().1.as_str()), (503, "not_ready"));
+    assert_eq!(answer.header("retry-after"), "2");
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn explained_it_says_what_it_is_made_of_and_that_events_wait(pool: PgPool) {
+    world::small(&pool).await;
+    rate(&pool, 194, 3).await;
+    let mut settings = settings(&pool);
+    settings.speed_lag_limit = Duration::from_millis(10);
+    let log = live::log(&settings.redis.prefix, 100);
+    let app = TestApp::run(settings).await;
+    let path = "/api/v1/trending/movies?explain=true";
+    let body = until(&app, path, |body| ranked(body) == [194]).await;
+    assert_eq!((&body["stale"], &body["provenance"]["lag_seconds"]), (&json!([]), &json!(0.0)));
+    assert_json_snapshot!(body["provenance"], {
+        ".since" => "[hour]", ".first_hour" => "[hour]", ".last_hour" => "[hour]",
+        ".loaded_at" => "[time]", ".last_change" => "[time]",
+    });
+    assert!(app.get("/api/v1/trending/movies").await.ok().get("provenance").is_none());
+    log.append(&live::facts(1, 1, Utc::now())).await.unwrap();
+    let body = until(&app, path, |body| body["stale"] == json!(["speed"])).await;
+    assert!(body["provenance"]["lag_seconds"].as_f64().unwrap() > 0.01);
+    app.stop().await;
+}
+
+/// A stream, read event by event.
+struct Reader {
+    response: Response,
+    text: String,
+}
+
+impl Reader {
+    async fn open(app: &TestApp, path: &str) -> Self {
+        let request = app.request(Method::GET, path).header("Accept-Encoding", "br, gzip");
+        Self { response: request.send().await.unwrap(), text: String::new() }
+    }
+
+    /// The next event's name, id and data; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<(String, u64, Value)> {
+        loop {
+            while let Some((block, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                let event = field("event: ").map(|name| {
+                    (
+                        name,
+                        field("id: ").unwrap().parse().unwrap(),
+                        serde_json::from_str(&field("data: ").unwrap()).unwrap(),
+                    )
+                });
+                self.text = rest.to_owned();
+                if event.is_some() {
+                    return event;
+                }
+            }
+            let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk()).await.expect("an event");
+            self.text.push_str(std::str::from_utf8(&chunk.unwrap()?).unwrap());
+        }
+    }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_stream_begins_with_the_ranking_and_tells_its_changes_until_the_server_stops(pool: PgPool) {
+    world::small(&pool).await;
+    rate(&pool, 194, 2).await;
+    rate(&pool, 289, 1).await;
+    let app = TestApp::run(settings(&pool)).await;
+    let mut reader = Reader::open(&app, "/api/v1/trending/stream?limit=2&window=3h").await;
+    let header = |name: &str| reader.response.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-type"), "text/event-stream");
+    assert_eq!((header("content-encoding"), header("x-accel-buffering")), ("identity".into(), "no".into()));
+    assert_eq!(header("cache-control"), "no-store");
+    let (name, first, ranking) = reader.next().await.unwrap();
+    assert_eq!((name.as_str(), ranked(&ranking)), ("ranking", vec![194, 289]));
+    assert_eq!((&ranking["window"], &ranking["trending_movies"][1]["title"]), (&json!("3h"), &json!("Casablanca")));
+
+    // Of the changes only those within the reader's two ranks, and none where only scores have changed.
+    let mut comedies = Reader::open(&app, "/api/v1/trending/stream?genre=COMEDY").await;
+    assert_eq!(ranked(&comedies.next().await.unwrap().2), [194]);
+    rate(&pool, 194, 1).await;
+    rate(&pool, 603, 9).await;
+    let (name, id, change) = reader.next().await.unwrap();
+    assert!(name == "change" && id > first, "{name} {id}");
+    let ranks: Vec<_> = change["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["movie_id"].clone(), c["rank"].clone(), c["previous_rank"].clone()))
+        .collect();
+    assert_eq!(
+        ranks,
+        [(json!(603), json!(1), json!(null)), (json!(194), json!(2), json!(1)), (json!(289), json!(null), json!(2)),]
+    );
+
+    // An answer without an end must not keep the server from ending.
+    let stopping = Instant::now();
+    let (_, end, quiet) = tokio::join!(app.stop(), reader.next(), comedies.next());
+    assert!(end.is_none() && quiet.is_none(), "{end:?} {quiet:?}");
+    assert!(stopping.elapsed() < Duration::from_secs(20));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn only_so_many_rankings_are_watched(pool: PgPool) {
+    world::small(&pool).await;
+    let app = TestApp::run(settings(&pool)).await;
+    let path = |window: u32| format!("/api/v1/trending/stream?window={window}");
+    let mut readers = Vec::new();
+    for window in 1..=40 {
+        readers.push(Reader::open(&app, &path(window)).await);
+    }
+    let refused = app.get(&path(41)).await;
+    assert_eq!((refused.problem().0, refused.problem().1.as_str()), (503, "too_many_streams"));
+    assert!(!refused.header("retry-after").is_empty());
+    let mut known = Reader::open(&app, &path(40)).await;
+    assert_eq!(known.next().await.unwrap().0, "ranking", "the same one once more costs nothing");
     app.stop().await;
 }

@@ -19,6 +19,7 @@ mod live;
 mod loader;
 mod merged;
 mod movies;
+mod outage;
 mod raw;
 mod recommendations;
 mod search;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::events::{Counts, Event, EventType, Observation};
 use domain::hours::Hour;
-use domain::merge::{CLOCK_MARGIN, Routing};
+use domain::merge::{READERS_BEHIND, Routing};
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -46,7 +46,7 @@ fn events(dice: &mut Dice, films: &[i64], now: DateTime<Utc>) -> Vec<Event> {
 }
 
 async fn check(pool: &PgPool, films: &[i64], truth: &BTreeMap<i64, Counts>, now: DateTime<Utc>, when: &str) {
-    for late in [TimeDelta::zero(), CLOCK_MARGIN] {
+    for late in [TimeDelta::zero(), READERS_BEHIND] {
         for lags in [false, true] {
             let pages = layers::pages(pool, films, Routing::new(now - late, lags)).await.unwrap();
             let merged: BTreeMap<i64, Counts> = pages.iter().map(|page| (page.film.movie_id, page.viewers)).collect();
@@ -136,17 +136,12 @@ async fn a_page_shows_what_the_speed_layer_saw_since(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn what_the_catalogue_learnt_later_wins_over_an_observation(pool: PgPool) {
-    world::catalogue(&pool).await;
-    let mut conn = pool.acquire().await.unwrap();
-    let observed_at = Utc::now() - TimeDelta::hours(1);
-    let seen = Observation { movie_id: movie_id(550), observed_at, popularity: 1.0, vote_average: 1.0, vote_count: 1 };
-    speed::record(&mut conn, &[seen]).await.unwrap();
-    drop(conn);
-    let app = TestApp::run(settings(&pool)).await;
+async fn without_anything_in_the_speed_layer_the_catalogue_answers(pool: PgPool) {
+    let app = TestApp::start(&pool).await;
     let body = app.get("/api/v1/movies/550").await.ok();
     assert_eq!((&body["popularity"], &body["data_source"]), (&json!(70.0), &json!("batch")));
     assert_eq!((&body["stale"], &body["watermark"]), (&json!(["batch"]), &json!(null)));
+    assert_eq!(body["data_sources"], json!({"batch": null, "speed": null}));
     app.stop().await;
 }
 

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use domain::artifacts::Artifact;
 use domain::jobs::{JobKind, JobStatus};
-use settings::{CacheSettings, DatabaseSettings, Env, MeiliSettings, RedisSettings, TmdbSettings};
+use settings::{CacheSettings, DatabaseSettings, Env, EventLogSettings, MeiliSettings, RedisSettings, TmdbSettings};
 use sqlx::PgPool;
 use storage::cache::RedisCache;
+use storage::event_log::{EventLog, RedisLog};
 use storage::postgres::jobs::{self, NewJob};
 use storage::postgres::{self, health};
 use storage::queue::JobQueue;
@@ -62,6 +63,7 @@ pub(crate) async fn run() -> CommandResult {
         report("artifacts", artifacts(pool).await);
     }
     report("queue", queue(&env).await);
+    report("event log", event_log(&env).await);
     report("cache", cache(&env).await);
     if let Some(pool) = &pool {
         report("search", search(&env, pool).await);
@@ -119,24 +121,45 @@ async fn queue(env: &Env) -> Vec<Finding> {
         Ok(Err(error)) => return vec![Broken(format!("{error}; is the server running, and is REDIS_URL right?"))],
         Err(_) => return vec![Broken("no answer within 3 s; is the server running, and is REDIS_URL right?".into())],
     };
-    match queue.durability().await {
+    match queue.eviction_policy().await {
         Err(error) => vec![Weak(format!("reachable, but its settings cannot be read: {error}"))],
-        Ok((policy, append_only)) => {
-            let mut findings = vec![Fine("reachable".into())];
-            // volatile-* spares keys without a time to live, which all of the queue's are.
-            if policy != "noeviction" && !policy.starts_with("volatile-") {
-                findings.push(Broken(format!(
-                    "maxmemory-policy is {policy}: it may evict jobs; set noeviction, or volatile-lru if it is the cache too"
-                )));
-            }
-            if !append_only {
-                findings.push(Weak(
-                    "appendonly is off: a restart forgets the queue, which the ledger heals within seconds; set appendonly yes".into(),
-                ));
-            }
-            findings
-        }
+        // volatile-* spares keys without a time to live, which all of the queue's are.
+        Ok(policy) if policy == "noeviction" || policy.starts_with("volatile-") => vec![Fine("reachable".into())],
+        Ok(policy) => vec![
+            Fine("reachable".into()),
+            Broken(format!(
+                "maxmemory-policy is {policy}: it may evict jobs; set noeviction, or volatile-lru if it is the cache too"
+            )),
+        ],
     }
+}
+
+/// Whether what the API has accepted is safe.
+async fn event_log(env: &Env) -> Vec<Finding> {
+    let (redis, log) = match (RedisSettings::load(env), EventLogSettings::load(env)) {
+        (Ok(redis), Ok(log)) => (redis, log),
+        (Err(error), _) | (_, Err(error)) => return vec![Broken(error.to_string())],
+    };
+    let log = match RedisLog::open(&redis.url, &redis.prefix, log.capacity) {
+        Ok(log) => log,
+        Err(error) => return vec![Broken(error.to_string())],
+    };
+    let waiting = match log.backlog().await {
+        Ok(backlog) => Fine(format!("{} events wait, the oldest for {:?}", backlog.waiting, backlog.lag)),
+        Err(error) => return vec![Broken(format!("{error}; is the server running, and is REDIS_URL right?"))],
+    };
+    let durability = match log.durability().await {
+        Err(error) => {
+            Weak(format!("its durability cannot be read: {error}; see to appendonly yes, appendfsync always"))
+        }
+        Ok(durability) => match durability.weakness() {
+            None => Fine("what was accepted is on disk".into()),
+            // What is safe but for its last second is weak; what a restart forgets was never accepted.
+            Some(text) if durability.append_only => Weak(text),
+            Some(text) => Broken(text),
+        },
+    };
+    vec![waiting, durability]
 }
 
 async fn cache(env: &Env) -> Vec<Finding> {

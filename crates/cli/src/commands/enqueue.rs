@@ -17,7 +17,8 @@ use crate::settings_for;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// ingest, trending, genre-stats, ratings-by-decade, recommendations, event-stats, sentiment, trends,
-    /// genre-analytics, actor-collaboration, predictions, search-index, compute-all, collect-runs, probe
+    /// genre-analytics, actor-collaboration, predictions, search-index, compute-all, collect-runs,
+    /// refresh-popular, probe
     kind: JobKind,
     /// Wait until the job has ended, showing its progress; exit 1 if it did not succeed
     #[arg(long)]

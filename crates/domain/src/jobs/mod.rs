@@ -19,6 +19,8 @@ pub use policy::{BACKOFF_MAX, HEARTBEAT, LEASE, MAX_CRASHES, backoff, eta_second
 #[serde(rename_all = "kebab-case")]
 pub enum JobKind {
     Ingest,
+    /// What the source says of the most popular films just now, for the speed layer.
+    RefreshPopular,
     Trending,
     GenreStats,
     RatingsByDecade,
@@ -46,8 +48,9 @@ pub enum JobKind {
 pub struct UnknownJob;
 
 impl JobKind {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Ingest,
+        Self::RefreshPopular,
         Self::Trending,
         Self::GenreStats,
         Self::RatingsByDecade,
@@ -83,6 +86,7 @@ impl JobKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
+            Self::RefreshPopular => "refresh-popular",
             Self::Trending => "trending",
             Self::GenreStats => "genre-stats",
             Self::RatingsByDecade => "ratings-by-decade",
@@ -100,11 +104,12 @@ impl JobKind {
         }
     }
 
-    /// The queue it waits in. Ingest has one of its own: it may run for hours and must not hold up the nightly batch.
+    /// The queue it waits in. Ingest has one of its own: it may run for hours and must not hold up the nightly batch,
+    /// nor the hourly refresh.
     pub fn queue(self) -> Queue {
         match self {
             Self::Ingest => Queue::Ingest,
-            Self::CollectRuns | Self::Probe => Queue::Maintenance,
+            Self::RefreshPopular | Self::CollectRuns | Self::Probe => Queue::Maintenance,
             _ => Queue::Compute,
         }
     }
@@ -126,6 +131,8 @@ impl JobKind {
             | Self::Trends
             | Self::GenreAnalytics
             | Self::ActorCollaboration => Duration::from_secs(1_800),
+            // Of five hundred pages at most; a slower one would meet the next hour's.
+            Self::RefreshPopular => Duration::from_secs(1_800),
             Self::CollectRuns | Self::Probe => Duration::from_secs(600),
         }
     }
@@ -148,7 +155,12 @@ impl JobKind {
             Self::GenreAnalytics => Some(Artifact::GenreAnalytics),
             Self::ActorCollaboration => Some(Artifact::ActorCollaboration),
             Self::Predictions => Some(Artifact::TrendPredictions),
-            Self::Ingest | Self::SearchIndex | Self::ComputeAll | Self::CollectRuns | Self::Probe => None,
+            Self::Ingest
+            | Self::RefreshPopular
+            | Self::SearchIndex
+            | Self::ComputeAll
+            | Self::CollectRuns
+            | Self::Probe => None,
         }
     }
 

@@ -18,7 +18,12 @@ pub(super) enum About {
     Moment,
     Review,
     Name,
+    Hour,
+    Session,
 }
+
+/// Softens Zipf's law: the most popular film is rated by many viewers, not by all of them.
+const ZIPF_SHIFT: f64 = 20.0;
 
 /// SplitMix64's output function: every bit of the result depends on every bit of `x`.
 fn mix(mut x: u64) -> u64 {
@@ -67,6 +72,17 @@ impl Dice {
     /// 0 to `below`, without `below`; 0 when there is nothing below.
     pub(super) fn below(&mut self, below: u64) -> u64 {
         self.roll().checked_rem(below).unwrap_or(0)
+    }
+
+    /// One in so many times.
+    pub(super) fn one_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    /// A rank of popularity below `count`, by Zipf's law.
+    pub(super) fn zipf(&mut self, count: u64) -> u64 {
+        let rank = ZIPF_SHIFT * ((1.0 + count as f64 / ZIPF_SHIFT).powf(self.unit()) - 1.0);
+        (rank as u64).min(count.saturating_sub(1))
     }
 
     /// One of them; the empty text of no texts.

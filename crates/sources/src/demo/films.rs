@@ -1,5 +1,6 @@
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::MovieId;
+use domain::events::Observation;
 use domain::ingest::Record;
 use domain::movies::{DailyMetrics, Movie};
 
@@ -7,7 +8,7 @@ use super::dice::{About, Dice, hash, unit};
 use super::embedded::{Embedded, embedded};
 use super::numbers::Character;
 use super::synthetic;
-use super::words::GENRES;
+use super::words;
 
 /// The films of one world, by index: real ones first. What is hidden about a film (how good it is, how well known)
 /// follows from seed and index.
@@ -83,13 +84,10 @@ impl Films {
         }
     }
 
-    /// The film's genres as bits, in the order of [`GENRES`].
+    /// The film's genres as bits, in the order of [`words::GENRES`].
     pub(super) fn genres(&self, index: u64) -> u32 {
         match self.real(index) {
-            Some(film) => {
-                let bit = |genre: &String| GENRES.iter().position(|known| known == genre).map_or(0, |at| 1 << at);
-                film.genres.iter().map(bit).fold(0, |all, bit| all | bit)
-            }
+            Some(film) => words::genre_bits(&film.genres),
             None => synthetic::genres(self.seed, self.number(index)).fold(0, |all, at| all | 1 << at),
         }
     }
@@ -103,13 +101,21 @@ impl Films {
 
     /// The film's numbers on a day.
     pub(super) fn numbers(&self, index: u64, day: NaiveDate) -> Option<DailyMetrics> {
+        Some(self.character(index).on(self.id(index)?, day))
+    }
+
+    /// The film's numbers at a moment.
+    pub(super) fn observation(&self, index: u64, at: DateTime<Utc>) -> Option<Observation> {
+        Some(self.character(index).at(self.id(index)?, at))
+    }
+
+    fn character(&self, index: u64) -> Character {
         let rank = self.ranks.get(index as usize).copied().unwrap_or(index);
         let released = match self.real(index) {
             Some(film) => film.release_date,
             None => synthetic::release_date(self.seed, self.number(index)),
         };
-        let character = Character { seed: self.seed, index, rank, quality: self.quality(index), released };
-        Some(character.on(self.id(index)?, day))
+        Character { seed: self.seed, index, rank, quality: self.quality(index), released }
     }
 
     /// Which synthetic film, from 1.

@@ -11,24 +11,28 @@
 //!   within the last `days` full days; a day later those of the day that left the window come again, dated yesterday
 //!   (the viewer watched the film again), and all others are unchanged. The same goes for reviews.
 
+mod audience;
 mod dice;
 mod embedded;
 mod films;
 mod numbers;
 mod reviews;
 mod synthetic;
+mod taste;
 mod viewers;
 mod words;
 
 use std::sync::Arc;
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use domain::events::Observation;
 use domain::ingest::Record;
 use domain::movies::DailyMetrics;
 
 use self::films::Films;
 use self::viewers::Viewers;
 
+pub use self::audience::{Act, Audience, Did, Showing};
 pub use self::embedded::embedded_films;
 
 /// Films with a snapshot for every day of the window; the ones behind them, by rank of popularity, have one for today.
@@ -78,6 +82,12 @@ pub fn world(config: DemoConfig) -> impl Iterator<Item = Record> + Send {
         .chain(metrics(&config, &films).map(Record::Metrics))
         .chain(viewers.clone().ratings().map(Record::Rating))
         .chain(reviews::reviews(viewers).take(DEMO_MAX_REVIEWS).map(Record::Review))
+}
+
+/// The first `count` films by rank of popularity, as they stand at a moment of the world's last day.
+pub fn popular(config: &DemoConfig, count: u64, at: DateTime<Utc>) -> Vec<Observation> {
+    let films = Films::new(config.seed, config.movies.min(MAX_FILMS));
+    (0..count.min(films.count())).filter_map(|rank| films.observation(films.at_rank(rank), at)).collect()
 }
 
 fn movies(config: &Arc<DemoConfig>, films: &Arc<Films>) -> impl Iterator<Item = Record> + Send + use<> {

@@ -1,7 +1,8 @@
 //! A film's public numbers as a function of the day.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use domain::MovieId;
+use domain::events::Observation;
 use domain::movies::DailyMetrics;
 
 use super::dice::{About, Dice, hash, noise, unit};
@@ -21,6 +22,8 @@ const RISING_ONE_IN: u64 = 12;
 const CLIMB: f64 = 0.35;
 /// What popularity is multiplied by at the top, less one.
 const RISE: f64 = 2.5;
+/// How far popularity swings within hours.
+const HOURLY: f64 = 0.04;
 
 /// What decides a film's numbers.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +54,27 @@ impl Character {
             popularity: thousandths(fame * weekend * wander * (1.0 + RISE * rise)),
             vote_average: if vote_count > 0 { thousandths((self.quality + drift).clamp(1.0, 10.0)) } else { 0.0 },
             vote_count,
+        }
+    }
+
+    /// The numbers within a day: from those of its first moment to those of the next day's, and a wave of some hours
+    /// that shows which film people talk about this evening.
+    pub(super) fn at(&self, movie_id: MovieId, at: DateTime<Utc>) -> Observation {
+        let (day, hour) = (at.date_naive(), at.timestamp().div_euclid(3_600));
+        let today = self.on(movie_id, day);
+        let tomorrow = self.on(movie_id, day.succ_opt().unwrap_or(day));
+        let part = f64::from(at.hour()) / 24.0;
+        let between = |from: f64, to: f64| from + (to - from) * part;
+        let wave = 1.0 + HOURLY * noise(self.seed, About::Hour, self.index, hour, 4);
+        Observation {
+            movie_id,
+            observed_at: at,
+            popularity: thousandths(between(today.popularity, tomorrow.popularity) * wave),
+            vote_average: match today.vote_count {
+                0 => 0.0,
+                _ => thousandths(between(today.vote_average, tomorrow.vote_average)),
+            },
+            vote_count: between(today.vote_count as f64, tomorrow.vote_count as f64).floor() as i64,
         }
     }
 
@@ -129,6 +153,23 @@ mod tests {
             assert!(days.iter().all(|day| day.popularity > 0.0 && (1.0..=10.0).contains(&day.vote_average)));
         }
         assert!(numbers(0, "1999-10-15", 0).vote_count > numbers(0, "1999-10-15", 30).vote_count + 30);
+    }
+
+    #[test]
+    fn hours_lie_between_their_days_and_votes_only_grow() {
+        let character = Character { seed: 42, index: 3, rank: 3, quality: 7.0, released: None };
+        let id = MovieId::new(1).unwrap();
+        let midnight: DateTime<Utc> = "2026-11-22T00:20:00Z".parse().unwrap();
+        let hours: Vec<_> = (0..72).map(|hour| character.at(id, midnight + chrono::TimeDelta::hours(hour))).collect();
+        let day = character.on(id, midnight.date_naive());
+        assert_eq!((hours[0].vote_count, hours[0].vote_average), (day.vote_count, day.vote_average));
+        assert!((hours[0].popularity / day.popularity - 1.0).abs() <= HOURLY);
+        assert!(hours.windows(2).all(|pair| pair[1].vote_count >= pair[0].vote_count));
+        assert!(hours.windows(2).all(|pair| (pair[1].popularity / pair[0].popularity - 1.0).abs() < 0.1));
+        assert!(
+            hours.windows(2).filter(|pair| pair[0].popularity != pair[1].popularity).count() > 60,
+            "the demo lives"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use domain::movies::Review;
 
 use super::dice::{About, Dice};
 use super::viewers::{Opinion, Viewers};
-use super::words::{self, Tone};
+use super::words;
 
 /// One rating in so many comes with a review.
 const REVIEW_ONE_IN: u64 = 20;
@@ -21,17 +21,12 @@ fn review(viewers: &Viewers, Opinion { index, rating }: Opinion) -> Option<Revie
     if dice.below(REVIEW_ONE_IN) != 0 {
         return None;
     }
-    let tone = match rating.rating {
-        7.0.. => Tone::Praise,
-        ..=4.0 => Tone::Blame,
-        _ => Tone::Shrug,
-    };
     Some(Review {
         review_id: format!("demo-{user}-{}", rating.movie_id),
         movie_id: rating.movie_id,
         author: Some(words::name(user)),
         rating: Some(rating.rating),
-        content: words::review(tone, &viewers.films.title(index), &mut dice),
+        content: words::review(rating.rating, &viewers.films.title(index), &mut dice),
         written_at: rating.rated_at,
     })
 }

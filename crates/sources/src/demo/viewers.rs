@@ -7,15 +7,7 @@ use domain::movies::Rating;
 use super::DemoConfig;
 use super::dice::{About, Dice, hash};
 use super::films::Films;
-use super::words::GENRES;
-
-/// Softens Zipf's law: the most popular film is rated by many viewers, not by all of them.
-const ZIPF_SHIFT: f64 = 20.0;
-
-/// Films a viewer looks at before taking one outside the own taste.
-const LOOKS: usize = 6;
-/// Chance that a viewer takes such a film at first sight.
-const CURIOSITY: f64 = 0.3;
+use super::taste::{LOOKS, Taste};
 
 /// The viewers of one world and what they rate. A viewer is drawn whole, film after film, so that no pair comes twice;
 /// that takes memory for one viewer at a time.
@@ -68,43 +60,32 @@ impl Viewers {
     fn opinions_of(&self, viewer: u64) -> Vec<Opinion> {
         let seed = self.config.seed;
         let mut dice = Dice::new(seed, About::Draws, &[viewer]);
-        // Three tastes, perhaps twice the same; common genres are common tastes.
-        let taste = (0..3).fold(0u32, |taste, _| taste | 1 << (dice.unit().powi(2) * GENRES.len() as f64) as u32);
-        let leniency = 1.4 * dice.unit() - 0.7;
+        let taste = Taste::new(&mut dice);
         let mut free = Free::new(self.config.movies);
         let count = self.count(viewer);
         let mut opinions = Vec::with_capacity(count as usize);
         for _ in 0..count {
             let mut rank = 0;
             for _ in 0..LOOKS {
-                rank = self.look(&mut dice);
-                let liked = self.films.genres(self.films.at_rank(rank)) & taste != 0;
-                if free.is_free(rank) && (liked || dice.unit() < CURIOSITY) {
+                rank = dice.zipf(self.config.movies);
+                let genres = self.films.genres(self.films.at_rank(rank));
+                if free.is_free(rank) && taste.takes(genres, &mut dice) {
                     break;
                 }
             }
             let Some(rank) = free.take(rank) else { break };
-            opinions.extend(self.opinion(viewer, self.films.at_rank(rank), taste, leniency));
+            opinions.extend(self.opinion(viewer, self.films.at_rank(rank), taste));
         }
         opinions
     }
 
-    /// A rank of popularity, by Zipf's law.
-    fn look(&self, dice: &mut Dice) -> u64 {
-        let movies = self.config.movies;
-        let rank = ZIPF_SHIFT * ((1.0 + movies as f64 / ZIPF_SHIFT).powf(dice.unit()) - 1.0);
-        (rank as u64).min(movies.saturating_sub(1))
-    }
-
-    fn opinion(&self, viewer: u64, index: u64, taste: u32, leniency: f64) -> Option<Opinion> {
+    fn opinion(&self, viewer: u64, index: u64, taste: Taste) -> Option<Opinion> {
         let mut dice = Dice::new(self.config.seed, About::Stars, &[viewer, index]);
-        let fits = if self.films.genres(index) & taste == 0 { -0.9 } else { 0.7 };
-        let mood = 3.0 * (dice.unit() + dice.unit() - 1.0);
-        let stars = (self.films.quality(index) + fits + leniency + mood).round().clamp(1.0, 10.0);
+        let stars = taste.stars(self.films.quality(index), self.films.genres(index), &mut dice);
         let rating = Rating {
             user_id: i64::try_from(viewer).ok()?.checked_add(1)?,
             movie_id: self.films.id(index)?,
-            rating: stars as f32,
+            rating: stars,
             rated_at: moment(&self.config, hash(self.config.seed, About::Moment, &[viewer, index]))?,
         };
         Some(Opinion { index, rating })

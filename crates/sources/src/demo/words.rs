@@ -12,6 +12,12 @@ pub(super) const GENRES: [&str; 18] = [
     "Fantasy", "Mystery", "Animation", "History", "War", "Music", "Documentary", "Western",
 ];
 
+/// Genres as bits, in that order; those that are not among them have none.
+pub(super) fn genre_bits(genres: &[String]) -> u32 {
+    let bit = |genre: &String| GENRES.iter().position(|known| known == genre).map_or(0, |at| 1 << at);
+    genres.iter().map(bit).fold(0, |all, bit| all | bit)
+}
+
 #[rustfmt::skip]
 const ADJECTIVES: [&str; 56] = [
     "Silent", "Crimson", "Last", "Hidden", "Broken", "Golden", "Endless", "Burning", "Frozen", "Lonely", "Savage",
@@ -119,15 +125,6 @@ fn list(mut words: Vec<String>) -> Option<String> {
     let last = words.pop()?;
     Some(if words.is_empty() { last } else { format!("{} and {last}", words.join(", ")) })
 }
-
-/// How a reviewer feels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
-    Praise,
-    Shrug,
-    Blame,
-}
-
 #[rustfmt::skip]
 const SUBJECTS: [&str; 10] = [
     "The story", "The acting", "The camera work", "The music", "The dialogue", "The pacing", "The ending",
@@ -192,11 +189,12 @@ const BLAME: Phrases = Phrases {
     ],
 };
 
-pub(super) fn review(tone: Tone, title: &str, dice: &mut Dice) -> String {
-    let phrases = match tone {
-        Tone::Praise => &PRAISE,
-        Tone::Shrug => &SHRUG,
-        Tone::Blame => &BLAME,
+/// A review in the tone that goes with its stars.
+pub(super) fn review(stars: f32, title: &str, dice: &mut Dice) -> String {
+    let phrases = match stars {
+        7.0.. => &PRAISE,
+        ..=4.0 => &BLAME,
+        _ => &SHRUG,
     };
     let opening = dice.pick(&phrases.openings).replace("{}", title);
     let (subject, verdict) = (dice.pick(&SUBJECTS), dice.pick(&phrases.verdicts));

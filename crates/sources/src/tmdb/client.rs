@@ -10,10 +10,10 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::Url;
 
-use super::pause::{Pause, retry_after};
 use super::response::{Answer, Failure, classify, read_body, transport};
 use super::settings::{TmdbCredential, TmdbSettings};
 use crate::SourceError;
+use crate::pause::{Pause, retry_after};
 
 /// 429s in a row that one request sits out before the source counts as not to be had.
 const MAX_PAUSES: usize = 10;

@@ -10,8 +10,8 @@ mod films;
 mod ingest;
 mod listing;
 mod movie;
-mod pause;
 mod plan;
+mod popular;
 mod response;
 mod settings;
 
@@ -21,4 +21,5 @@ pub use films::Films;
 pub use ingest::{Batch, TmdbIngest};
 pub use movie::movie_records;
 pub use plan::{FIRST_RELEASE, Plan, plan};
+pub use popular::{POPULAR_PAGE, Popular};
 pub use settings::{InvalidCredential, TmdbCredential, TmdbSettings};

@@ -3,7 +3,7 @@
 //! What every adapter promises:
 //!
 //! - **Append** is all or nothing. `Ok` means that the log has every fact as durably as its server is set to keep
-//!   anything; an error means that it may or may not have them, and sending them again does no harm, because facts carry
+//!   anything, which should be for good; an error means that it may or may not have them, and sending them again does no harm, because facts carry
 //!   ids and readers drop duplicates.
 //! - **Bounded.** A log that holds [`Capacity`](redis::RedisLog::open) facts not yet acknowledged answers
 //!   [`AppendError::Full`]. It never drops a fact to make room.

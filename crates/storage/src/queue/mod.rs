@@ -111,12 +111,11 @@ impl JobQueue {
         Ok(start.elapsed())
     }
 
-    /// `maxmemory-policy` and whether the append-only file is on: a queue's server must not evict or forget.
-    pub async fn durability(&self) -> Result<(String, bool), StorageError> {
+    /// `maxmemory-policy`: a queue's server must not evict.
+    pub async fn eviction_policy(&self) -> Result<String, StorageError> {
         let mut conn = self.connection.clone();
         let policy: Vec<String> =
             redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(&mut conn).await?;
-        let aof: Vec<String> = redis::cmd("CONFIG").arg("GET").arg("appendonly").query_async(&mut conn).await?;
-        Ok((policy.into_iter().nth(1).unwrap_or_default(), aof.get(1).is_some_and(|value| value == "yes")))
+        Ok(policy.into_iter().nth(1).unwrap_or_default())
     }
 }

@@ -12,8 +12,10 @@ mod probe;
 mod publish;
 mod ratings_by_decade;
 mod recommendations;
+mod refresh_popular;
 mod search_index;
 mod sentiment;
+mod tmdb;
 mod trending;
 mod trends;
 
@@ -29,6 +31,7 @@ pub(crate) async fn run(shared: &Shared, job: &Job, context: &JobContext) -> Res
     let payload = &job.payload;
     match job.kind {
         JobKind::Ingest => ingest::run(shared, context, payload.mode.unwrap_or_default()).await,
+        JobKind::RefreshPopular => refresh_popular::run(shared, context).await,
         JobKind::ComputeAll => compute_all::run(shared, context, payload.force).await,
         JobKind::CollectRuns => collect_runs::run(shared, context).await,
         JobKind::Probe => probe::run(context, payload.hold_ms.unwrap_or(0)).await,
@@ -52,7 +55,7 @@ async fn step(shared: &Shared, kind: JobKind, context: &JobContext, force: bool)
         JobKind::ActorCollaboration => actor_collaboration::run(pool, context, today, force).await,
         JobKind::Predictions => predictions::run(pool, context, today, force).await,
         JobKind::SearchIndex => search_index::run(pool, &shared.search, context).await,
-        JobKind::Ingest | JobKind::ComputeAll | JobKind::CollectRuns | JobKind::Probe => {
+        JobKind::Ingest | JobKind::RefreshPopular | JobKind::ComputeAll | JobKind::CollectRuns | JobKind::Probe => {
             Err(JobError::Permanent(format!("{kind} is not a step")))
         }
     }

@@ -44,6 +44,10 @@ pub(crate) fn start(shared: &Shared, stop: &CancellationToken) -> Result<TaskTra
         tasks.spawn(lane::run(speed()?, format!("{}-{lane}", shared.name), stop.clone()));
     }
     tasks.spawn(upkeep::run(speed()?, stop.clone()));
+    tasks.spawn(upkeep::warn_if_forgetful(
+        RedisLog::open(&redis.url, &redis.prefix, settings.event_log.capacity)?,
+        stop.clone(),
+    ));
     tasks.close();
     tracing::info!(lanes = settings.speed.lanes, "folding live events into views");
     Ok(tasks)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use storage::event_log::RedisLog;
 use storage::postgres::speed;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,19 @@ const MEASURE: Duration = Duration::from_secs(5);
 
 /// How often covered rows are dropped. They are right, only superfluous; an hour more or less costs some megabytes.
 const DROP: Duration = Duration::from_secs(300);
+
+/// Says once, at the start, if the log's server may lose what was acknowledged; `moviemetric doctor` says it again.
+pub(super) async fn warn_if_forgetful(log: RedisLog, stop: CancellationToken) {
+    let durability = tokio::select! {
+        () = stop.cancelled() => return,
+        durability = log.durability() => durability,
+    };
+    match durability.map(|durability| durability.weakness()) {
+        Ok(None) => {}
+        Ok(Some(weakness)) => tracing::warn!("the event log is weaker than it should be: {weakness}"),
+        Err(error) => tracing::debug!(%error, "the event log's durability was not read"),
+    }
+}
 
 /// Runs until `stop`.
 pub(super) async fn run(speed: Speed, stop: CancellationToken) {

@@ -10,7 +10,7 @@ use test_support::tmdb_stub::{Mischief, STUB_KEY, StubFilm, TmdbStub};
 
 use crate::support::World;
 
-async fn over(pool: &PgPool, stub: &TmdbStub) -> World {
+pub(crate) async fn over(pool: &PgPool, stub: &TmdbStub) -> World {
     World::new(pool)
         .await
         .with("TMDB_API_KEY", STUB_KEY)

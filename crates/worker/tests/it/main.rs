@@ -9,6 +9,7 @@ mod batch_predictions;
 mod crashes;
 mod flow;
 mod ingest;
+mod refresh_popular;
 mod search_index;
 mod speed;
 mod support;

@@ -136,7 +136,7 @@ pub async fn retry(state: Data<State>, Id(id): Id<JobId>) -> Result<HttpResponse
     }
 }
 
-fn no_job(id: JobId) -> ApiError {
+pub(super) fn no_job(id: JobId) -> ApiError {
     ApiError::NotFound { field: "id", what: format!("job {id}") }
 }
 

@@ -7,6 +7,7 @@ pub mod ingest;
 mod job;
 pub mod jobs;
 pub mod search;
+pub mod stream;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;

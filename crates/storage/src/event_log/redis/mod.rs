@@ -1,7 +1,7 @@
 //! The event log on Redis Streams: one stream, one consumer group, an entry a fact.
 //!
-//! Durability is the server's: with `appendonly yes` a fact outlives the death of Redis, with `appendfsync always` also
-//! that of the machine. [`RedisLog::durability`] tells, for doctor and health.
+//! Durability is the server's: only with `appendonly yes` and `appendfsync always` does a fact that was acknowledged
+//! outlive the death of Redis and of the machine. [`RedisLog::durability`] tells, for doctor and worker.
 
 mod group;
 
@@ -44,6 +44,33 @@ pub struct RedisLog {
     forget: Script,
 }
 
+/// How durably the server keeps what it has acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Durability {
+    /// `appendonly`
+    pub append_only: bool,
+    /// `appendfsync`
+    pub fsync: String,
+}
+
+impl Durability {
+    /// What acknowledged facts may be lost by, and how to mend it; `None` where nothing acknowledged is lost.
+    pub fn weakness(&self) -> Option<String> {
+        match (self.append_only, self.fsync.as_str()) {
+            (true, "always") => None,
+            (true, fsync) => Some(format!(
+                "appendfsync is {fsync}: a Redis that dies may lose the events that were accepted in its last seconds; \
+                 set appendfsync always"
+            )),
+            (false, _) => Some(
+                "appendonly is off: a Redis that stops loses every event that was accepted and not yet counted; \
+                 set appendonly yes and appendfsync always"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
 impl RedisLog {
     /// Connects on first use. `capacity`: facts not yet acknowledged that the log may hold.
     ///
@@ -67,14 +94,17 @@ impl RedisLog {
         })
     }
 
-    /// `appendonly` and `appendfsync` as the server has them.
-    pub async fn durability(&self) -> Result<(String, String), StorageError> {
+    /// As the server is set up.
+    ///
+    /// # Errors
+    /// An unreachable server, or one that does not let us ask.
+    pub async fn durability(&self) -> Result<Durability, StorageError> {
         let mut conn = self.shared.clone();
         let mut setting = async |name: &str| -> Result<String, StorageError> {
             let pair: Vec<String> = cmd("CONFIG").arg("GET").arg(name).query_async(&mut conn).await?;
             Ok(pair.into_iter().nth(1).unwrap_or_default())
         };
-        Ok((setting("appendonly").await?, setting("appendfsync").await?))
+        Ok(Durability { append_only: setting("appendonly").await? == "yes", fsync: setting("appendfsync").await? })
     }
 }
 
@@ -162,5 +192,18 @@ impl EventLog for RedisLog {
 
     fn leave<'a>(&'a self, consumer: &'a str) -> BoxFuture<'a, Result<(), StorageError>> {
         self.forget(consumer).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_syncs_always_loses_nothing() {
+        let weakness = |append_only, fsync: &str| Durability { append_only, fsync: fsync.to_owned() }.weakness();
+        assert_eq!(weakness(true, "always"), None);
+        assert!(weakness(true, "everysec").is_some_and(|text| text.ends_with("set appendfsync always")));
+        assert!(weakness(false, "always").is_some_and(|text| text.contains("set appendonly yes")));
     }
 }

@@ -1,10 +1,10 @@
 //! The speed layer's views: what happened to each film in each hour, seconds after it happened (domain/merge.rs).
 
+pub mod active;
 mod observations;
+mod refresh;
 mod sentiment;
 mod stats;
-pub mod trending;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
@@ -23,7 +23,8 @@ use super::events::{self, ScoredReview};
 use super::{catalogue, generations, quarantine};
 use crate::StorageError;
 
-pub use observations::{latest, record};
+pub use observations::{follow_catalogue, latest, record};
+pub use refresh::{refreshed, save_refreshed};
 pub use sentiment::hours as sentiment_hours;
 pub use stats::hours as stats_hours;
 
@@ -201,10 +202,10 @@ fn json(fact: &impl Serialize) -> String {
 
 /// Deletes the rows that a published batch run answers for now; answers their number.
 pub async fn drop_covered(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, StorageError> {
-    // Everything before these hours is droppable unless reopened; see `merge::droppable`.
-    let stats = merge::keep_from(now, watermark(pool, Artifact::BatchStatsHourly).await?);
-    let reviews = merge::keep_from(now, watermark(pool, Artifact::BatchSentimentHourly).await?);
-    let cutoff = merge::cutoff(now);
+    // Everything before the boundary is droppable unless reopened; see `merge::droppable`.
+    let stats = merge::drop_boundary(now, watermark(pool, Artifact::BatchStatsHourly).await?);
+    let reviews = merge::drop_boundary(now, watermark(pool, Artifact::BatchSentimentHourly).await?);
+    let cutoff = merge::cutoff(now - merge::READERS_BEHIND);
     let mut dropped = 0;
     loop {
         let rows = [

@@ -83,6 +83,39 @@ fn columns(seen: &[Observation]) -> Columns {
     )
 }
 
+/// An ingest has written numbers that held at `at`: films whose latest observation is older take them over, so that the
+/// latest observation is the newest whoever made it, and readers need not compare. `films` are those written, `None` is
+/// the whole catalogue. Films that were never observed get none, or a full ingest would make a million films active.
+/// In the transaction that wrote the films.
+pub async fn follow_catalogue(
+    conn: &mut PgConnection,
+    films: Option<&[i64]>,
+    at: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    let rows = sqlx::query!(
+        "SELECT m.movie_id, m.popularity, m.vote_average, m.vote_count
+         FROM speed_latest l JOIN movies m USING (movie_id)
+         WHERE l.observed_at < $1 AND ($2::bigint[] IS NULL OR m.movie_id = ANY($2))",
+        at,
+        films,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let seen = rows
+        .into_iter()
+        .map(|r| {
+            Ok(Observation {
+                movie_id: movie_id(r.movie_id)?,
+                observed_at: at,
+                popularity: r.popularity,
+                vote_average: r.vote_average,
+                vote_count: r.vote_count,
+            })
+        })
+        .collect::<Result<Vec<_>, StorageError>>()?;
+    record(conn, &seen).await
+}
+
 /// The newest observation of each of these films that has one.
 pub async fn latest(conn: impl PgExecutor<'_>, movies: &[MovieId]) -> Result<Vec<Observation>, StorageError> {
     let ids: Vec<i64> = movies.iter().map(|id| id.get()).collect();

@@ -1,6 +1,6 @@
 //! Brings the catalogue up to date: from TMDB where there is a key, from the demo world otherwise.
 
-mod demo;
+pub(super) mod demo;
 mod tmdb;
 
 use domain::ingest::{IngestMode, Source};
@@ -12,12 +12,13 @@ use storage::postgres::jobs::{NewJob, enqueue};
 use crate::{JobContext, JobError, Shared};
 
 pub(super) async fn run(shared: &Shared, context: &JobContext, mode: IngestMode) -> Result<Value, JobError> {
-    let source = if shared.settings.tmdb.is_some() { Source::Tmdb } else { Source::Demo };
+    let client = shared.tmdb()?;
+    let source = if client.is_some() { Source::Tmdb } else { Source::Demo };
     let Some(_lock) = catalogue::lock(&shared.pool, source).await? else {
         return Err(JobError::Transient(format!("another ingest of {} is running", source.as_str())));
     };
-    let tally = match &shared.settings.tmdb {
-        Some(settings) => tmdb::run(shared, settings, context, mode).await?,
+    let tally = match client {
+        Some(client) => tmdb::run(shared, client, context, mode).await?,
         None => demo::run(shared, context).await?,
     };
     catalogue::published(&shared.pool).await?;

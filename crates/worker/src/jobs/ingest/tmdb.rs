@@ -1,17 +1,15 @@
 //! TMDB: page by page, each page's films, 404s and cursor in one transaction, so that a killed ingest resumes behind
 //! the last committed page.
 
-use chrono::{NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::MovieId;
 use domain::ingest::{IngestMode, Record, Source};
-use secrecy::ExposeSecret;
-use settings::TmdbSettings;
-use sources::SourceError;
 use sources::tmdb::{TmdbClient, TmdbCursor, TmdbIngest};
 use storage::StorageError;
 use storage::postgres::catalogue::{self, Tally};
-use storage::postgres::search;
+use storage::postgres::{search, speed};
 
+use crate::jobs::tmdb::failed;
 use crate::{JobContext, JobError, Shared};
 
 /// Films looked at a second time per ingest: those that answered 404 once.
@@ -19,33 +17,23 @@ const SECOND_LOOKS: i64 = 500;
 
 pub(super) async fn run(
     shared: &Shared,
-    settings: &TmdbSettings,
+    client: TmdbClient,
     context: &JobContext,
     mode: IngestMode,
 ) -> Result<Tally, JobError> {
     let today = Utc::now().date_naive();
-    let client = client(settings)?;
     let mut tally = second_look(shared, &client, context, today).await?;
     let stored = catalogue::cursor(&shared.pool, Source::Tmdb).await?;
     let cursor = TmdbCursor::load(stored.as_ref(), mode).map_err(failed)?;
     let mut ingest = TmdbIngest::new(client, mode, cursor, today);
-    while let Some(batch) = ingest.next_batch().await.map_err(failed)? {
+    loop {
+        // From before the requests: an observation made meanwhile may be newer than this batch's numbers.
+        let asked_at = Utc::now();
+        let Some(batch) = ingest.next_batch().await.map_err(failed)? else { return Ok(tally) };
         let cursor = serde_json::to_value(&batch.cursor).map_err(StorageError::from)?;
-        tally += commit(shared, batch.records, &batch.missing, Some(cursor)).await?;
+        tally += commit(shared, asked_at, batch.records, &batch.missing, Some(cursor)).await?;
         context.progress(batch.done as i64, batch.total.map(|total| total as i64), &batch.phase);
     }
-    Ok(tally)
-}
-
-fn client(settings: &TmdbSettings) -> Result<TmdbClient, JobError> {
-    let credential = settings
-        .key
-        .expose_secret()
-        .parse()
-        .map_err(|error| JobError::Permanent(format!("setting TMDB_API_KEY is malformed: {error}")))?;
-    let defaults = sources::tmdb::TmdbSettings::new(settings.base_url.clone(), credential);
-    TmdbClient::new(sources::tmdb::TmdbSettings { requests_per_second: settings.requests_per_second, ..defaults })
-        .map_err(failed)
 }
 
 /// A film that answers 404 again is gone, one that answers is back.
@@ -60,12 +48,14 @@ async fn second_look(
         return Ok(Tally::default());
     }
     context.progress(0, None, "looking again for films that were missing");
+    let asked_at = Utc::now();
     let films = client.films(&doubtful, today).await.map_err(failed)?;
-    commit(shared, films.records, &films.missing, None).await
+    commit(shared, asked_at, films.records, &films.missing, None).await
 }
 
 async fn commit(
     shared: &Shared,
+    asked_at: DateTime<Utc>,
     records: Vec<Record>,
     missing: &[MovieId],
     cursor: Option<serde_json::Value>,
@@ -74,6 +64,7 @@ async fn commit(
         records.iter().filter_map(|r| if let Record::Movie(m) = r { Some(m.id.get()) } else { None }).collect();
     let mut tx = shared.pool.begin().await.map_err(StorageError::from)?;
     let mut tally = catalogue::write(&mut tx, Source::Tmdb, records).await?;
+    speed::follow_catalogue(&mut tx, Some(&films), asked_at).await?;
     let gone = catalogue::record_missing(&mut tx, missing).await?;
     tally.tombstoned = gone.len() as u64;
     if let Some(cursor) = cursor {
@@ -97,8 +88,4 @@ async fn follow_in_search(shared: &Shared, films: &[i64], gone: &[MovieId]) {
     if let Err(error) = follow.await {
         tracing::warn!(%error, "Meilisearch did not follow; the next rebuild of the search index heals it");
     }
-}
-
-fn failed(error: SourceError) -> JobError {
-    if error.is_permanent() { JobError::Permanent(error.to_string()) } else { JobError::Transient(error.to_string()) }
 }

@@ -23,8 +23,9 @@ async fn rows(pool: &PgPool, of: &str) -> i64 {
     sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(pool).await.unwrap()
 }
 
+/// Rows that nobody needs once a run covers them.
 async fn late_rows(pool: &PgPool, now: DateTime<Utc>) -> i64 {
-    rows(pool, &format!("hour < '{}'", merge::cutoff(now - merge::CLOCK_MARGIN))).await
+    rows(pool, &format!("hour < '{}'", merge::cutoff(now - merge::READERS_BEHIND))).await
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
@@ -141,4 +142,92 @@ async fn a_sources_reviews_count_in_the_speed_layer_too(pool: PgPool) {
     facts.push(late);
     assert_eq!(merged(&world.pool, now).await, truth(&facts));
     worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn the_boundary_moves_on_the_hours_edge_and_takes_no_fact_with_it(pool: PgPool) {
+    let (world, _) = world(&pool).await;
+    let pool = &world.pool;
+    let strikes = Hour::of(Utc::now()).plus(-24);
+    let ms = TimeDelta::milliseconds(1);
+    let (before, after) = (strikes.start() - ms, strikes.start());
+    // When the clock strikes, `edge` takes the place of the hour before it as the speed layer's first.
+    let edge = merge::cutoff(after);
+    assert_eq!(merge::cutoff(before), edge.plus(-1));
+    let mut facts = Vec::new();
+    for hour in [edge.plus(-2), edge.plus(-1), edge, edge.plus(1), strikes.plus(-1), strikes] {
+        for at in [hour.start() - ms, hour.start()] {
+            facts.push(Fact::Event(live::event(550, EventType::Rating, at)));
+            facts.push(Fact::Review(live::review(550, "A wonderful film.", at)));
+        }
+    }
+    speed::apply(pool, &batch_of(&facts)).await.unwrap();
+    test_support::batch::events(pool, before).await;
+    // Readers on both sides of the edge, whose clocks need not be that of the one who drops.
+    for dropping in [before, after] {
+        for asked in [before, after, after + ms] {
+            assert_eq!(merged(pool, asked).await, truth(&facts), "asked at {asked}");
+        }
+        speed::drop_covered(pool, dropping).await.unwrap();
+        for asked in [before, after, after + ms] {
+            assert_eq!(merged(pool, asked).await, truth(&facts), "dropped at {dropping}, asked at {asked}");
+        }
+        assert_eq!(late_rows(pool, dropping).await, 0);
+    }
+    // A run at the very edge covers the hour that is over, and not the instant with which the next begins.
+    test_support::batch::events(pool, after).await;
+    assert_eq!(batch::watermark(pool, Artifact::BatchStatsHourly).await.unwrap(), Some(strikes));
+    assert_eq!(merged(pool, after).await, truth(&facts));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_batch_run_three_days_late_leaves_no_gap(pool: PgPool) {
+    const HOURS: i64 = 6 * 24;
+    let (world, _) = world(&pool).await;
+    let pool = &world.pool;
+    let end = Hour::of(Utc::now());
+    // Six days of facts, each with the hour in which it arrives: one in five is late, by up to seventy hours.
+    let mut arriving: Vec<(Hour, Fact)> = live::facts(2_000, HOURS, end.start() - TimeDelta::milliseconds(1))
+        .into_iter()
+        .zip(0..)
+        .map(|(fact, n)| {
+            let occurred = match &fact {
+                Fact::Event(event) => event.occurred_at,
+                Fact::Review(review) => review.occurred_at,
+            };
+            let late = if n % 5 == 0 { n * 13 % 70 } else { 0 };
+            (Hour::of(occurred).plus(1 + late).min(end), fact)
+        })
+        .collect();
+    arriving.sort_by_key(|(hour, _)| *hour);
+
+    let ran = end.plus(-HOURS / 2);
+    let mut so_far = Vec::new();
+    for n in 1..=HOURS {
+        let hour = end.plus(n - HOURS);
+        let now = hour.start();
+        let here = arriving.partition_point(|(arrives, _)| *arrives <= hour);
+        let facts: Vec<Fact> = arriving.drain(..here).map(|(_, fact)| fact).collect();
+        speed::apply(pool, &batch_of(&facts)).await.unwrap();
+        so_far.extend(facts);
+        if hour == ran {
+            test_support::batch::events(pool, now).await;
+        }
+        speed::drop_covered(pool, now).await.unwrap();
+        // Not every hour: the test would take twice as long as all its neighbours.
+        if n % 3 == 0 {
+            assert_eq!(merged(pool, now).await, truth(&so_far), "{hour}");
+        }
+    }
+    assert!(arriving.is_empty());
+    let now = end.start();
+    let waiting = format!("hour >= '{ran}' AND hour < '{}'", merge::cutoff(now));
+    assert!(rows(pool, &waiting).await > 0, "what no run covers is kept, however old");
+    assert!(rows(pool, "reopened").await > 0, "late facts reopened hours of the run");
+
+    test_support::batch::events(pool, now).await;
+    assert_eq!(merged(pool, now).await, truth(&so_far), "the late run is there");
+    speed::drop_covered(pool, now).await.unwrap();
+    assert_eq!(merged(pool, now).await, truth(&so_far), "and what it covers is dropped");
+    assert_eq!((late_rows(pool, now).await, rows(pool, "reopened").await), (0, 0));
 }

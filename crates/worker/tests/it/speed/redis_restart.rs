@@ -1,5 +1,6 @@
 //! Redis killed and started again under load, with its append-only file on.
 
+use std::collections::HashSet;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,19 @@ use sqlx::PgPool;
 use storage::event_log::{EventLog, RedisLog};
 use test_support::live;
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use super::{drained, merged, truth, world};
+
+/// At a kill, some of them are waiting for an answer.
+const SENDERS: usize = 4;
+
+fn id(fact: &Fact) -> Uuid {
+    match fact {
+        Fact::Event(event) => event.event_id.0,
+        Fact::Review(review) => review.review_id.0,
+    }
+}
 
 /// A Redis of our own, killed when dropped.
 struct Server {
@@ -35,6 +47,7 @@ impl Server {
         Some(Self { child, port, dir })
     }
 
+    /// SIGKILL: nothing is written that was not written before.
     fn killed_and_started_again(mut self) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -49,6 +62,12 @@ impl Drop for Server {
     }
 }
 
+async fn answers(log: &RedisLog) {
+    while log.backlog().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn redis_killed_under_load_loses_nothing_that_was_accepted(pool: PgPool) {
     let (world, _) = world(&pool).await;
@@ -60,39 +79,51 @@ async fn redis_killed_under_load_loses_nothing_that_was_accepted(pool: PgPool) {
     };
     let url = format!("redis://127.0.0.1:{port}");
     let log = Arc::new(RedisLog::open(&SecretString::from(url.clone()), &world.prefix, 1_000_000).unwrap());
-    while log.backlog().await.is_err() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    answers(&log).await;
     let world = world.with("REDIS_URL", url);
     let worker = world.worker().await;
 
-    // A sender that takes no answer for a no, and sends the same facts again.
+    // Senders that note what was accepted, and never send again what was not: of that the log may have any part.
     let now = Utc::now();
-    let facts = live::facts(6_000, 20, now);
-    let accepted = Arc::new(Mutex::new(0));
-    let sender = tokio::spawn({
-        let (log, facts, accepted) = (log.clone(), facts.clone(), accepted.clone());
-        async move {
-            for chunk in facts.chunks(50) {
-                while log.append(chunk).await.is_err() {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+    let facts = live::facts(SENDERS * 2_000, 20, now);
+    let accepted = Arc::new(Mutex::new(HashSet::new()));
+    let senders = facts.chunks(facts.len() / SENDERS).map(|share| {
+        let (log, share, accepted) = (log.clone(), share.to_vec(), accepted.clone());
+        tokio::spawn(async move {
+            for chunk in share.chunks(20) {
+                match log.append(chunk).await {
+                    Ok(_) => accepted.lock().await.extend(chunk.iter().map(id)),
+                    Err(_) => answers(&log).await,
                 }
-                *accepted.lock().await += chunk.len();
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-        }
+        })
     });
-    for share in [0.2, 0.5, 0.8] {
-        while (*accepted.lock().await as f64) < share * facts.len() as f64 {
+    let senders: Vec<_> = senders.collect();
+    for share in [0.2, 0.4, 0.6] {
+        while (accepted.lock().await.len() as f64) < share * facts.len() as f64 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         server = server.killed_and_started_again();
     }
-    sender.await.unwrap();
+    for sender in senders {
+        sender.await.unwrap();
+    }
     drained(&log).await;
     worker.stop().await;
-    let facts: Vec<Fact> = facts;
-    assert_eq!(merged(&world.pool, now).await, truth(&facts));
+
+    let accepted = accepted.lock().await;
+    let stored: HashSet<Uuid> =
+        sqlx::query_scalar("SELECT event_id FROM viewer_events UNION ALL SELECT review_id FROM viewer_reviews")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap()
+            .into_iter()
+            .collect();
+    assert!(accepted.is_subset(&stored), "{} accepted events were lost", accepted.difference(&stored).count());
+    assert!(accepted.len() < facts.len(), "Redis was never killed while somebody was sending");
+    let facts: Vec<Fact> = facts.into_iter().filter(|fact| stored.contains(&id(fact))).collect();
+    assert_eq!(merged(&world.pool, now).await, truth(&facts), "each counts once");
     drop(server);
     let _ = std::fs::remove_dir_all(dir);
 }

@@ -1,16 +1,16 @@
-//! What is trending: in the last hours, and as the nightly run ranked it.
+//! What is trending: in the last hours, as it changes, and as the nightly run ranked it.
+
+mod now;
+mod stream;
 
 use std::sync::Arc;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use domain::artifacts::{Artifact, CacheFamily};
-use domain::hours::{Hour, Window};
-use domain::merge::CUTOFF_HOURS;
 use domain::page::{Limit, Offset, Page};
 use serde::{Deserialize, Serialize};
-use storage::postgres::speed::trending::{self as speed_trending, TrendingNowRow};
 use storage::postgres::trending::{self, TrendingRow};
 use utoipa::{IntoParams, ToSchema};
 
@@ -18,10 +18,13 @@ use super::artifact::{published, run_as_of};
 use super::movies::genre;
 use super::{ArtifactList, List, question, tidy};
 use crate::State;
-use crate::cache::{Live, Question, answer};
+use crate::cache::{Question, answer};
 use crate::error::{ApiError, Problem};
 use crate::export::Table;
 use crate::extract::{Day, GenreName, Params};
+
+pub use now::*;
+pub use stream::*;
 
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
@@ -151,159 +154,5 @@ impl Question for TrendingParams {
             self.limit = Limit::WHOLE;
         }
         Table::of("trending", COLUMNS, self.read(&state).await?.list.items)
-    }
-}
-
-/// The hours that the speed layer looks back, 1 to 48.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-struct LastHours(u32);
-
-impl Default for LastHours {
-    fn default() -> Self {
-        Self(6)
-    }
-}
-
-impl TryFrom<String> for LastHours {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let hours = text.parse::<Window>().ok().and_then(Window::hours);
-        hours
-            .filter(|hours| (1..=CUTOFF_HOURS).contains(&i64::from(*hours)))
-            .map(Self)
-            .ok_or_else(|| format!("must be hours, from 1 to {CUTOFF_HOURS}"))
-    }
-}
-
-impl From<LastHours> for String {
-    fn from(hours: LastHours) -> Self {
-        format!("{}h", hours.0)
-    }
-}
-
-#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
-#[serde(default)]
-#[into_params(parameter_in = Query)]
-pub struct TrendingNowParams {
-    /// Only films of this genre, in any case; ranks are among them.
-    #[param(value_type = Option<String>, max_length = 60, example = "drama")]
-    genre: Option<GenreName>,
-    #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
-    limit: Limit,
-    /// Hours back.
-    #[param(value_type = u8, minimum = 1, maximum = 48, default = 6)]
-    window: LastHours,
-}
-
-/// A film's place in the last hours.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TrendingNowItem {
-    #[schema(example = 1)]
-    rank: usize,
-    movie_id: i64,
-    title: String,
-    genres: Vec<String>,
-    #[schema(example = 95.5)]
-    trending_score: f64,
-    /// Change of popularity per hour.
-    velocity: f64,
-    /// Change of the vote average per hour.
-    acceleration: f64,
-    popularity: f64,
-    /// Viewers' ratings of these hours are counted in, here and in `vote_count`.
-    vote_average: f64,
-    vote_count: i64,
-}
-
-impl TrendingNowItem {
-    fn of(rank: usize, row: TrendingNowRow) -> Self {
-        Self {
-            rank,
-            movie_id: row.movie_id,
-            title: row.title,
-            genres: row.genres,
-            trending_score: tidy(row.trending_score),
-            velocity: tidy(row.popularity_velocity),
-            acceleration: tidy(row.rating_velocity),
-            popularity: row.popularity,
-            vote_average: tidy(row.vote_average),
-            vote_count: row.vote_count,
-        }
-    }
-}
-
-/// What trends now (seed 1, section 3.2).
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TrendingNowBody {
-    trending_movies: Vec<TrendingNowItem>,
-    generated_at: DateTime<Utc>,
-    #[schema(example = "6h")]
-    window: String,
-    #[schema(example = "speed")]
-    data_source: &'static str,
-}
-
-/// Rank films by what moved in the last hours.
-///
-/// Films that a source observed or viewers touched, hour by hour; a viewer's rating counts as one more vote.
-#[utoipa::path(
-    get, path = "/api/v1/trending/movies", operation_id = "list_trending_now", tag = "trending",
-    params(TrendingNowParams), responses((status = 200, body = TrendingNowBody)),
-)]
-pub async fn now(
-    state: Data<State>,
-    request: HttpRequest,
-    Params(params): Params<TrendingNowParams>,
-) -> Result<HttpResponse, ApiError> {
-    answer(&state, &request, params).await
-}
-
-const NOW_COLUMNS: &[&str] = &[
-    "rank",
-    "movie_id",
-    "title",
-    "genres",
-    "trending_score",
-    "velocity",
-    "acceleration",
-    "popularity",
-    "vote_average",
-    "vote_count",
-];
-
-impl Question for TrendingNowParams {
-    type Body = TrendingNowBody;
-    const FAMILY: CacheFamily = CacheFamily::Trending;
-
-    fn key(&self) -> Result<String, ApiError> {
-        question("/trending/movies", self)
-    }
-
-    fn live(&self) -> Live {
-        Live::AllFilms
-    }
-
-    async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
-        let (now, hours) = (Utc::now(), self.window.0);
-        let genre = genre(&state.pool, self.genre.as_ref()).await?;
-        let since = Hour::of(now).plus(-i64::from(hours));
-        let rows = speed_trending::top(&state.pool, since, hours, genre.as_deref(), self.limit).await?;
-        let ranked = (1..).zip(rows).map(|(rank, row)| TrendingNowItem::of(rank, row));
-        Ok(TrendingNowBody {
-            trending_movies: ranked.collect(),
-            generated_at: now,
-            window: String::from(self.window),
-            data_source: "speed",
-        })
-    }
-
-    const IS_LIST: bool = true;
-
-    async fn table(mut self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
-        if whole {
-            self.limit = Limit::WHOLE;
-        }
-        Table::of("trending-now", NOW_COLUMNS, self.read(&state).await?.trending_movies)
     }
 }

@@ -1,28 +1,32 @@
+//! Heeding a server that asks its callers to wait.
+
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep_until};
 
-/// The instant before which nobody may send: one 429 speaks to the whole source, not to the request that met it.
+/// The instant before which nobody may send: one 429 or 503 speaks to all callers, not to the request that met
+/// it.
 #[derive(Debug, Default)]
-pub(super) struct Pause(Mutex<Option<Instant>>);
+pub struct Pause(Mutex<Option<Instant>>);
 
 impl Pause {
     /// Nobody sends for `wait` from now; a pause already longer stays as it is.
-    pub(super) fn extend(&self, wait: Duration) {
+    pub fn extend(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut not_before = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *not_before = Some(not_before.map_or(until, |earlier| earlier.max(until)));
     }
 
-    /// Waits until the source is open.
-    pub(super) async fn wait(&self) {
+    /// Waits until it is over.
+    pub async fn wait(&self) {
         while let Some(until) = self.closed_until() {
             sleep_until(until).await;
         }
     }
 
-    pub(super) fn closed_until(&self) -> Option<Instant> {
+    /// The end of a pause that is not over.
+    pub fn closed_until(&self) -> Option<Instant> {
         let not_before = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         not_before.filter(|until| *until > Instant::now())
     }
@@ -30,7 +34,7 @@ impl Pause {
 
 /// `Retry-After` as seconds or as an HTTP date. A date is measured against the answer's own `Date`, so that a skewed
 /// clock on either side neither hammers nor sleeps. `None` for what is neither, or in the past.
-pub(super) fn retry_after(value: &str, answered_at: Option<&str>, now: SystemTime) -> Option<Duration> {
+pub fn retry_after(value: &str, answered_at: Option<&str>, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }

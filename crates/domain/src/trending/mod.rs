@@ -1,5 +1,9 @@
 //! The trending score (seed 1, section 3.2; DESIGN.md section 4).
 
+pub mod active;
+
+use std::cmp::Ordering;
+
 use crate::MovieId;
 use crate::movies::DailyMetrics;
 
@@ -65,8 +69,12 @@ pub fn trend(earliest: &DailyMetrics, latest: &DailyMetrics) -> Trend {
 }
 
 /// Best first; equal scores by movie id, so that two runs over the same facts agree.
+fn order(a: &Trend, b: &Trend) -> Ordering {
+    b.score.total_cmp(&a.score).then(a.movie_id.cmp(&b.movie_id))
+}
+
+/// The best [`RANKS_KEPT`], best first.
 pub fn rank(trends: &mut Vec<Trend>) {
-    let order = |a: &Trend, b: &Trend| b.score.total_cmp(&a.score).then(a.movie_id.cmp(&b.movie_id));
     if trends.len() > RANKS_KEPT {
         trends.select_nth_unstable_by(RANKS_KEPT, order);
         trends.truncate(RANKS_KEPT);

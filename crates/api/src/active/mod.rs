@@ -1,0 +1,254 @@
+//! The films of domain/trending/active.rs, loaded from the database and kept exact by what it tells of touched films.
+//! When the database is away they stay as they are, and rankings go on.
+
+mod watched;
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::artifacts::CacheFamily;
+use domain::hours::Hour;
+use domain::merge::cutoff;
+use domain::trending::active::{Active, Ranking, Span};
+use sqlx::PgPool;
+use storage::StorageError;
+use storage::postgres::speed::active;
+use tokio::sync::{broadcast, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::State;
+use crate::cache::{Generation, Touch};
+use crate::error::ApiError;
+
+pub use watched::{Watched, Watching, watch};
+
+/// Longest that a request waits for the first load, which takes about a second for fifty thousand films.
+const WAIT_LIMIT: Duration = Duration::from_secs(3);
+
+/// Touched films gather for this long and are then read together: a film that everybody rates is read ten times a
+/// second at most, and nobody notices a tenth of a second.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// How often it is looked whether the hour or the catalogue has moved on.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// After a failure; the database may be restarting.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Touched films beyond which reading all is cheaper than reading these, and simpler to bound.
+const MANY: usize = 50_000;
+
+/// The films and what is known of their loading.
+pub struct ActiveFilms {
+    films: RwLock<Active>,
+    status: watch::Sender<Status>,
+}
+
+/// How current the films are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Counts changes since the process started.
+    pub version: u64,
+    /// When all films were last read; `None` before the first time.
+    pub loaded_at: Option<DateTime<Utc>>,
+    /// When any film last changed.
+    pub changed_at: Option<DateTime<Utc>>,
+}
+
+/// A ranking and what it was made from.
+#[derive(Debug, Clone)]
+pub struct Ranked {
+    pub ranking: Ranking,
+    pub span: Span,
+    pub status: Status,
+    pub at: DateTime<Utc>,
+}
+
+impl ActiveFilms {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { films: RwLock::default(), status: watch::Sender::new(Status::default()) })
+    }
+
+    pub fn status(&self) -> Status {
+        *self.status.borrow()
+    }
+
+    /// Ranks the films of the last `hours` hours, once they are loaded.
+    ///
+    /// # Errors
+    /// They are not, since the database has been away from the start.
+    pub async fn rank(self: &Arc<Self>, hours: u32, genre: Option<String>, limit: usize) -> Result<Ranked, ApiError> {
+        let loaded = self.status.subscribe();
+        if tokio::time::timeout(WAIT_LIMIT, { loaded }.wait_for(|status| status.loaded_at.is_some())).await.is_err() {
+            return Err(ApiError::NotReady("the films that are active now are still being read".into()));
+        }
+        let this = self.clone();
+        // Some milliseconds of pure computation, in which a worker thread would answer nobody else.
+        let ranking = tokio::task::spawn_blocking(move || {
+            let at = Utc::now();
+            let span = Span::last(hours, at);
+            let films = this.read();
+            let (ranking, status) = (films.rank(span, genre.as_deref(), limit), this.status());
+            Ranked { ranking, span, status, at }
+        });
+        ranking.await.map_err(|error| ApiError::Internal(error.to_string().into()))
+    }
+
+    /// Reads all films anew; those of before answer meanwhile.
+    async fn load(&self, pool: &PgPool) -> Result<(), StorageError> {
+        let (since, mut films) = (cutoff(Utc::now()), Active::default());
+        for ids in active::ids(pool, since).await?.chunks(active::CHUNK) {
+            active::reload(pool, ids, since).await?.put_into(&mut films);
+        }
+        let before = std::mem::replace(&mut *self.write(), films);
+        self.changed(true);
+        drop(before);
+        Ok(())
+    }
+
+    async fn reload(&self, pool: &PgPool, ids: &[i64]) -> Result<(), StorageError> {
+        active::reload(pool, ids, cutoff(Utc::now())).await?.put_into(&mut self.write());
+        self.changed(false);
+        Ok(())
+    }
+
+    /// Hours have left the cutoff.
+    fn forget_before(&self, first: Hour) {
+        self.write().forget_before(first);
+        self.changed(false);
+    }
+
+    fn changed(&self, loaded: bool) {
+        let now = Utc::now();
+        self.status.send_modify(|status| {
+            status.version += 1;
+            status.changed_at = Some(now);
+            if loaded {
+                status.loaded_at = Some(now);
+            }
+        });
+        metrics::gauge!("trending_active_films").set(self.read().len() as f64);
+    }
+
+    // Nothing that holds the lock panics but for want of memory, and a map half changed is still a map.
+    fn read(&self) -> RwLockReadGuard<'_, Active> {
+        self.films.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Active> {
+        self.films.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What has to be read.
+#[derive(Default)]
+struct News {
+    all: bool,
+    films: HashSet<i64>,
+    /// The catalogue's generation, and the first hour, that the films are of.
+    generation: Option<i64>,
+    first: Option<Hour>,
+}
+
+impl News {
+    fn hear(&mut self, touch: Touch) {
+        match touch {
+            Touch::Films(ids) if !self.all => self.films.extend(ids.iter()),
+            Touch::Films(_) => {}
+            Touch::Everything => self.all = true,
+        }
+        if self.films.len() > MANY {
+            self.all = true;
+        }
+    }
+
+    /// Takes what has gathered without waiting.
+    fn drain(&mut self, touches: &mut broadcast::Receiver<Touch>) {
+        loop {
+            match touches.try_recv() {
+                Ok(touch) => self.hear(touch),
+                Err(broadcast::error::TryRecvError::Lagged(_)) => self.all = true,
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.all && self.films.is_empty()
+    }
+
+    /// Reads it. What fails is still to be read; what is heard meanwhile is read afterwards.
+    async fn take_over(&mut self, state: &State) -> Result<(), StorageError> {
+        if self.all {
+            let generation = current(state);
+            state.active.load(&state.pool).await?;
+            self.generation = generation;
+            self.all = false;
+            self.films.clear();
+        }
+        while !self.films.is_empty() {
+            let ids: Vec<i64> = self.films.iter().copied().take(active::CHUNK).collect();
+            state.active.reload(&state.pool, &ids).await?;
+            ids.iter().for_each(|id| {
+                self.films.remove(id);
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether the catalogue or the hour has moved on.
+    fn look(&mut self, state: &State) {
+        // A film's title, genres, base numbers or tombstone may have changed.
+        if self.generation.is_some() && current(state).is_some_and(|now| Some(now) != self.generation) {
+            self.all = true;
+        }
+        let first = cutoff(Utc::now());
+        if self.first.replace(first).is_some_and(|before| before != first) {
+            state.active.forget_before(first);
+        }
+    }
+}
+
+fn current(state: &State) -> Option<i64> {
+    match state.generations.get(CacheFamily::Movies) {
+        Generation::Current(generation) => Some(generation),
+        Generation::Last(_) | Generation::Unknown => None,
+    }
+}
+
+/// Keeps the films exact for as long as the process runs. `touches` are those from before anything was heard: the first
+/// word is that everything has changed, said when the database is within hearing, and that is the first load.
+pub async fn follow(state: Arc<State>, mut touches: broadcast::Receiver<Touch>) {
+    let mut news = News::default();
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            touch = touches.recv() => match touch {
+                Ok(touch) => news.hear(touch),
+                Err(broadcast::error::RecvError::Lagged(_)) => news.all = true,
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+            _ = look.tick() => {}
+        }
+        news.look(&state);
+        if news.is_empty() {
+            continue;
+        }
+        tokio::time::sleep(GATHER).await;
+        news.drain(&mut touches);
+        match news.take_over(&state).await {
+            Ok(()) => failing = false,
+            Err(error) => {
+                // Once an outage; the films of before answer.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "active films cannot be read; trending answers with those of before");
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}

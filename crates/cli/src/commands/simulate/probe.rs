@@ -1,0 +1,95 @@
+//! How soon an event is seen: posts one, then asks for its film's page, past every cache, until the page counts it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use domain::events::{EventType, Fact};
+use domain::{MovieId, UserId};
+use hdrhistogram::CreationError;
+use sources::demo::{Act, Did, Showing};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::api::Api;
+use super::report::{Probes, Times};
+
+/// One probe in so long.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// How often a page is asked for; what is measured is at most that much too long.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// A probe not seen by then is missed.
+const GIVE_UP: Duration = Duration::from_secs(10);
+
+/// Films set aside for probes, one at a time each: enough for all that can be under way.
+const FILMS: usize = 100;
+
+/// The probes' own viewer.
+const VIEWER: i64 = 999_999_999;
+
+/// How many of the catalogue's films are for probes.
+pub(super) fn films(all: usize) -> Result<usize, String> {
+    match FILMS.min(all / 2) {
+        0 => Err(format!("probes need films that no viewer sees, and the catalogue has {all}; load some more")),
+        films => Ok(films),
+    }
+}
+
+/// Probes until `stop`. Nobody else may touch these films meanwhile.
+pub(super) async fn run(api: Arc<Api>, films: Vec<Showing>, stop: CancellationToken) -> Result<Probes, CreationError> {
+    let mut probes = Probes { times: Times::new()?, seen: 0, missed: 0 };
+    let mut free: Vec<MovieId> = films.into_iter().map(|film| film.movie_id).collect();
+    let mut under_way = JoinSet::new();
+    let mut tick = interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(Ok((film, time))) = under_way.join_next() => {
+                free.insert(0, film);
+                probes.count(time);
+            }
+            _ = tick.tick() => {
+                if let Some(film) = free.pop() {
+                    let api = api.clone();
+                    under_way.spawn(async move { (film, probe(&api, film).await) });
+                }
+            }
+        }
+    }
+    while let Some(Ok((_, time))) = under_way.join_next().await {
+        probes.count(time);
+    }
+    Ok(probes)
+}
+
+impl Probes {
+    fn count(&mut self, time: Option<Duration>) {
+        match time {
+            Some(time) => {
+                self.seen += 1;
+                self.times.add(time);
+            }
+            None => self.missed += 1,
+        }
+    }
+}
+
+/// From before the post until the page counts it; `None` if it does not, or somebody does not answer.
+async fn probe(api: &Api, movie_id: MovieId) -> Option<Duration> {
+    let before = api.views(movie_id).await.ok()?;
+    let act = Act { user_id: UserId::new(VIEWER).ok()?, movie_id, did: Did::Event(EventType::View) };
+    let Fact::Event(event) = act.at(Utc::now()) else { return None };
+    let posted = Instant::now();
+    api.post("/api/v1/events", serde_json::to_vec(&event).ok()?).await.ok()?;
+    while posted.elapsed() < GIVE_UP {
+        if api.views(movie_id).await.ok()? > before {
+            return Some(posted.elapsed());
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    None
+}

@@ -1,0 +1,108 @@
+//! What domain/trending/active.rs keeps of films, out of the database.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use domain::MovieId;
+use domain::hours::Hour;
+use domain::trending::active::{Active, Film, MAX_FILMS, Numbers, Seen, Touched};
+use sqlx::PgPool;
+
+use crate::StorageError;
+use crate::postgres::catalogue::movie_id;
+
+/// Films read in one statement: some ten thousand rows, some tens of milliseconds.
+pub const CHUNK: usize = 2_000;
+
+/// Films that a source observed or viewers touched from `since` on, the last touched first; no more than are kept.
+pub async fn ids(pool: &PgPool, since: Hour) -> Result<Vec<i64>, StorageError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT movie_id AS "movie_id!"
+           FROM (SELECT movie_id, hour FROM speed_observations WHERE hour >= $1
+                 UNION ALL SELECT movie_id, hour FROM speed_stats WHERE hour >= $1) AS active
+           GROUP BY movie_id ORDER BY max(hour) DESC, movie_id LIMIT $2"#,
+        since.start(),
+        MAX_FILMS as i64,
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
+/// Takes over what the database has of these films, up to [`CHUNK`] of them: those that are active there, and the end of
+/// those that are not.
+pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded, StorageError> {
+    let rows = sqlx::query!(
+        r#"SELECT m.movie_id, m.title, m.genres, m.tombstoned_at IS NULL AS "shown!", m.popularity, m.vote_average,
+                  m.vote_count, l.observed_at AS "observed_at?", l.popularity AS "latest_popularity?",
+                  l.vote_average AS "latest_average?", l.vote_count AS "latest_count?",
+                  o.at AS "at!", o.popularity AS "popularities!", o.vote_average AS "averages!",
+                  o.vote_count AS "counts!", s.hour AS "hours!", s.ratings AS "ratings!", s.rating_sum AS "sums!"
+           FROM movies m LEFT JOIN speed_latest l USING (movie_id)
+                CROSS JOIN LATERAL (
+                    SELECT coalesce(array_agg(observed_at), '{}') AS at, coalesce(array_agg(popularity), '{}') AS popularity,
+                           coalesce(array_agg(vote_average), '{}') AS vote_average,
+                           coalesce(array_agg(vote_count), '{}') AS vote_count
+                    FROM speed_observations WHERE movie_id = m.movie_id AND hour >= $2) AS o
+                CROSS JOIN LATERAL (
+                    SELECT coalesce(array_agg(hour), '{}') AS hour, coalesce(array_agg(ratings), '{}') AS ratings,
+                           coalesce(array_agg(rating_sum), '{}') AS rating_sum
+                    FROM speed_stats WHERE movie_id = m.movie_id AND hour >= $2) AS s
+           WHERE m.movie_id = ANY($1)"#,
+        ids,
+        since.start(),
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut gone: HashSet<i64> = ids.iter().copied().collect();
+    let films = rows
+        .into_iter()
+        .map(|r| {
+            gone.remove(&r.movie_id);
+            let latest = match (r.observed_at, r.latest_popularity, r.latest_average, r.latest_count) {
+                (Some(at), Some(popularity), Some(vote_average), Some(vote_count)) => {
+                    Some(Seen::new(at, Numbers { popularity, vote_average, vote_count }))
+                }
+                _ => None,
+            };
+            Ok(Film {
+                movie_id: movie_id(r.movie_id)?,
+                title: r.title,
+                genres: r.genres,
+                shown: r.shown,
+                base: Numbers { popularity: r.popularity, vote_average: r.vote_average, vote_count: r.vote_count },
+                latest,
+                seen: seen(r.at, r.popularities, r.averages, r.counts),
+                touched: touched(r.hours, r.ratings, r.sums),
+            })
+        })
+        .collect::<Result<_, StorageError>>()?;
+    let gone = gone.into_iter().map(movie_id).collect::<Result<_, StorageError>>()?;
+    Ok(Reloaded { films, gone })
+}
+
+/// What [`reload`] found.
+#[derive(Debug)]
+pub struct Reloaded {
+    films: Vec<Film>,
+    /// The catalogue does not have them.
+    gone: Vec<MovieId>,
+}
+
+impl Reloaded {
+    pub fn put_into(self, active: &mut Active) {
+        self.films.into_iter().for_each(|film| active.put(film));
+        self.gone.into_iter().for_each(|id| active.remove(id));
+    }
+}
+
+fn seen(at: Vec<DateTime<Utc>>, popularity: Vec<f64>, vote_average: Vec<f64>, vote_count: Vec<i64>) -> Vec<Seen> {
+    let numbers = popularity.into_iter().zip(vote_average).zip(vote_count);
+    let numbers =
+        numbers.map(|((popularity, vote_average), vote_count)| Numbers { popularity, vote_average, vote_count });
+    at.into_iter().zip(numbers).map(|(at, numbers)| Seen::new(at, numbers)).collect()
+}
+
+fn touched(hours: Vec<DateTime<Utc>>, ratings: Vec<i64>, sums: Vec<f64>) -> Vec<Touched> {
+    let ratings = ratings.into_iter().zip(sums);
+    hours.into_iter().zip(ratings).map(|(hour, (ratings, sum))| Touched::new(Hour::of(hour), ratings, sum)).collect()
+}

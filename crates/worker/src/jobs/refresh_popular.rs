@@ -1,0 +1,89 @@
+//! What the source says of the most popular films just now: the speed layer's observations between two nights.
+
+use chrono::Utc;
+use domain::events::Observation;
+use domain::ingest::{Quarantined, Source};
+use serde_json::{Value, json};
+use sources::demo;
+use sources::tmdb::{POPULAR_PAGE, Popular, TmdbClient};
+use storage::StorageError;
+use storage::postgres::{quarantine, speed};
+
+use super::ingest::demo::config;
+use super::tmdb::failed;
+use crate::{JobContext, JobError, Shared};
+
+/// Films of the demo world per transaction.
+const DEMO_PAGE: u32 = 500;
+
+/// Where pages of the most popular films come from.
+enum Pages {
+    Tmdb(TmdbClient),
+    Demo(Vec<Observation>),
+}
+
+impl Pages {
+    /// Films on a page.
+    fn size(&self) -> u32 {
+        match self {
+            Self::Tmdb(_) => POPULAR_PAGE,
+            Self::Demo(_) => DEMO_PAGE,
+        }
+    }
+
+    /// Page `page`, from 1.
+    async fn get(&self, page: u32) -> Result<Popular, JobError> {
+        match self {
+            Self::Tmdb(client) => client.popular(page).await.map_err(failed),
+            Self::Demo(films) => {
+                let (first, last) = (((page - 1) * DEMO_PAGE) as usize, (page * DEMO_PAGE) as usize);
+                let seen = films.get(first..last.min(films.len())).unwrap_or_default().to_vec();
+                Ok(Popular { seen, last: last >= films.len(), ..Popular::default() })
+            }
+        }
+    }
+}
+
+/// Each page is one transaction with the number of pages done, so that a killed job goes on behind it.
+pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+    let films = shared.settings.refresh_popular_films;
+    let (source, pages) = match shared.tmdb()? {
+        Some(client) => (Source::Tmdb, Pages::Tmdb(client)),
+        None => {
+            let now = Utc::now();
+            let world = config(shared, now.date_naive()).await?;
+            (Source::Demo, Pages::Demo(demo::popular(&world, films.into(), now)))
+        }
+    };
+    let total = films.div_ceil(pages.size());
+    let (mut observed, mut quarantined) = (0, 0);
+    for page in speed::refreshed(&shared.pool, context.job_id).await? + 1..=total {
+        let Popular { mut seen, odd, last } = pages.get(page).await?;
+        // The last page may hold more than was asked for.
+        seen.truncate((films - (page - 1) * pages.size()) as usize);
+        observed += seen.len();
+        quarantined += odd.len();
+        commit(shared, context, source, page, &seen, &odd).await?;
+        context.progress(i64::from(films.min(page * pages.size())), Some(films.into()), "looking at popular films");
+        if last {
+            break;
+        }
+    }
+    Ok(json!({ "source": source.as_str(), "observed": observed, "quarantined": quarantined }))
+}
+
+async fn commit(
+    shared: &Shared,
+    context: &JobContext,
+    source: Source,
+    page: u32,
+    seen: &[Observation],
+    odd: &[Quarantined],
+) -> Result<(), JobError> {
+    let mut tx = shared.pool.begin().await.map_err(StorageError::from)?;
+    speed::record(&mut tx, seen).await?;
+    quarantine::add(&mut tx, source, odd).await?;
+    speed::save_refreshed(&mut tx, context.job_id, page).await?;
+    tx.commit().await.map_err(StorageError::from)?;
+    Ok(())
+}

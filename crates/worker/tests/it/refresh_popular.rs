@@ -1,0 +1,124 @@
+//! The hourly refresh: what the source says of popular films becomes observations.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::events::Observation;
+use domain::ingest::IngestMode;
+use domain::jobs::{JobKind, JobPayload, JobStatus};
+use serde_json::json;
+use sqlx::PgPool;
+use storage::postgres::speed;
+use test_support::tmdb_stub::{Mischief, StubFilm, TmdbStub};
+use test_support::world::movie_id;
+
+use crate::ingest::over;
+use crate::support::World;
+
+/// Films 1 to `count`, the first the most popular.
+fn films(count: i64) -> Vec<StubFilm> {
+    (1..=count).map(|n| StubFilm::new(n, "A film", "1999-10-15").with("popularity", json!(1_000 - n))).collect()
+}
+
+/// How a film was last seen: when, its popularity, its votes.
+async fn latest(world: &World, film: i64) -> Option<(DateTime<Utc>, f64, i64)> {
+    let seen = speed::latest(&world.pool, &[movie_id(film)]).await.unwrap();
+    seen.first().map(|o| (o.observed_at, o.popularity, o.vote_count))
+}
+
+async fn rows(world: &World, table: &str) -> i64 {
+    let count = format!("SELECT count(*) FROM {table}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&world.pool).await.unwrap()
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn popular_films_are_observed_and_the_newest_observation_wins(pool: PgPool) {
+    let stub = TmdbStub::start(films(50)).await;
+    let world = over(&pool, &stub).await.with("REFRESH_POPULAR_FILMS", "30");
+    let worker = world.worker().await;
+    world.run(JobKind::Ingest).await;
+    assert_eq!(rows(&world, "speed_latest").await, 0, "an ingest makes no film active");
+
+    // A stranger that the catalogue does not have yet, and an entry without numbers.
+    stub.put(StubFilm::new(900, "New", "2026-01-01").with("popularity", json!(5_000)));
+    stub.put(
+        StubFilm::new(902, "Odder", "2026-01-01").with("popularity", json!(4_000)).with("vote_count", json!(null)),
+    );
+    stub.put(StubFilm::new(2, "A film", "1999-10-15").with("popularity", json!(998.5)).with("vote_count", json!(400)));
+    stub.misbehave("movie/popular", 1, Mischief::Status(503));
+    let before = Utc::now();
+    let job = world.run(JobKind::RefreshPopular).await;
+    assert_eq!((job.status, job.done, job.total), (JobStatus::Succeeded, 30, Some(30)), "{job:?}");
+    assert_eq!(job.result.unwrap(), json!({"source": "tmdb", "observed": 29, "quarantined": 1}));
+    assert_eq!((rows(&world, "speed_latest").await, rows(&world, "speed_observations").await), (28, 28));
+    let (seen_at, popularity, votes) = latest(&world, 2).await.unwrap();
+    assert!(seen_at >= before && (popularity, votes) == (998.5, 400));
+    assert!(latest(&world, 29).await.is_none(), "the thirty most popular, strangers included");
+
+    // Twice is harmless, and an older word does not replace a newer.
+    let again = world.run(JobKind::RefreshPopular).await;
+    assert_eq!(again.status, JobStatus::Succeeded);
+    assert_eq!(rows(&world, "speed_latest").await, 28);
+    let (newest, ..) = latest(&world, 2).await.unwrap();
+    let older = Observation {
+        movie_id: movie_id(2),
+        observed_at: newest - TimeDelta::milliseconds(1),
+        popularity: 1.0,
+        vote_average: 1.0,
+        vote_count: 1,
+    };
+    let mut tx = world.pool.begin().await.unwrap();
+    speed::record(&mut tx, &[older]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(latest(&world, 2).await.unwrap(), (newest, 998.5, 400));
+
+    // The night's ingest is newer than the last refresh, also for a film that is no longer popular.
+    stub.put(StubFilm::new(2, "A film", "1999-10-15").with("popularity", json!(3.5)));
+    let full = JobPayload { mode: Some(IngestMode::Full), ..JobPayload::default() };
+    let id = world.enqueue_with(JobKind::Ingest, full).await;
+    world.until(id, JobStatus::Succeeded).await;
+    let (at, popularity, _) = latest(&world, 2).await.unwrap();
+    assert!(at > newest && popularity == 3.5);
+    assert!(latest(&world, 50).await.is_none());
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_killed_refresh_goes_on_behind_its_last_page_and_the_next_one_begins_anew(pool: PgPool) {
+    let stub = TmdbStub::start(films(100)).await;
+    let world = over(&pool, &stub).await.with("REFRESH_POPULAR_FILMS", "100");
+    let worker = world.process();
+    world.run(JobKind::Ingest).await;
+    stub.misbehave_always("movie/popular?page=4", Mischief::Hang(Duration::from_secs(120)));
+    let id = world.enqueue(JobKind::RefreshPopular).await;
+    world.until_where(id, "committed three pages", |job| job.done >= 60).await;
+    worker.kill();
+    assert_eq!(rows(&world, "speed_latest").await, 60);
+    world.expire_lease(id).await;
+    stub.behave();
+    let worker = world.process();
+    world.until(id, JobStatus::Succeeded).await;
+    assert_eq!((rows(&world, "speed_latest").await, stub.count("popular?page=3")), (100, 1));
+    world.run(JobKind::RefreshPopular).await;
+    assert_eq!(stub.count("popular?page=3"), 2);
+    worker.kill();
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn without_a_key_the_demo_world_lives(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let worker = world.worker().await;
+    world.run(JobKind::Ingest).await;
+    let job = world.run(JobKind::RefreshPopular).await;
+    assert_eq!(job.result.as_ref().unwrap()["source"], "demo", "{job:?}");
+    assert_eq!(job.result.unwrap()["observed"], rows(&world, "movies").await);
+    let moved: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM speed_latest l JOIN movies m USING (movie_id)
+         WHERE abs(l.popularity / m.popularity - 1) BETWEEN 0.0001 AND 2",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    assert!(moved > 200, "{moved}");
+    worker.stop().await;
+}
