@@ -18,6 +18,10 @@ use crate::hours::Hour;
 /// Hours that the speed layer answers at least: batch results may be a day late, so two days leave no gap (seed 2).
 pub const CUTOFF_HOURS: i64 = 48;
 
+/// How far the clocks of two processes may lie apart, and how long a reader may take between computing its boundary and
+/// reading. Rows are kept for so much longer than any reader's boundary asks for.
+pub const CLOCK_MARGIN: TimeDelta = TimeDelta::hours(1);
+
 /// `floor_to_hour(now - 48 h)`: the first hour that is the speed layer's whatever the batch layer has.
 pub fn cutoff(now: DateTime<Utc>) -> Hour {
     Hour::of(now.checked_sub_signed(TimeDelta::hours(CUTOFF_HOURS)).unwrap_or(DateTime::<Utc>::MIN_UTC))
@@ -118,20 +122,15 @@ pub fn layer(hour: Hour, boundary: Option<Hour>, reopened: bool) -> Layer {
     }
 }
 
-/// How far a reader may be behind whoever drops: its clock may be, and it asks a moment after it has looked at it. When
-/// the hour strikes, a row dropped at once would be missing to one who still takes its hour for the speed layer's.
-pub const READERS_BEHIND: TimeDelta = TimeDelta::hours(1);
-
-/// The boundary of the last reader, below which nobody asks the speed layer any more.
-pub fn drop_boundary(now: DateTime<Utc>, watermark: Option<Hour>) -> Option<Hour> {
-    let behind = now.checked_sub_signed(READERS_BEHIND).unwrap_or(DateTime::<Utc>::MIN_UTC);
-    Routing::new(behind, false).boundary(watermark)
+/// The first hour that must be kept, unless reopened: rows before it are older than every reader's cutoff, and a
+/// published run covers them. What is kept beyond the cutoff is what keeps a late batch run from leaving a gap.
+pub fn keep_from(now: DateTime<Utc>, watermark: Option<Hour>) -> Option<Hour> {
+    Routing::new(now.checked_sub_signed(CLOCK_MARGIN).unwrap_or(now), false).boundary(watermark)
 }
 
-/// Whether a speed row may be deleted: it is older than the cutoff, a published run covers it, and no late fact has
-/// reopened it. The complement is what keeps a late batch run from leaving a gap.
+/// Whether a speed row may be deleted.
 pub fn droppable(hour: Hour, now: DateTime<Utc>, watermark: Option<Hour>, reopened: bool) -> bool {
-    layer(hour, drop_boundary(now, watermark), reopened) == Layer::Batch
+    layer(hour, keep_from(now, watermark), reopened) == Layer::Batch
 }
 
 /// One hour of the speed layer: what is known of it, and whether a late fact reopened it.
@@ -259,10 +258,9 @@ mod tests {
                     Step::Batch => model.run_batch(now),
                     Step::DropOld => model.drop_old(now),
                 }
-                for late in [TimeDelta::zero(), READERS_BEHIND] {
-                    for speed_lags in [false, true] {
-                        prop_assert_eq!(model.merged(Routing::new(now - late, speed_lags)), model.truth());
-                    }
+                let truth = model.truth();
+                for (now, speed_lags) in [(now, false), (now - CLOCK_MARGIN, false), (now, true)] {
+                    prop_assert_eq!(&model.merged(Routing::new(now, speed_lags)), &truth);
                 }
             }
         }

@@ -66,6 +66,12 @@ impl Touched {
         let _ = self.changes.send(Touch::Everything);
     }
 
+    /// What the process itself keeps of all films has caught up with what was told: answers that were computed from it
+    /// before, though after the telling, count less than is known now.
+    pub fn caught_up(&self) {
+        self.last.store(now(), Ordering::Release);
+    }
+
     /// Changes from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Touch> {
         self.changes.subscribe()

@@ -24,4 +24,5 @@ mod raw;
 mod recommendations;
 mod search;
 mod sentiment;
+mod sse;
 mod trending;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::events::{Counts, Event, EventType, Observation};
 use domain::hours::Hour;
-use domain::merge::{READERS_BEHIND, Routing};
+use domain::merge::{CLOCK_MARGIN, Routing};
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -46,7 +46,7 @@ fn events(dice: &mut Dice, films: &[i64], now: DateTime<Utc>) -> Vec<Event> {
 }
 
 async fn check(pool: &PgPool, films: &[i64], truth: &BTreeMap<i64, Counts>, now: DateTime<Utc>, when: &str) {
-    for late in [TimeDelta::zero(), READERS_BEHIND] {
+    for late in [TimeDelta::zero(), CLOCK_MARGIN] {
         for lags in [false, true] {
             let pages = layers::pages(pool, films, Routing::new(now - late, lags)).await.unwrap();
             let merged: BTreeMap<i64, Counts> = pages.iter().map(|page| (page.film.movie_id, page.viewers)).collect();

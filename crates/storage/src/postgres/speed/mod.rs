@@ -202,10 +202,10 @@ fn json(fact: &impl Serialize) -> String {
 
 /// Deletes the rows that a published batch run answers for now; answers their number.
 pub async fn drop_covered(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, StorageError> {
-    // Everything before the boundary is droppable unless reopened; see `merge::droppable`.
-    let stats = merge::drop_boundary(now, watermark(pool, Artifact::BatchStatsHourly).await?);
-    let reviews = merge::drop_boundary(now, watermark(pool, Artifact::BatchSentimentHourly).await?);
-    let cutoff = merge::cutoff(now - merge::READERS_BEHIND);
+    // Everything before these hours is droppable unless reopened; see `merge::droppable`.
+    let stats = merge::keep_from(now, watermark(pool, Artifact::BatchStatsHourly).await?);
+    let reviews = merge::keep_from(now, watermark(pool, Artifact::BatchSentimentHourly).await?);
+    let cutoff = merge::cutoff(now - merge::CLOCK_MARGIN);
     let mut dropped = 0;
     loop {
         let rows = [

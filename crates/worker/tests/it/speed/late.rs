@@ -25,7 +25,7 @@ async fn rows(pool: &PgPool, of: &str) -> i64 {
 
 /// Rows that nobody needs once a run covers them.
 async fn late_rows(pool: &PgPool, now: DateTime<Utc>) -> i64 {
-    rows(pool, &format!("hour < '{}'", merge::cutoff(now - merge::READERS_BEHIND))).await
+    rows(pool, &format!("hour < '{}'", merge::cutoff(now - merge::CLOCK_MARGIN))).await
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
