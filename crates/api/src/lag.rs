@@ -1,23 +1,28 @@
 //! How far the speed layer is behind the event log: answers that need it say when it lags.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use moka::future::Cache;
 use storage::event_log::EventLog;
 
-/// A reading is used for this long; so the log is asked once a second, however many ask us.
-const REUSE: Duration = Duration::from_secs(1);
+use crate::State;
 
-/// Longest that a reading may take: nobody's answer waits for a Redis that is away.
+/// The log is asked as often, however many ask us.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Longest that a reading may take.
 const READ_LIMIT: Duration = Duration::from_millis(500);
+
+/// In the place of milliseconds: the log cannot be asked.
+const UNKNOWN: u64 = u64::MAX;
 
 /// See the module's head.
 pub struct Lag {
     log: Arc<dyn EventLog>,
     limit: Duration,
-    /// The last reading.
-    readings: Cache<(), Reading>,
+    /// The last reading, in milliseconds.
+    last: AtomicU64,
 }
 
 /// What was read.
@@ -41,17 +46,31 @@ impl Reading {
 
 impl Lag {
     pub fn new(log: Arc<dyn EventLog>, limit: Duration) -> Self {
-        Self { log, limit, readings: Cache::builder().max_capacity(1).time_to_live(REUSE).build() }
+        Self { log, limit, last: AtomicU64::new(UNKNOWN) }
     }
 
-    /// How far it is behind, at most a second ago.
-    pub async fn read(&self) -> Reading {
-        self.readings.get_with((), self.ask()).await
+    /// How far it was behind a second ago at most. Nobody waits for it.
+    pub fn read(&self) -> Reading {
+        match self.last.load(Ordering::Relaxed) {
+            UNKNOWN => Reading::Unknown,
+            millis => Reading::Behind(Duration::from_millis(millis)),
+        }
     }
 
     /// Whether it is too far behind.
-    pub async fn is_too_much(&self) -> bool {
-        self.is_beyond_limit(self.read().await)
+    pub fn is_too_much(&self) -> bool {
+        self.is_beyond_limit(self.read())
+    }
+
+    /// Asks the log and remembers its answer.
+    pub async fn look(&self) -> Reading {
+        let reading = self.ask().await;
+        let millis = match reading {
+            Reading::Behind(lag) => u64::try_from(lag.as_millis()).unwrap_or(UNKNOWN),
+            Reading::Unknown => UNKNOWN,
+        };
+        self.last.store(millis, Ordering::Relaxed);
+        reading
     }
 
     async fn ask(&self) -> Reading {
@@ -72,6 +91,21 @@ impl Lag {
     }
 }
 
+/// Keeps the reading current for as long as the process runs. When the limit is passed, either way, what was cached says the
+/// wrong thing of it and is outdated.
+pub async fn watch(state: Arc<State>) {
+    loop {
+        let before = state.lag.is_too_much();
+        state.lag.look().await;
+        let now = state.lag.is_too_much();
+        if before != now {
+            tracing::warn!(lags = now, "the speed layer's lag has passed its limit");
+            state.touched.outdate();
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::Utc;
@@ -84,20 +118,21 @@ mod tests {
     #[tokio::test]
     async fn facts_that_nobody_counts_make_it_lag_and_an_empty_log_does_not() {
         let log = Arc::new(live::log(&unique_prefix(), 100));
-        let lag = || Lag::new(log.clone(), Duration::from_millis(100));
-        let empty = lag().read().await;
-        assert_eq!((empty, lag().is_beyond_limit(empty)), (Reading::Behind(Duration::ZERO), false));
+        let lag = Lag::new(log.clone(), Duration::from_millis(100));
+        assert_eq!(lag.read(), Reading::Unknown, "before the first look");
+        lag.look().await;
+        assert_eq!((lag.read(), lag.is_too_much()), (Reading::Behind(Duration::ZERO), false));
         log.append(&live::facts(1, 1, Utc::now())).await.unwrap();
         tokio::time::sleep(Duration::from_millis(150)).await;
-        let behind = lag().read().await;
-        assert!(lag().is_beyond_limit(behind), "{behind:?}");
+        lag.look().await;
+        assert!(lag.is_too_much(), "{:?}", lag.read());
     }
 
     #[tokio::test]
     async fn a_log_that_is_away_makes_it_unknown() {
         let nobody = RedisLog::open(&SecretString::from("redis://127.0.0.1:1"), "x", 1).unwrap();
         let lag = Lag::new(Arc::new(nobody), Duration::ZERO);
-        assert_eq!(lag.read().await, Reading::Unknown);
-        assert!(!lag.is_beyond_limit(Reading::Unknown));
+        lag.look().await;
+        assert_eq!((lag.read(), lag.is_too_much()), (Reading::Unknown, false));
     }
 }

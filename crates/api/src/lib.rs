@@ -19,6 +19,7 @@ mod telemetry;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
@@ -76,6 +77,7 @@ impl Application {
         background.spawn(active::watch(state.clone().into_inner()));
         background.spawn(cache::follow(state.clone().into_inner()));
         background.spawn(cache::warm(state.clone().into_inner()));
+        background.spawn(lag::watch(state.clone().into_inner()));
         background.spawn(telemetry::upkeep(metrics));
 
         let address = settings.listen;
@@ -111,13 +113,24 @@ impl Application {
     pub async fn run_until_stopped(mut self) -> Result<(), StartError> {
         let handle = self.handle();
         tracing::info!(port = self.port, "listening");
-        self.background.spawn(async move {
+        let stop = handle.clone();
+        let signals = tokio::spawn(async move {
             match shutdown::requested().await {
-                Ok(()) => handle.stop().await,
+                Ok(()) => stop.stop().await,
                 Err(error) => tracing::error!(%error, "signals cannot be heard; stop the process with SIGKILL"),
             }
         });
-        let outcome = self.server.await;
+        let mut server = pin!(self.server);
+        let outcome = tokio::select! {
+            outcome = &mut server => outcome,
+            // They never end by themselves. Without one of them answers would grow old unseen: better to be restarted.
+            Some(ended) = self.background.join_next() => {
+                tracing::error!(?ended, "a task that answers depend on has died; stopping");
+                let (_, outcome) = futures::join!(handle.stop(), server);
+                outcome.and(Err(io::Error::other("a task beside the requests has died")))
+            }
+        };
+        signals.abort();
         // The listener among these tasks holds a connection that closing the pool would wait for.
         self.background.shutdown().await;
         self.pool.close().await;

@@ -97,7 +97,7 @@ impl Modify for Tables {
             .parameter_in(ParameterIn::Query)
             .required(Required::False)
             .description(Some(
-                "json, csv or ndjson; without it `Accept` decides. As a table the list is whole, unless `limit` is sent.",
+                "json, csv or ndjson; without it `Accept` decides. As a table the list is whole unless `limit` is sent: films without end, search as far as it counts, all else up to 10,000.",
             ))
             .schema(Some(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["json", "csv", "ndjson"]))))
             .build();

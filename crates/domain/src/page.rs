@@ -14,7 +14,8 @@ impl Limit {
     pub const DEFAULT: Self = Self(20);
     /// Rows of one step of an export that goes on until there are no more. Not to be asked for from outside.
     pub const STEP: Self = Self(1_000);
-    /// An export of a list that is bounded by itself: rankings keep so many ranks, and nothing else is longer.
+    /// An export that is one step: nightly rankings keep no more ranks, search counts fewer hits, and of jobs and live
+    /// ranks nobody needs more.
     pub const WHOLE: Self = Self(RANKS_KEPT as u16);
 
     pub fn get(self) -> i64 {

@@ -13,7 +13,7 @@ use storage::postgres::generations::{self, Heard, Listener};
 
 use crate::State;
 
-/// Without a notification for this long, all generations are read again: it heals whatever a listener can miss.
+/// Without a notification for this long, all generations are read again: it tells whether the link still lives.
 const REREAD: Duration = Duration::from_secs(2);
 
 /// Longest that reading them may take; a database that takes longer counts as away.
@@ -49,10 +49,14 @@ impl Generations {
         }
     }
 
-    /// Reads them all; answers the families that have moved.
-    pub async fn read(&self, pool: &PgPool) -> Result<Vec<CacheFamily>, StorageError> {
-        let read = tokio::time::timeout(READ_LIMIT, generations::all(pool));
-        let all = read.await.unwrap_or(Err(StorageError::Database(sqlx::Error::PoolTimedOut)))?;
+    /// Reads them all, once.
+    pub async fn read(&self, pool: &PgPool) -> Result<(), StorageError> {
+        self.take(generations::all(pool).await?);
+        Ok(())
+    }
+
+    /// Takes what was read; answers the families that have moved.
+    fn take(&self, all: Vec<(CacheFamily, i64)>) -> Vec<CacheFamily> {
         // Stored as it is, not the greater of both: a restored database may count from lower.
         let moved = |(family, generation): (CacheFamily, i64)| {
             let before = self.families[family as usize].swap(generation, Ordering::AcqRel);
@@ -60,7 +64,7 @@ impl Generations {
         };
         let moved = all.into_iter().filter_map(moved).collect();
         self.linked.store(true, Ordering::Release);
-        Ok(moved)
+        moved
     }
 
     /// Takes a notification; answers whether it was news. It may be older than what was read since.
@@ -97,9 +101,10 @@ pub async fn follow(state: Arc<State>) {
 }
 
 async fn listen(state: &State, wait: &mut Duration) -> Result<Infallible, StorageError> {
-    let connect = tokio::time::timeout(READ_LIMIT, generations::listen(&state.pool));
-    let mut listener: Listener = connect.await.unwrap_or(Err(StorageError::Database(sqlx::Error::PoolTimedOut)))?;
-    catch_up(state).await?;
+    let mut listener = within(generations::listen(&state.pool)).await?;
+    read(state, &mut listener).await?;
+    // What was told before is not known.
+    state.touched.everything();
     if *wait != BACKOFF_FIRST {
         tracing::info!("the database is within hearing again");
         *wait = BACKOFF_FIRST;
@@ -114,25 +119,24 @@ async fn listen(state: &State, wait: &mut Duration) -> Result<Infallible, Storag
                 }
                 Some(Heard::Purged(family)) => state.cache.purge(family),
                 Some(Heard::Touched(films)) => state.touched.films(films),
-                // The connection was lost and is back; what was said meanwhile is not.
-                None => catch_up(state).await?,
+                None => return Err(StorageError::Database(sqlx::Error::PoolClosed)),
             },
-            Err(_quiet) => read(state).await?,
+            // Asked where it is listened, or a connection that died silently would be listened on for ever.
+            Err(_quiet) => read(state, &mut listener).await?,
         }
     }
 }
 
-async fn catch_up(state: &State) -> Result<(), StorageError> {
-    read(state).await?;
-    state.touched.everything();
-    Ok(())
-}
-
-async fn read(state: &State) -> Result<(), StorageError> {
-    for family in state.generations.read(&state.pool).await? {
+async fn read(state: &State, listener: &mut Listener) -> Result<(), StorageError> {
+    for family in state.generations.take(within(listener.generations()).await?) {
         state.cache.warm_soon(family);
     }
     Ok(())
+}
+
+async fn within<T>(answer: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+    let slow = || StorageError::Database(sqlx::Error::PoolTimedOut);
+    tokio::time::timeout(READ_LIMIT, answer).await.unwrap_or_else(|_| Err(slow()))
 }
 
 #[cfg(test)]

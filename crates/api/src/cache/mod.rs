@@ -192,7 +192,8 @@ impl ResponseCache {
         });
         Ok(Self {
             memory,
-            flights: Cache::new(FLIGHTS_MAX),
+            // Forgotten when done; the time is for one whose requests were all given up at that moment.
+            flights: Cache::builder().max_capacity(FLIGHTS_MAX).time_to_live(FAILURE_PAUSE).build(),
             failing: Cache::builder().max_capacity(FLIGHTS_MAX).time_to_live(FAILURE_PAUSE).build(),
             shared: Shared::new(RedisCache::new(&settings.url, &settings.prefix)?),
             generations,
@@ -287,13 +288,7 @@ impl ResponseCache {
             }
             self.compute(subject, ask.clone()).await
         };
-        // Whoever finds another entry outdated, or under another generation, starts a computation of its own.
-        let flight = format!(
-            "{}@{:?}.{}",
-            subject.key,
-            self.generations.get(subject.family),
-            kept.as_ref().map_or(0, |entry| entry.created_at)
-        );
+        let flight = self.flight(subject, kept.as_deref());
         match self.fly(flight, fly).await {
             Ok(entry) if entry.times == Times::NONE => Ok((entry, Source::Bypass)),
             Ok(entry) => Ok((entry, source.get())),
@@ -312,6 +307,12 @@ impl ResponseCache {
                 Err(ApiError::Shared(error))
             }
         }
+    }
+
+    /// Whoever finds another entry outdated, or under another generation, starts a computation of its own.
+    fn flight(&self, subject: &Subject, kept: Option<&Entry>) -> String {
+        let (generation, created_at) = (self.generations.get(subject.family), kept.map_or(0, |entry| entry.created_at));
+        format!("{}@{generation:?}.{created_at}", subject.key)
     }
 
     /// One computation for all who ask under the same name, which is forgotten when it is done.
@@ -371,7 +372,7 @@ impl ResponseCache {
     }
 
     async fn refresh(&self, subject: &Subject, entry: &Entry) {
-        let flight = format!("{}@refresh.{}", subject.key, entry.created_at);
+        let flight = self.flight(subject, Some(entry));
         if let Err(error) = self.fly(flight, self.compute(subject, entry.ask.clone())).await {
             if error.is_ours() {
                 tracing::debug!(key = subject.key, %error, "could not be computed anew");

@@ -60,10 +60,15 @@ impl Touched {
 
     /// Any film may have changed.
     pub fn everything(&self) {
+        self.outdate();
+        let _ = self.changes.send(Touch::Everything);
+    }
+
+    /// What all answers say of live facts is not right any more, though no film's have changed.
+    pub fn outdate(&self) {
         let at = now();
         self.everything.store(at, Ordering::Release);
         self.last.store(at, Ordering::Release);
-        let _ = self.changes.send(Touch::Everything);
     }
 
     /// What the process itself keeps of all films has caught up with what was told: answers that were computed from it

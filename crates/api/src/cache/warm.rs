@@ -13,7 +13,7 @@ use super::question::Live;
 use super::{ResponseCache, Subject, key};
 use crate::State;
 
-/// Time between two rounds: an ingest moves a family's generation with every page.
+/// Time between two rounds, whatever moves how often.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Answers computed at a time, so that readers' own questions do not wait for the pool.
@@ -66,13 +66,10 @@ impl ResponseCache {
 /// Warms whatever moves, for as long as the process runs.
 pub async fn warm(state: Arc<State>) {
     let warming = &state.cache.warming;
-    if warming.most == 0 {
-        return;
-    }
     loop {
         warming.wake.notified().await;
         for family in CacheFamily::ALL {
-            if warming.wanted[family as usize].swap(false, Ordering::AcqRel) {
+            if warming.wanted[family as usize].swap(false, Ordering::AcqRel) && warming.most > 0 {
                 let answers = state.cache.warm_family(family).await;
                 metrics::counter!("cache_warmed_total", "family" => family.as_str()).increment(answers as u64);
             }

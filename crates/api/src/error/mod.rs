@@ -114,7 +114,7 @@ impl ApiError {
     /// Whether we failed, so that an answer of before is better than none; not so where there is no answer.
     pub fn is_ours(&self) -> bool {
         match self {
-            Self::Storage(_) | Self::Internal(_) => true,
+            Self::Storage(_) | Self::Internal(_) | Self::NotReady(_) => true,
             Self::Shared(error) => error.is_ours(),
             _ => false,
         }

@@ -75,7 +75,7 @@ pub struct SentimentBlock {
     negative_count: i64,
     neutral_count: i64,
     total_reviews: i64,
-    /// Change of the score per hour, over the last 48 hours.
+    /// Change of the score per hour, over those of the last 48 hours that are in the window.
     velocity: f64,
     /// How sure the score is, 0 to 1.
     confidence: f64,
@@ -137,7 +137,7 @@ impl Question for FilmSentiment {
         let (movie_id, window) = (self.movie_id, self.params.window.0);
         let page = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
         let now = Utc::now();
-        let routing = Routing::new(now, state.lag.is_too_much().await);
+        let routing = Routing::new(now, state.lag.is_too_much());
         let layers = layers::sentiment(&state.pool, movie_id, Hour::of(window.since(now))).await?;
         let started = Instant::now();
         let merged = Merged::of(layers, routing);

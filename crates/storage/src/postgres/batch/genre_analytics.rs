@@ -5,6 +5,7 @@ use domain::RunId;
 use domain::artifacts::Artifact;
 use domain::genre_analytics::{GenreSums, Selection, Sum};
 use domain::genres::FilmFacts;
+use domain::page::Limit;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use sqlx::PgPool;
@@ -155,4 +156,30 @@ pub fn list<'a>(pool: &'a PgPool, selection: &'a Selection) -> BoxStream<'a, Res
     .fetch(pool)
     .map_err(StorageError::from)
     .boxed()
+}
+
+/// The films of a selection after an id, by id.
+pub async fn after(
+    pool: &PgPool,
+    selection: &Selection,
+    after: i64,
+    limit: Limit,
+) -> Result<Vec<FilmRow>, StorageError> {
+    let (from, to) = selection.released().unzip();
+    Ok(sqlx::query_as!(
+        FilmRow,
+        "SELECT movie_id, title, vote_average, popularity, vote_count, release_date FROM movies
+         WHERE tombstoned_at IS NULL AND genres @> ARRAY[$1]
+           AND ($2::date IS NULL OR (release_date >= $2 AND release_date < $3))
+           AND ($4::integer IS NULL OR extract(month FROM release_date) = $4) AND movie_id > $5
+         ORDER BY movie_id LIMIT $6",
+        selection.genre,
+        from,
+        to,
+        selection.month,
+        after,
+        limit.get(),
+    )
+    .fetch_all(pool)
+    .await?)
 }
