@@ -395,8 +395,9 @@ bench_reads() {
     film=$(tail -n 1 "$WORLD/log/commands.log")
     start_api
     read_row() { # WHAT PATH LIMIT
-        # What is read once is in the database's memory, as it is a moment after any start.
-        http_ok 127.0.0.1 "$API_PORT" "$2" || die "$2 is not answered: look into $WORLD/log/api.log"
+        # What is read once is in the database's memory, as it is a moment after any start; and the API has read the films
+        # that it ranks.
+        wait_ready api 60 http_ok 127.0.0.1 "$API_PORT" "$2"
         load 4 "$API_PORT" "$2" -H "Cache-Control: no-cache" -s scripts/bench/p95.lua
         row "$1" "95 % in $P95 ms, $(round "$RATE")/s" "" "" "95 % < $3 ms" "$P95" "<" "$3"
     }
