@@ -11,7 +11,9 @@ use chrono::{DateTime, Utc};
 use domain::artifacts::CacheFamily;
 use domain::hours::Hour;
 use domain::merge::cutoff;
+use domain::page::Limit;
 use domain::trending::active::{Active, Ranking, Span};
+use moka::future::Cache;
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::postgres::speed::active;
@@ -40,10 +42,27 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Touched films beyond which reading all is cheaper than reading these, and simpler to bound.
 const MANY: usize = 50_000;
 
+/// Rankings kept, of the films as they stand: some questions in some forms.
+const RANKINGS_MAX: u64 = 200;
+
+/// Those of films that have changed since are not asked for any more.
+const REMEMBER: Duration = Duration::from_secs(10);
+
 /// The films and what is known of their loading.
 pub struct ActiveFilms {
     films: RwLock<Active>,
     status: watch::Sender<Status>,
+    /// A ranking follows from the films and the hour alone, so whoever asks the same of the same films shares one.
+    rankings: Cache<Asked, Arc<Ranked>>,
+}
+
+/// What a ranking follows from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Asked {
+    span: Span,
+    genre: Option<String>,
+    limit: usize,
+    version: u64,
 }
 
 /// How current the films are.
@@ -68,7 +87,12 @@ pub struct Ranked {
 
 impl ActiveFilms {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { films: RwLock::default(), status: watch::Sender::new(Status::default()) })
+        let (films, status) = (RwLock::default(), watch::Sender::new(Status::default()));
+        Arc::new(Self {
+            films,
+            status,
+            rankings: Cache::builder().max_capacity(RANKINGS_MAX).time_to_live(REMEMBER).build(),
+        })
     }
 
     pub fn status(&self) -> Status {
@@ -79,19 +103,32 @@ impl ActiveFilms {
     ///
     /// # Errors
     /// They are not, since the database has been away from the start.
-    pub async fn rank(self: &Arc<Self>, hours: u32, genre: Option<String>, limit: usize) -> Result<Ranked, ApiError> {
+    pub async fn rank(
+        self: &Arc<Self>,
+        hours: u32,
+        genre: Option<String>,
+        limit: usize,
+    ) -> Result<Arc<Ranked>, ApiError> {
         let loaded = self.status.subscribe();
         if tokio::time::timeout(WAIT_LIMIT, { loaded }.wait_for(|status| status.loaded_at.is_some())).await.is_err() {
             return Err(ApiError::NotReady("the films that are active now are still being read".into()));
         }
-        let this = self.clone();
+        let asked = Asked { span: Span::last(hours, Utc::now()), genre, limit, version: self.status().version };
+        if limit > usize::from(Limit::MAX) {
+            // A table of thousands of films, which nobody asks for twice.
+            return self.compute(&asked).await;
+        }
+        let ranked = self.rankings.try_get_with_by_ref(&asked, self.compute(&asked)).await;
+        ranked.map_err(ApiError::Shared)
+    }
+
+    async fn compute(self: &Arc<Self>, asked: &Asked) -> Result<Arc<Ranked>, ApiError> {
+        let (this, Asked { span, genre, limit, .. }) = (self.clone(), asked.clone());
         // Some milliseconds of pure computation, in which a worker thread would answer nobody else.
         let ranking = tokio::task::spawn_blocking(move || {
-            let at = Utc::now();
-            let span = Span::last(hours, at);
             let films = this.read();
             let (ranking, status) = (films.rank(span, genre.as_deref(), limit), this.status());
-            Ranked { ranking, span, status, at }
+            Arc::new(Ranked { ranking, span, status, at: Utc::now() })
         });
         ranking.await.map_err(|error| ApiError::Internal(error.to_string().into()))
     }

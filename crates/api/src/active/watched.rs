@@ -66,7 +66,7 @@ impl Watched {
         let rankings = match known {
             Some(rankings) => rankings,
             None => {
-                let ranked = Arc::new(active.rank(hours, which.1.clone(), DEPTH).await?);
+                let ranked = active.rank(hours, which.1.clone(), DEPTH).await?;
                 let mut rankings = self.lock();
                 rankings.retain(|_, sender| sender.receiver_count() > 0);
                 if rankings.len() >= RANKINGS_MAX && !rankings.contains_key(&which) {
@@ -87,7 +87,7 @@ impl Watched {
         };
         // One after the other: together they keep one core busy at most.
         for which in which {
-            let ranked = Arc::new(active.rank(which.0, which.1.clone(), DEPTH).await?);
+            let ranked = active.rank(which.0, which.1.clone(), DEPTH).await?;
             if let Some(sender) = self.lock().get(&which) {
                 sender.send_if_modified(|before| {
                     let moved = films(before).ne(films(&ranked));

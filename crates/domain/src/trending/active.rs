@@ -225,8 +225,8 @@ impl Active {
             if !film.shown || genre.is_some_and(|genre| !film.genres.contains(&genre)) {
                 continue;
             }
-            let seen = &film.seen[film.seen.partition_point(|seen| seen.hour() < span.since)..];
-            let touched = &film.touched[film.touched.partition_point(|touched| touched.hour() < span.since)..];
+            let seen = since(&film.seen, Seen::hour, span);
+            let touched = since(&film.touched, Touched::hour, span);
             if seen.is_empty() && touched.is_empty() {
                 continue;
             }
@@ -273,6 +273,18 @@ impl Active {
             films[..surplus].iter().for_each(|(_, id)| self.remove(*id));
         }
     }
+}
+
+/// The hours of a span, of those that are kept, oldest first. Most films have every hour or hardly any, so it is looked
+/// first where the span begins if none is missing: a search through memory that no cache holds would cost more than all
+/// the rest.
+fn since<T>(hours: &[T], hour: fn(&T) -> Hour, span: Span) -> &[T] {
+    let within = |at: usize| hours.get(at).is_none_or(|of| hour(of) >= span.since);
+    let likely = hours.len().saturating_sub(span.hours as usize + 1);
+    if within(likely) && (likely == 0 || !within(likely - 1)) {
+        return &hours[likely..];
+    }
+    &hours[hours.partition_point(|of| hour(of) < span.since)..]
 }
 
 impl Packed {

@@ -228,12 +228,13 @@ impl Question for TrendingNowParams {
             None
         };
         let started = Instant::now();
-        let places = (1..).zip(ranked.ranking.places).map(|(rank, place)| TrendingNowItem::of(rank, place)).collect();
+        let places = ranked.ranking.places.iter().cloned();
+        let places = (1..).zip(places).map(|(rank, place)| TrendingNowItem::of(rank, place)).collect();
         // It is made of films, not of hours.
         state.routing.note(Decision::Speed, LayerHours::default(), started);
         Ok(TrendingNowBody {
             trending_movies: places,
-            generated_at: ranked.at,
+            generated_at: Utc::now(),
             window,
             data_source: "speed",
             stale: if state.lag.is_beyond_limit(lag) { vec!["speed"] } else { Vec::new() },
