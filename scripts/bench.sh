@@ -293,7 +293,7 @@ bench_events() {
     demo_world bench_events
     stop_daemon worker
     start_api
-    local films round size name
+    local films round size port name
     films=$(some_films)
     start_bare single BARE_SINGLE_PORT < <(accepted 1)
     start_bare batch BARE_BATCH_PORT < <(accepted 100)
@@ -413,9 +413,10 @@ if section start; then bench_start; fi
 if section import && [[ -n ${DATA_DIR:-} ]]; then bench_import; fi
 if section growth; then bench_growth; fi
 if section large && [[ -n ${BENCH_LARGE:-} ]]; then bench_large; fi
-for name in events visible drain reads; do
-    if section "$name"; then "bench_$name"; fi
-done
+if section events; then bench_events; fi
+if section visible; then bench_visible; fi
+if section drain; then bench_drain; fi
+if section reads; then bench_reads; fi
 
 mkdir -p .local
 printf '%s, %s cores, %s rounds of %s s\n\n%s' "$(date -u +%F)" "$(nproc)" "$ROUNDS" "$DURATION" "$TABLE" >.local/bench.md

@@ -6,7 +6,7 @@ mod settings_for;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{admin_key, demo, doctor, enqueue, import, jobs, migrate, simulate};
+use commands::{admin_key, dead_letters, demo, doctor, enqueue, import, jobs, migrate, simulate};
 
 /// Operate MovieMetric: schema, data, jobs, health. Settings come from the environment (README.md, "Settings").
 #[derive(Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Jobs(jobs::Args),
     /// Play viewers against a running API: events and reviews at a steady rate
     Simulate(simulate::Args),
+    /// List events that could not be counted, or hand them to the speed layer again
+    DeadLetters(dead_letters::Args),
     /// Check every dependency and say what is wrong and how to mend it
     Doctor,
     /// Make an admin key: the key for clients, its hash for the API's setting ADMIN_API_KEY_SHA256
@@ -45,6 +47,7 @@ async fn main() -> ExitCode {
         Command::Enqueue(args) => enqueue::run(args).await,
         Command::Jobs(args) => jobs::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
+        Command::DeadLetters(args) => dead_letters::run(args).await,
         Command::Doctor => doctor::run().await,
         Command::AdminKey => admin_key::run(),
     };

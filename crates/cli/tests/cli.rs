@@ -11,6 +11,9 @@ use std::process::{Command, Output};
 
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
+use storage::event_log::{Entry, EventLog};
+use storage::postgres::dead_letters;
+use test_support::live;
 
 async fn run(pool: Option<&PgPool>, extra: &[(&str, &str)], args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_moviemetric"));
@@ -154,6 +157,38 @@ async fn doctor_tells_what_is_broken_and_how_to_mend_it(pool: PgPool) {
     let redis = test_support::redis_url();
     let fine = run(Some(&pool), &[("REDIS_URL", redis.expose_secret())], &["doctor"]).await;
     assert!(text(&fine.stdout).contains("ok      queue        reachable"), "{}", text(&fine.stdout));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn dead_letters_are_listed_and_replayed_unless_they_are_no_events(pool: PgPool) {
+    let prefix = test_support::unique_prefix();
+    let log = live::log(&prefix, 100);
+    let facts = live::facts(3, 1, chrono::Utc::now());
+    let payloads = facts.iter().map(|fact| serde_json::to_string(fact).unwrap()).chain(["from a stranger".into()]);
+    for (payload, n) in payloads.zip(1..) {
+        let entry = Entry { id: format!("{n}-0"), payload, deliveries: 3, appended_at: chrono::Utc::now() };
+        dead_letters::add(&pool, "events", &entry, "the disk was full").await.unwrap();
+    }
+    let redis = test_support::redis_url();
+    let env = [("REDIS_URL", redis.expose_secret()), ("REDIS_PREFIX", prefix.as_str())];
+    let list = text(&run(Some(&pool), &env, &["dead-letters", "list"]).await.stdout);
+    assert!(list.contains("after 3 tries: the disk was full — from a stranger"), "{list}");
+    assert!(list.contains("4 of 4 dead letters"), "{list}");
+
+    let one = run(Some(&pool), &env, &["dead-letters", "replay", "--id", "2"]).await;
+    assert!(one.status.success() && text(&one.stdout).starts_with("1 replayed"), "{}", text(&one.stderr));
+    let all = run(Some(&pool), &env, &["dead-letters", "replay", "--all"]).await;
+    let said = text(&all.stdout);
+    assert!(said.starts_with("2 replayed") && said.contains("no events: [4]"), "{said} {}", text(&all.stderr));
+    assert_eq!(dead_letters::count(&pool).await.unwrap(), 1);
+    let again: Vec<_> = log.read("reader", 10, std::time::Duration::ZERO).await.unwrap();
+    let again: Vec<_> = again.iter().map(|entry| entry.fact().unwrap()).collect();
+    assert_eq!(again, [facts[1].clone(), facts[0].clone(), facts[2].clone()]);
+
+    let gone = run(Some(&pool), &env, &["dead-letters", "replay", "--id", "2"]).await;
+    assert!(!gone.status.success() && text(&gone.stderr).contains("no dead letter 2"));
+    let neither = run(Some(&pool), &env, &["dead-letters", "replay"]).await;
+    assert!(text(&neither.stderr).contains("--all"), "{}", text(&neither.stderr));
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
+use domain::JobId;
 use insta::assert_json_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use storage::postgres::jobs::lease::{self, Progress};
 
 use crate::app::{ADMIN_KEY, Answer, TestApp, settings};
+use crate::sse::Reader;
 
 async fn start(pool: &PgPool) -> TestApp {
     TestApp::run(settings(pool)).await
@@ -150,6 +153,40 @@ async fn a_job_can_be_cancelled_and_retried_where_that_makes_sense(pool: PgPool)
         let refused = app.admin_post(&format!("{path}/{action}"), Value::Null).await;
         assert_eq!(refused.problem(), (409, "conflict".into(), String::new()), "{action}");
     }
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_job_is_followed_until_it_has_ended(pool: PgPool) {
+    let app = start(&pool).await;
+    let job = app.admin_post("/admin/compute/trending", Value::Null).await.json();
+    let id = job["job_id"].as_str().unwrap().parse().unwrap();
+    let path = format!("/api/v1/admin/jobs/{id}/stream");
+    let mut reader = Reader::open(&app, &path).await;
+    let (name, _, body) = reader.next().await.unwrap();
+    assert_eq!((name.as_str(), &body), ("job", &app.admin_get(&format!("/admin/jobs/{id}")).await.ok()));
+
+    let (_, lease) = lease::claim(&pool, JobId(id), "test").await.unwrap().unwrap();
+    let progress = Progress { done: 3, total: Some(10), phase: Some("reading".into()) };
+    lease::heartbeat(&pool, lease, &progress).await.unwrap();
+    let body = loop {
+        let (name, _, body) = reader.next().await.unwrap();
+        assert_eq!((name.as_str(), &body["status"]), ("job", &json!("running")));
+        if body["progress"]["done"] == 3 {
+            break body;
+        }
+    };
+    assert_eq!((&body["progress"]["total"], &body["progress"]["phase"]), (&json!(10), &json!("reading")));
+
+    lease::succeed(&pool, lease, &json!({"rows": 10}), &progress).await.unwrap();
+    let (name, _, body) = reader.next().await.unwrap();
+    assert_eq!((name.as_str(), &body["status"], &body["result"]), ("end", &json!("succeeded"), &json!({"rows": 10})));
+    assert!(reader.next().await.is_none(), "nothing comes after the end");
+    // Who comes again by itself is told to stay away; who asks anew hears the end.
+    let again = app.request(Method::GET, &path).header("X-API-Key", ADMIN_KEY).header("Last-Event-ID", "2");
+    assert_eq!(Answer::of(again).await.status, 204);
+    assert_eq!(Reader::open(&app, &path).await.next().await.unwrap().0, "end");
+    assert_eq!(app.admin_get("/admin/jobs/01a2035c-8195-7756-ba6e-1e9c9a2b537d/stream").await.status, 404);
     app.stop().await;
 }
 

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use chrono::{TimeDelta, Utc};
 use domain::events::{EventType, Observation};
 use insta::assert_json_snapshot;
-use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgPool};
 use storage::event_log::EventLog;
@@ -15,6 +14,7 @@ use test_support::live;
 use test_support::world::{self, movie_id};
 
 use crate::app::{NOWHERE, TestApp, settings, settings_for};
+use crate::sse::Reader;
 
 /// Viewers rate a film within this hour, and what the worker makes of it is in the database.
 async fn rate(pool: &PgPool, film: i64, times: usize) {
@@ -170,41 +170,6 @@ async fn explained_it_says_what_it_is_made_of_and_that_events_wait(pool: PgPool)
     let body = until(&app, path, |body| body["stale"] == json!(["speed"])).await;
     assert!(body["provenance"]["lag_seconds"].as_f64().unwrap() > 0.01);
     app.stop().await;
-}
-
-/// A stream, read event by event.
-struct Reader {
-    response: Response,
-    text: String,
-}
-
-impl Reader {
-    async fn open(app: &TestApp, path: &str) -> Self {
-        let request = app.request(Method::GET, path).header("Accept-Encoding", "br, gzip");
-        Self { response: request.send().await.unwrap(), text: String::new() }
-    }
-
-    /// The next event's name, id and data; `None` at the end of the stream.
-    async fn next(&mut self) -> Option<(String, u64, Value)> {
-        loop {
-            while let Some((block, rest)) = self.text.split_once("\n\n") {
-                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-                let event = field("event: ").map(|name| {
-                    (
-                        name,
-                        field("id: ").unwrap().parse().unwrap(),
-                        serde_json::from_str(&field("data: ").unwrap()).unwrap(),
-                    )
-                });
-                self.text = rest.to_owned();
-                if event.is_some() {
-                    return event;
-                }
-            }
-            let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk()).await.expect("an event");
-            self.text.push_str(std::str::from_utf8(&chunk.unwrap()?).unwrap());
-        }
-    }
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

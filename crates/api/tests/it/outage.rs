@@ -21,8 +21,15 @@ use crate::app::{TestApp, settings};
 const OUTAGE: Duration = Duration::from_secs(6);
 
 /// Pages that were asked for before are hot.
-const HOT: [&str; 5] =
-    ["/movies/550", "/movies?limit=3", "/movies/trending", "/analytics/ratings-by-decade", "/search?q=matrix"];
+const HOT: [&str; 7] = [
+    "/movies/550",
+    "/movies?limit=3",
+    "/movies/trending",
+    "/analytics/ratings-by-decade",
+    "/search?q=matrix",
+    "/api/v1/movies/550/sentiment?window=7d",
+    "/api/v1/trending/movies?window=6",
+];
 
 /// What a page lives.
 const TTL: Duration = Duration::from_secs(1);

@@ -64,6 +64,9 @@ pub(crate) async fn run() -> CommandResult {
     }
     report("queue", queue(&env).await);
     report("event log", event_log(&env).await);
+    if let Some(pool) = &pool {
+        report("dead letters", dead_letters(pool).await);
+    }
     report("cache", cache(&env).await);
     if let Some(pool) = &pool {
         report("search", search(&env, pool).await);
@@ -160,6 +163,14 @@ async fn event_log(env: &Env) -> Vec<Finding> {
         },
     };
     vec![waiting, durability]
+}
+
+async fn dead_letters(pool: &PgPool) -> Vec<Finding> {
+    vec![match postgres::dead_letters::count(pool).await {
+        Ok(0) => Fine("none".into()),
+        Ok(n) => Weak(format!("{n} events could not be counted; see `moviemetric dead-letters list` for the reasons")),
+        Err(error) => Broken(error.to_string()),
+    }]
 }
 
 async fn cache(env: &Env) -> Vec<Finding> {

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod admin_key;
+pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod enqueue;

@@ -50,6 +50,27 @@ pub async fn page(pool: &PgPool, page: Page) -> Result<(Vec<DeadLetter>, i64), S
     Ok((rows, count(pool).await?))
 }
 
+/// Up to `limit` of those with ids beyond `after`, oldest first; or the one with the id `only`.
+pub async fn after(pool: &PgPool, after: i64, only: Option<i64>, limit: i64) -> Result<Vec<DeadLetter>, StorageError> {
+    Ok(sqlx::query_as!(
+        DeadLetter,
+        "SELECT dead_letter_id, stream, message_id, payload, reason, tries, created_at FROM dead_letters
+         WHERE dead_letter_id > $1 AND ($2::bigint IS NULL OR dead_letter_id = $2)
+         ORDER BY dead_letter_id LIMIT $3",
+        after,
+        only,
+        limit,
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
+/// Forgets these; for those that the log has again.
+pub async fn delete(pool: &PgPool, ids: &[i64]) -> Result<(), StorageError> {
+    sqlx::query!("DELETE FROM dead_letters WHERE dead_letter_id = ANY($1)", ids).execute(pool).await?;
+    Ok(())
+}
+
 /// How many there are.
 pub async fn count(pool: &PgPool) -> Result<i64, StorageError> {
     Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM dead_letters"#).fetch_one(pool).await?)

@@ -1,0 +1,104 @@
+//! `moviemetric dead-letters`
+
+use std::process::ExitCode;
+
+use domain::events::Fact;
+use domain::page::Page;
+use settings::{Env, EventLogSettings, RedisSettings, load_or_exit};
+use sqlx::PgPool;
+use storage::event_log::{AppendError, EventLog, RedisLog};
+use storage::postgres::dead_letters::{self, DeadLetter};
+
+use super::CommandResult;
+use crate::settings_for;
+
+/// Letters handed over at a time.
+const CHUNK: i64 = 500;
+
+/// Characters of a letter's text that fit into its line.
+const SHOWN: usize = 160;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// The newest of them, each with the reason
+    List,
+    /// Put them into the event log again; those that it has are no longer dead letters
+    Replay(Which),
+}
+
+#[derive(clap::Args)]
+#[group(required = true)]
+struct Which {
+    /// This one alone
+    #[arg(long)]
+    id: Option<i64>,
+    /// Every one
+    #[arg(long)]
+    all: bool,
+}
+
+pub(crate) async fn run(args: Args) -> CommandResult {
+    let pool = settings_for::database().await?;
+    match args.command {
+        Command::List => list(&pool).await,
+        Command::Replay(which) => {
+            let (redis, log) = load_or_exit(|env: &Env| Ok((RedisSettings::load(env)?, EventLogSettings::load(env)?)));
+            replay(&pool, &RedisLog::open(&redis.url, &redis.prefix, log.capacity)?, which.id).await
+        }
+    }
+}
+
+async fn list(pool: &PgPool) -> CommandResult {
+    let (letters, total) = dead_letters::page(pool, Page::default()).await?;
+    for DeadLetter { dead_letter_id, reason, tries, created_at, payload, .. } in &letters {
+        let at = created_at.format("%Y-%m-%d %H:%M:%S");
+        let payload: String = payload.chars().take(SHOWN).collect();
+        println!("{dead_letter_id} {at} after {tries} tries: {reason} — {payload}");
+    }
+    println!("{} of {total} dead letters, newest first", letters.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Into the log first, then off the table: who dies in between replays them once more, and readers drop what they have.
+async fn replay(pool: &PgPool, log: &RedisLog, only: Option<i64>) -> CommandResult {
+    let (mut after, mut replayed, mut unreadable) = (0, 0, Vec::new());
+    loop {
+        let letters = dead_letters::after(pool, after, only, CHUNK).await?;
+        let Some(last) = letters.last() else { break };
+        after = last.dead_letter_id;
+        let (mut ids, mut facts) = (Vec::new(), Vec::<Fact>::new());
+        for letter in letters {
+            match serde_json::from_str(&letter.payload) {
+                Ok(fact) => {
+                    ids.push(letter.dead_letter_id);
+                    facts.push(fact);
+                }
+                Err(_) => unreadable.push(letter.dead_letter_id),
+            }
+        }
+        log.append(&facts).await.map_err(|error| match error {
+            AppendError::Full => {
+                format!("the event log is full after {replayed} letters; wait until the worker has caught up")
+            }
+            AppendError::Unavailable(error) => format!("{error}; is the server running, and is REDIS_URL right?"),
+        })?;
+        dead_letters::delete(pool, &ids).await?;
+        replayed += ids.len();
+    }
+    match only {
+        Some(id) if replayed == 0 && unreadable.is_empty() => {
+            return Err(format!("there is no dead letter {id}").into());
+        }
+        _ => println!("{replayed} replayed; what fails again comes back as a new dead letter"),
+    }
+    if !unreadable.is_empty() {
+        println!("left, because they are no events: {unreadable:?}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
