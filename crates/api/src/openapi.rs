@@ -70,7 +70,7 @@ impl Modify for AdminKey {
 }
 
 /// Lists, which can be had as CSV and NDJSON ([`crate::export`]).
-pub const TABLES: [&str; 14] = [
+pub const TABLES: [&str; 15] = [
     "/api/v1/movies",
     "/api/v1/movies/trending",
     "/api/v1/movies/{id}/similar",
@@ -80,6 +80,7 @@ pub const TABLES: [&str; 14] = [
     "/api/v1/analytics/ratings-by-decade",
     "/api/v1/analytics/genre/{genre}",
     "/api/v1/analytics/trends",
+    "/api/v1/analytics/actors/{id}/collaborators",
     "/api/v1/search",
     "/api/v1/search/movies",
     "/api/v1/predictions/trending",

@@ -136,3 +136,16 @@ pub struct Review {
     pub content: String,
     pub written_at: DateTime<Utc>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_viewers_rating_is_one_more_vote() {
+        let votes = Votes { average: 8.0, count: 3 };
+        assert_eq!(votes.with_ratings(0, 0.0), votes);
+        assert_eq!(votes.with_ratings(1, 4.0), Votes { average: 7.0, count: 4 });
+        assert_eq!(Votes { average: 0.0, count: 0 }.with_ratings(2, 15.0), Votes { average: 7.5, count: 2 });
+    }
+}

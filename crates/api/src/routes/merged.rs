@@ -61,7 +61,7 @@ pub struct ProvenanceSpan {
 }
 
 /// Hours with facts that each layer answered for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LayerHours {
     pub batch: u64,
     pub speed: u64,

@@ -60,7 +60,7 @@ async fn forecasts_say_how_good_they_have_been(pool: PgPool) {
 }
 
 /// A film with these leads.
-async fn film(pool: &PgPool, id: i64, rating: f64, leads: &[(i64, &str)]) {
+pub async fn film(pool: &PgPool, id: i64, rating: f64, leads: &[(i64, &str)]) {
     let mut film = world::film(id, "Heat", (1995, 12, 15), &["Crime"], 10.0, rating);
     film.vote_count = if rating > 0.0 { 10 } else { 0 };
     let lead = |(position, (id, name)): (i32, &(i64, &str))| CastMember {

@@ -100,7 +100,8 @@ async fn publishing_a_run_makes_the_old_answer_unreachable_and_leaves_other_fami
     assert_eq!(app.get("/movies/trending").await.header("x-cache"), "HIT");
     publish(&pool, today() + TimeDelta::days(1), &[289]).await;
     let after = eventually(&app, "/movies/trending", |answer| answer.json()["run_id"] != before["run_id"]).await;
-    assert_eq!((after.header("x-cache"), titles(&after.ok())), ("MISS", vec!["Casablanca"]));
+    // A miss, unless the warming that a new run sets off was there first.
+    assert_eq!(titles(&after.ok()), ["Casablanca"]);
     assert_eq!(app.get("/movies/550").await.header("x-cache"), "HIT");
     app.stop().await;
 }

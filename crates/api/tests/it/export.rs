@@ -14,6 +14,7 @@ use crate::app::{ADMIN_KEY, Answer, TestApp, settings};
 
 async fn app(pool: &PgPool) -> TestApp {
     world::small(pool).await;
+    crate::batch::film(pool, 949, 8.0, &[(1158, "Al Pacino"), (380, "Robert De Niro")]).await;
     batch::views(pool).await;
     let now = Utc::now();
     let reviews = vec![live::scored(live::review(550, "A wonderful film, I loved it.", now))];
@@ -40,8 +41,12 @@ fn rows(body: &Value) -> &Vec<Value> {
 async fn every_list_is_to_be_had_as_a_table_with_all_its_fields(pool: PgPool) {
     let app = app(&pool).await;
     for path in api::openapi::TABLES {
-        let film = if path.ends_with("/similar") { "603" } else { "550" };
-        let path = path.replace("{id}", film).replace("{genre}", "drama");
+        let id = match path {
+            path if path.ends_with("/similar") => "603",
+            path if path.ends_with("/collaborators") => "1158",
+            _ => "550",
+        };
+        let path = path.replace("{id}", id).replace("{genre}", "drama");
         let asked = |query: &str| {
             let metric = if path.ends_with("/trends") { "&metric=rating" } else { "" };
             format!("{path}?{query}{metric}")

@@ -136,17 +136,12 @@ async fn a_page_shows_what_the_speed_layer_saw_since(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn what_the_catalogue_learnt_later_wins_over_an_observation(pool: PgPool) {
-    world::catalogue(&pool).await;
-    let mut conn = pool.acquire().await.unwrap();
-    let observed_at = Utc::now() - TimeDelta::hours(1);
-    let seen = Observation { movie_id: movie_id(550), observed_at, popularity: 1.0, vote_average: 1.0, vote_count: 1 };
-    speed::record(&mut conn, &[seen]).await.unwrap();
-    drop(conn);
-    let app = TestApp::run(settings(&pool)).await;
+async fn without_anything_in_the_speed_layer_the_catalogue_answers(pool: PgPool) {
+    let app = TestApp::start(&pool).await;
     let body = app.get("/api/v1/movies/550").await.ok();
     assert_eq!((&body["popularity"], &body["data_source"]), (&json!(70.0), &json!("batch")));
     assert_eq!((&body["stale"], &body["watermark"]), (&json!(["batch"]), &json!(null)));
+    assert_eq!(body["data_sources"], json!({"batch": null, "speed": null}));
     app.stop().await;
 }
 

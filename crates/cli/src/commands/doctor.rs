@@ -8,7 +8,7 @@ use domain::jobs::{JobKind, JobStatus};
 use settings::{CacheSettings, DatabaseSettings, Env, EventLogSettings, MeiliSettings, RedisSettings, TmdbSettings};
 use sqlx::PgPool;
 use storage::cache::RedisCache;
-use storage::event_log::{EventLog, RedisLog};
+use storage::event_log::{Backlog, EventLog, RedisLog};
 use storage::postgres::jobs::{self, NewJob};
 use storage::postgres::{self, health};
 use storage::queue::JobQueue;
@@ -148,7 +148,8 @@ async fn event_log(env: &Env) -> Vec<Finding> {
         Err(error) => return vec![Broken(error.to_string())],
     };
     let waiting = match log.backlog().await {
-        Ok(backlog) => Fine(format!("{} events wait, the oldest for {:?}", backlog.waiting, backlog.lag)),
+        Ok(Backlog { waiting, lag: Some(lag), .. }) => Fine(format!("{waiting} events wait, the oldest for {lag:?}")),
+        Ok(_) => Fine("no event waits".into()),
         Err(error) => return vec![Broken(format!("{error}; is the server running, and is REDIS_URL right?"))],
     };
     let durability = match log.durability().await {

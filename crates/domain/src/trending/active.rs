@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use super::{Trend, order, score};
 use crate::MovieId;
 use crate::hours::Hour;
+use crate::movies::Votes;
 
 #[cfg(test)]
 mod tests;
@@ -280,28 +281,25 @@ impl Packed {
         let Numbers { popularity, vote_average, vote_count } = self.latest.map_or(self.base, |latest| latest.numbers);
         let ratings: i64 = touched.iter().map(|touched| i64::from(touched.ratings)).sum();
         let rating_sum: f64 = touched.iter().map(|touched| touched.rating_sum).sum();
-        let votes = vote_count + ratings;
-        let average = match ratings {
-            0 => vote_average,
-            _ => (vote_average * vote_count as f64 + rating_sum) / votes as f64,
-        };
+        let votes = Votes { average: vote_average, count: vote_count }.with_ratings(ratings, rating_sum);
         let since_first = |now: f64, then: fn(&Numbers) -> f64| match seen.first() {
             Some(first) => (now - then(&first.numbers)) / observed_hours(first, self.latest.as_ref()),
             None => 0.0,
         };
         let hours = f64::from(hours);
         let popularity_velocity = since_first(popularity, |then| then.popularity);
-        let rating_velocity = since_first(vote_average, |then| then.vote_average) + (average - vote_average) / hours;
+        let rating_velocity =
+            since_first(vote_average, |then| then.vote_average) + (votes.average - vote_average) / hours;
         let vote_velocity = since_first(vote_count as f64, |then| then.vote_count as f64) + ratings as f64 / hours;
         Trend {
             movie_id,
-            score: score(popularity, rating_velocity, average, vote_velocity),
+            score: score(popularity, rating_velocity, votes.average, vote_velocity),
             popularity_velocity,
             rating_velocity,
             vote_velocity,
             popularity,
-            vote_average: average,
-            vote_count: votes,
+            vote_average: votes.average,
+            vote_count: votes.count,
         }
     }
 }

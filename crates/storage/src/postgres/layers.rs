@@ -45,6 +45,7 @@ pub async fn sentiment(pool: &PgPool, movie: MovieId, from: Hour) -> Result<Laye
 #[derive(Debug, Clone)]
 pub struct FilmPage {
     pub film: MovieDetail,
+    /// Newer than the film's own numbers: an ingest that brings newer ones writes them here too.
     pub latest: Option<Observation>,
     pub viewers: Counts,
     /// Hours with events, by the layer that answered for them.
@@ -60,18 +61,13 @@ pub struct FilmPage {
 }
 
 impl FilmPage {
-    /// What a source observed, where that is newer than what the catalogue has.
-    fn observed(&self) -> Option<&Observation> {
-        self.latest.as_ref().filter(|latest| latest.observed_at >= self.film.updated_at)
-    }
-
     pub fn popularity(&self) -> f64 {
-        self.observed().map_or(self.film.popularity, |seen| seen.popularity)
+        self.latest.map_or(self.film.popularity, |seen| seen.popularity)
     }
 
     /// The source's votes and the viewers'.
     pub fn votes(&self) -> Votes {
-        let (average, count) = match self.observed() {
+        let (average, count) = match self.latest {
             Some(seen) => (seen.vote_average, seen.vote_count),
             None => (self.film.vote_average, self.film.vote_count),
         };
@@ -80,12 +76,12 @@ impl FilmPage {
 
     /// Whether the speed layer had a part in it.
     pub fn has_speed(&self) -> bool {
-        self.speed_hours > 0 || self.observed().is_some()
+        self.speed_hours > 0 || self.latest.is_some()
     }
 
     /// When the speed layer's part last changed.
     pub fn speed_changed_at(&self) -> Option<DateTime<Utc>> {
-        self.speed_updated_at.max(self.observed().map(|seen| seen.observed_at))
+        self.speed_updated_at.max(self.latest.map(|seen| seen.observed_at))
     }
 }
 

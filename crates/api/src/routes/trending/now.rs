@@ -1,13 +1,14 @@
 //! What trends in the last hours.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use domain::artifacts::CacheFamily;
 use domain::hours::{Hour, Window};
-use domain::merge::CUTOFF_HOURS;
+use domain::merge::{CUTOFF_HOURS, Decision};
 use domain::page::Limit;
 use domain::trending::active::Place;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,8 @@ use crate::error::{ApiError, Problem};
 use crate::export::Table;
 use crate::extract::{GenreName, Params};
 use crate::lag::Reading;
-use crate::routes::{question, tidy};
+use crate::routes::merged::CacheState;
+use crate::routes::{LayerHours, question, tidy};
 
 /// The hours that the speed layer looks back, 1 to 48.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -68,7 +70,8 @@ pub struct TrendingNowParams {
     /// Hours back.
     #[param(value_type = u8, minimum = 1, maximum = 48, default = 6)]
     window: LastHours,
-    /// Adds what the ranking was made of.
+    /// Adds what the ranking was made of, and what is cached. Such an answer is always computed.
+    #[serde(skip_serializing)]
     explain: bool,
 }
 
@@ -144,10 +147,11 @@ pub struct TrendingNowProvenance {
     /// When this process last read all films, and when one of them last changed.
     loaded_at: Option<DateTime<Utc>>,
     last_change: Option<DateTime<Utc>>,
+    cache: CacheState,
 }
 
 impl TrendingNowProvenance {
-    fn of(window: String, ranked: &Ranked, lag: Reading) -> Self {
+    fn of(window: String, ranked: &Ranked, lag: Reading, cache: CacheState) -> Self {
         let Ranked { ranking, span, status, .. } = ranked;
         Self {
             window,
@@ -159,6 +163,7 @@ impl TrendingNowProvenance {
             lag_seconds: lag.seconds(),
             loaded_at: status.loaded_at,
             last_change: status.changed_at,
+            cache,
         }
     }
 }
@@ -208,14 +213,26 @@ impl Question for TrendingNowParams {
         Live::AllFilms
     }
 
+    fn cached(&self) -> bool {
+        !self.explain
+    }
+
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let genre = self.genre.as_ref().map(|genre| genre.as_str().to_owned());
         let ranked = state.active.rank(self.window.get(), genre, self.limit.get() as usize).await?;
         let (lag, window) = (state.lag.read().await, String::from(self.window));
-        let provenance = self.explain.then(|| TrendingNowProvenance::of(window.clone(), &ranked, lag));
-        let places = (1..).zip(ranked.ranking.places);
+        let provenance = if self.explain {
+            let cache = CacheState::of(state, self).await?;
+            Some(TrendingNowProvenance::of(window.clone(), &ranked, lag, cache))
+        } else {
+            None
+        };
+        let started = Instant::now();
+        let places = (1..).zip(ranked.ranking.places).map(|(rank, place)| TrendingNowItem::of(rank, place)).collect();
+        // It is made of films, not of hours.
+        state.routing.note(Decision::Speed, LayerHours::default(), started);
         Ok(TrendingNowBody {
-            trending_movies: places.map(|(rank, place)| TrendingNowItem::of(rank, place)).collect(),
+            trending_movies: places,
             generated_at: ranked.at,
             window,
             data_source: "speed",
