@@ -229,8 +229,8 @@ start_redis() {
         say "using the Redis of REDIS_URL"
     else
         # Queue and event log: a full server refuses, and an accepted event is on disk before its sender is answered.
-        # everysec would lose the last second's when Redis dies. Whatever waits together shares one sync, so it costs
-        # latency (a millisecond or so on an SSD), not rate.
+        # everysec would lose the last second's when Redis dies. Appends that wait together share one sync; one alone
+        # costs a disk's sync, some milliseconds where the disk is busy.
         ensure_redis redis-queue REDIS_PORT <<<$'appendonly yes\nappendfsync always\nmaxmemory 1gb\nmaxmemory-policy noeviction'
         own REDIS_URL "$(redis_url "$REDIS_PORT")"
     fi

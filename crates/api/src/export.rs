@@ -84,7 +84,7 @@ fn accepted(request: &HttpRequest) -> Option<Format> {
     let acceptable = accept.0.iter().filter(|range| range.quality > Quality::ZERO);
     let mut ranges: Vec<_> = acceptable.collect();
     // Stable: of two that are equally welcome, the one named first.
-    ranges.sort_by(|a, b| b.quality.cmp(&a.quality));
+    ranges.sort_by_key(|range| std::cmp::Reverse(range.quality));
     let format = ranges.iter().find_map(|range| match range.item.essence_str() {
         "text/csv" => Some(Some(Format::Csv)),
         "application/x-ndjson" | "application/ndjson" => Some(Some(Format::Ndjson)),
