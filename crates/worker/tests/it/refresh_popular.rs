@@ -138,7 +138,7 @@ async fn made_up_numbers_reach_no_real_film(pool: PgPool) {
     assert_eq!(rows(&world, "speed_latest").await, 0);
 
     // A demo world beside which a film was fetched from elsewhere.
-    sqlx::query("DELETE FROM movies").execute(&world.pool).await.unwrap();
+    sqlx::query("TRUNCATE movies CASCADE").execute(&world.pool).await.unwrap();
     world.run(JobKind::Ingest).await;
     sqlx::query("UPDATE movies SET source = 'tmdb' WHERE movie_id = 238").execute(&world.pool).await.unwrap();
     let job = world.run(JobKind::RefreshPopular).await;
