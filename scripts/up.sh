@@ -103,13 +103,14 @@ else
     load_demo_world
 fi
 
-# Simulated viewers are for the demo world alone: among somebody's own films they would be false facts.
+# Simulated viewers are for the demo world alone: among somebody's own films they would be false facts. They go home
+# after half a day, for a demo left alone must not fill the disk; the next up.sh brings them back.
 viewers="none (SIMULATE_RATE, for the demo world)"
 if [[ -n $demo ]] && ((10#$SIMULATE_RATE > 0)); then
     say "starting simulated viewers"
-    ensure_daemon simulate - "$bin/moviemetric" simulate --rate "$SIMULATE_RATE" --for forever \
+    ensure_daemon simulate - "$bin/moviemetric" simulate --rate "$SIMULATE_RATE" --for 12h \
         --api-url "http://$host:$API_PORT"
-    viewers="$SIMULATE_RATE events a second, simulated (SIMULATE_RATE=0 for none)"
+    viewers="$SIMULATE_RATE events a second, simulated for 12 hours; scripts/up.sh starts them again (SIMULATE_RATE=0 for none)"
 else
     stop_daemon simulate
 fi

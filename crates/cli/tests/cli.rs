@@ -179,6 +179,7 @@ async fn dead_letters_are_listed_and_replayed_unless_they_are_no_events(pool: Pg
     assert!(one.status.success() && text(&one.stdout).starts_with("1 replayed"), "{}", text(&one.stderr));
     let all = run(Some(&pool), &env, &["dead-letters", "replay", "--all"]).await;
     let said = text(&all.stdout);
+    assert!(!all.status.success(), "one is left");
     assert!(said.starts_with("2 replayed") && said.contains("no events: [4]"), "{said} {}", text(&all.stderr));
     assert_eq!(dead_letters::count(&pool).await.unwrap(), 1);
     let again: Vec<_> = log.read("reader", 10, std::time::Duration::ZERO).await.unwrap();

@@ -12,6 +12,8 @@ pub struct Limit(u16);
 impl Limit {
     pub const MAX: u16 = 100;
     pub const DEFAULT: Self = Self(20);
+    /// Enough to learn how many there are.
+    pub const ONE: Self = Self(1);
     /// Rows of one step of an export that goes on until there are no more. Not to be asked for from outside.
     pub const STEP: Self = Self(1_000);
     /// An export that is one step: nightly rankings keep no more ranks, search counts fewer hits, and of jobs and live

@@ -162,6 +162,18 @@ async fn pages_do_not_overlap_and_the_empty_query_lists_everything_by_popularity
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_page_behind_the_end_is_empty_and_tells_the_total(pool: PgPool) {
+    let pool = test_support::service_pool(&pool).await;
+    world::catalogue(&pool).await;
+    let postgres = (Engine::Postgres, SearchIndex::new(pool, None).unwrap());
+    let page = Page { offset: "8".to_owned().try_into().unwrap(), ..Page::default() };
+    for (text, total) in [("", 8), ("coppola", 2), ("zzzzqqqq", 0)] {
+        let results = ask(&postgres, &SearchQuery { page, ..query(text) }).await;
+        assert_eq!((results.hits.len(), results.total), (0, total), "{text:?}");
+    }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn nothing_a_user_types_is_syntax_or_an_error(pool: PgPool) {
     let engines = engines(&pool).await;
     for engine in &engines {

@@ -38,7 +38,7 @@ struct Which {
     /// This one alone
     #[arg(long)]
     id: Option<i64>,
-    /// Every one
+    /// Every one there is now
     #[arg(long)]
     all: bool,
 }
@@ -66,10 +66,15 @@ async fn list(pool: &PgPool) -> CommandResult {
 }
 
 /// Into the log first, then off the table: who dies in between replays them once more, and readers drop what they have.
+/// Those that come back meanwhile are new ones, which this run leaves alone, or it would never end.
 async fn replay(pool: &PgPool, log: &RedisLog, only: Option<i64>) -> CommandResult {
-    let (mut after, mut replayed, mut unreadable) = (0, 0, Vec::new());
+    let (mut after, until) = match only {
+        Some(id) => (id.saturating_sub(1), id),
+        None => (0, dead_letters::newest(pool).await?),
+    };
+    let (mut replayed, mut unreadable) = (0, Vec::new());
     loop {
-        let letters = dead_letters::after(pool, after, only, CHUNK).await?;
+        let letters = dead_letters::between(pool, after, until, CHUNK).await?;
         let Some(last) = letters.last() else { break };
         after = last.dead_letter_id;
         let (mut ids, mut facts) = (Vec::new(), Vec::<Fact>::new());
@@ -99,6 +104,7 @@ async fn replay(pool: &PgPool, log: &RedisLog, only: Option<i64>) -> CommandResu
     }
     if !unreadable.is_empty() {
         println!("left, because they are no events: {unreadable:?}");
+        return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
 }

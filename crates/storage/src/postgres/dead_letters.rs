@@ -50,15 +50,22 @@ pub async fn page(pool: &PgPool, page: Page) -> Result<(Vec<DeadLetter>, i64), S
     Ok((rows, count(pool).await?))
 }
 
-/// Up to `limit` of those with ids beyond `after`, oldest first; or the one with the id `only`.
-pub async fn after(pool: &PgPool, after: i64, only: Option<i64>, limit: i64) -> Result<Vec<DeadLetter>, StorageError> {
+/// The id of the newest, 0 where there is none.
+pub async fn newest(pool: &PgPool) -> Result<i64, StorageError> {
+    Ok(sqlx::query_scalar!(r#"SELECT coalesce(max(dead_letter_id), 0) AS "id!" FROM dead_letters"#)
+        .fetch_one(pool)
+        .await?)
+}
+
+/// Up to `limit` of those with ids beyond `after` and up to `until`, oldest first.
+pub async fn between(pool: &PgPool, after: i64, until: i64, limit: i64) -> Result<Vec<DeadLetter>, StorageError> {
     Ok(sqlx::query_as!(
         DeadLetter,
         "SELECT dead_letter_id, stream, message_id, payload, reason, tries, created_at FROM dead_letters
-         WHERE dead_letter_id > $1 AND ($2::bigint IS NULL OR dead_letter_id = $2)
+         WHERE dead_letter_id > $1 AND dead_letter_id <= $2
          ORDER BY dead_letter_id LIMIT $3",
         after,
-        only,
+        until,
         limit,
     )
     .fetch_all(pool)

@@ -45,7 +45,8 @@ pub async fn sentiment(pool: &PgPool, movie: MovieId, from: Hour) -> Result<Laye
 #[derive(Debug, Clone)]
 pub struct FilmPage {
     pub film: MovieDetail,
-    /// Newer than the film's own numbers: an ingest that brings newer ones writes them here too.
+    /// Newer than the film's own numbers: an ingest job that brings newer ones writes them here too, CLI imports and
+    /// `moviemetric demo` do not.
     pub latest: Option<Observation>,
     pub viewers: Counts,
     /// Hours with events, by the layer that answered for them.

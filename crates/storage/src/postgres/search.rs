@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use domain::MovieId;
+use domain::page::{Limit, Offset, Page};
 use domain::search::{Engine, MAX_TOTAL, SearchDocument, SearchHit, SearchQuery, SearchResults, SortBy};
 use sqlx::PgPool;
 
@@ -23,13 +24,43 @@ struct HitRow {
 
 /// Answers a search. At most [`MAX_TOTAL`] hits are ranked and counted.
 pub async fn search(pool: &PgPool, query: &SearchQuery) -> Result<SearchResults, StorageError> {
+    let rows = hits(pool, query, query.page).await?;
+    let total = match rows.first() {
+        Some(row) => row.total,
+        // Rows carry the total, and behind the end there are none: the first one tells it.
+        None if query.page.offset.get() > 0 => {
+            let first = Page { limit: Limit::ONE, offset: Offset::default() };
+            hits(pool, query, first).await?.first().map_or(0, |row| row.total)
+        }
+        None => 0,
+    };
+    let hits = rows
+        .into_iter()
+        .map(|row| {
+            Ok(SearchHit {
+                movie_id: movie_id(row.movie_id)?,
+                title: row.title,
+                release_date: row.release_date,
+                genres: row.genres,
+                vote_average: row.vote_average,
+                vote_count: row.vote_count,
+                popularity: row.popularity,
+                overview: row.overview,
+                poster_path: row.poster_path,
+            })
+        })
+        .collect::<Result<_, StorageError>>()?;
+    Ok(SearchResults { hits, total, engine: Engine::Postgres })
+}
+
+async fn hits(pool: &PgPool, query: &SearchQuery, page: Page) -> Result<Vec<HitRow>, StorageError> {
     let sort = match query.sort_by {
         SortBy::Relevance => "relevance",
         SortBy::Popularity => "popularity",
         SortBy::Rating => "rating",
         SortBy::ReleaseDate => "release_date",
     };
-    let rows = sqlx::query_as!(
+    Ok(sqlx::query_as!(
         HitRow,
         r#"WITH q AS (
                -- plainto_tsquery quotes what a user types, so none of it is syntax; the last word may be unfinished
@@ -73,29 +104,11 @@ pub async fn search(pool: &PgPool, query: &SearchQuery) -> Result<SearchResults,
         query.year_to,
         sort,
         MAX_TOTAL,
-        query.page.limit.get(),
-        query.page.offset.get(),
+        page.limit.get(),
+        page.offset.get(),
     )
     .fetch_all(pool)
-    .await?;
-    let total = rows.first().map_or(0, |row| row.total);
-    let hits = rows
-        .into_iter()
-        .map(|row| {
-            Ok(SearchHit {
-                movie_id: movie_id(row.movie_id)?,
-                title: row.title,
-                release_date: row.release_date,
-                genres: row.genres,
-                vote_average: row.vote_average,
-                vote_count: row.vote_count,
-                popularity: row.popularity,
-                overview: row.overview,
-                poster_path: row.poster_path,
-            })
-        })
-        .collect::<Result<_, StorageError>>()?;
-    Ok(SearchResults { hits, total, engine: Engine::Postgres })
+    .await?)
 }
 
 struct DocumentRow {

@@ -49,7 +49,12 @@ pub(super) async fn run(speed: Speed, stop: CancellationToken) {
         }
         if dropped.is_none_or(|at| at.elapsed() >= DROP) {
             dropped = Some(Instant::now());
-            match speed::drop_covered(&speed.pool, Utc::now()).await {
+            // Rows of a week may be waiting; what is not dropped now is dropped next time.
+            let outcome = tokio::select! {
+                () = stop.cancelled() => return,
+                outcome = speed::drop_covered(&speed.pool, Utc::now()) => outcome,
+            };
+            match outcome {
                 Ok(0) => {}
                 Ok(rows) => tracing::info!(rows, "dropped speed rows that the batch layer covers"),
                 Err(error) => tracing::warn!(%error, "covered speed rows were not dropped; trying again later"),

@@ -6,7 +6,10 @@ use chrono::{TimeDelta, Utc};
 use domain::ingest::IngestMode;
 use domain::jobs::{JobKind, JobPayload, JobStatus};
 use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use storage::postgres::generations;
 use test_support::tmdb_stub::{Mischief, STUB_KEY, StubFilm, TmdbStub};
+use test_support::world;
 
 use crate::support::World;
 
@@ -122,8 +125,12 @@ async fn two_404s_in_a_row_make_a_tombstone_and_its_return_wakes_it(pool: PgPool
     stub.misbehave_always("movie/7?", Mischief::Code(404, 34));
     world.run(JobKind::Ingest).await;
     assert!(!state().await.1, "one 404 may be a hiccup: {:?}", state().await);
+    let mut touched = PgListener::connect_with(&world.pool).await.unwrap();
+    touched.listen("films_touched").await.unwrap();
     let job = world.run(JobKind::Ingest).await;
     assert_eq!(job.result.as_ref().unwrap()["catalogue"]["tombstoned"], 1, "{job:?}");
+    let heard = tokio::time::timeout(Duration::from_secs(10), touched.recv()).await.unwrap().unwrap();
+    assert_eq!(heard.payload(), "7", "else it trends until its hours are over");
     assert!(state().await.1);
     let searchable: i64 = sqlx::query_scalar("SELECT count(*) FROM movie_search WHERE movie_id = 7")
         .fetch_one(&world.pool)
@@ -201,5 +208,36 @@ async fn without_a_key_ingest_keeps_the_demo_world(pool: PgPool) {
     let before = fingerprint(&world.pool).await;
     world.run(JobKind::Ingest).await;
     assert_eq!(fingerprint(&world.pool).await, before);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn without_a_key_somebodys_own_films_stay_as_they_are(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let worker = world.worker().await;
+    world::catalogue(&world.pool).await;
+    sqlx::query("UPDATE movies SET source = 'tmdb'").execute(&world.pool).await.unwrap();
+    let before = fingerprint(&world.pool).await;
+    let job = world.run(JobKind::Ingest).await;
+    let result = job.result.unwrap();
+    assert_eq!(job.status, JobStatus::Succeeded);
+    assert!(result["note"].as_str().unwrap().contains("demo world stays out"), "{result}");
+    assert_eq!(fingerprint(&world.pool).await, before);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_ingest_that_fails_after_its_first_page_makes_what_was_cached_stale(pool: PgPool) {
+    let stub = TmdbStub::start(films(50)).await;
+    // The key is withdrawn in the middle.
+    stub.misbehave_always("movie/45?", Mischief::Code(401, 7));
+    let world = over(&pool, &stub).await;
+    let worker = world.worker().await;
+    let sum = |all: Vec<(_, i64)>| all.into_iter().map(|(_, generation)| generation).sum::<i64>();
+    let before = sum(generations::all(&world.pool).await.unwrap());
+    let job = world.run(JobKind::Ingest).await;
+    assert_eq!(job.status, JobStatus::Failed, "{job:?}");
+    assert!(count(&world.pool, "movies").await > 0, "a page was committed");
+    assert_eq!(sum(generations::all(&world.pool).await.unwrap()), before + 4);
     worker.stop().await;
 }

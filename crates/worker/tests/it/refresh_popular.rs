@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use storage::postgres::speed;
 use test_support::tmdb_stub::{Mischief, StubFilm, TmdbStub};
-use test_support::world::movie_id;
+use test_support::world::{self, movie_id};
 
 use crate::ingest::over;
 use crate::support::World;
@@ -111,6 +111,7 @@ async fn without_a_key_the_demo_world_lives(pool: PgPool) {
     world.run(JobKind::Ingest).await;
     let job = world.run(JobKind::RefreshPopular).await;
     assert_eq!(job.result.as_ref().unwrap()["source"], "demo", "{job:?}");
+    assert_eq!((job.done, Some(job.done)), (500, job.total), "fewer films than asked for are all there are: {job:?}");
     assert_eq!(job.result.unwrap()["observed"], rows(&world, "movies").await);
     let moved: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM speed_latest l JOIN movies m USING (movie_id)
@@ -120,5 +121,28 @@ async fn without_a_key_the_demo_world_lives(pool: PgPool) {
     .await
     .unwrap();
     assert!(moved > 200, "{moved}");
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn made_up_numbers_reach_no_real_film(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let worker = world.worker().await;
+    // Films of the demo world's ids that somebody else brought.
+    world::catalogue(&world.pool).await;
+    sqlx::query("UPDATE movies SET source = 'tmdb'").execute(&world.pool).await.unwrap();
+    let job = world.run(JobKind::RefreshPopular).await;
+    let result = job.result.unwrap();
+    assert_eq!((job.status, &result["observed"]), (JobStatus::Succeeded, &json!(0)), "{result}");
+    assert!(result["note"].as_str().unwrap().contains("no demo world"), "{result}");
+    assert_eq!(rows(&world, "speed_latest").await, 0);
+
+    // A demo world beside which a film was fetched from elsewhere.
+    sqlx::query("TRUNCATE movies CASCADE").execute(&world.pool).await.unwrap();
+    world.run(JobKind::Ingest).await;
+    sqlx::query("UPDATE movies SET source = 'tmdb' WHERE movie_id = 238").execute(&world.pool).await.unwrap();
+    let job = world.run(JobKind::RefreshPopular).await;
+    assert_eq!(job.result.unwrap()["observed"], rows(&world, "movies").await - 1);
+    assert!(latest(&world, 238).await.is_none() && latest(&world, 240).await.is_some());
     worker.stop().await;
 }

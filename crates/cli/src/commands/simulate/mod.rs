@@ -123,10 +123,11 @@ pub(crate) async fn run(args: Args) -> CommandResult {
     let (queue, due) = mpsc::channel(QUEUE_POSTS);
     let sending = tokio::spawn(send::run(api, report.clone(), due, usize::from(args.connections)));
     let started = Instant::now();
-    play(&args, audience, queue, &report, &stop).await?;
+    let handed_out = play(&args, audience, queue, &report, &stop).await?;
     let drain = if stop.is_cancelled() { DRAIN_STOPPED } else { DRAIN };
     let drained = tokio::time::timeout(drain, sending).await;
     let took = started.elapsed();
+    let stopped = stop.is_cancelled();
     stop.cancel();
     let probes = match probing {
         Some(probing) => Some(probing.await??),
@@ -134,29 +135,30 @@ pub(crate) async fn run(args: Args) -> CommandResult {
     };
 
     if drained.is_err() {
-        eprintln!("some posts were not answered within {drain:?} after the end; they are not counted");
+        eprintln!("some posts were not answered within {drain:?} after the end");
     }
-    let summary = report.summary(took, probes.as_ref());
+    let summary = report.summary(handed_out, took, probes.as_ref());
     if args.json {
         println!("{}", serde_json::to_string(&summary)?);
     } else {
         print!("{summary}");
     }
-    Ok(if summary.succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.succeeded(stopped) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Hands out what viewers do when it is due, until the time is over or `stop`.
+/// Hands out what viewers do when it is due, until the time is over or `stop`. Answers how much that was, also what the
+/// queue had no place for.
 async fn play(
     args: &Args,
     mut audience: impl Iterator<Item = Act>,
     queue: mpsc::Sender<Post>,
     report: &Report,
     stop: &CancellationToken,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<u64, Box<dyn std::error::Error>> {
     let (total, batch) = (args.total(), u64::from(args.batch()));
     let bar = bar(total)?;
     let (watched, mut said) = (std::io::stderr().is_terminal(), Instant::now());
-    let (started, mut played) = (Instant::now(), 0);
+    let (started, mut played, mut handed_out) = (Instant::now(), 0, 0);
     while total.is_none_or(|total| played < total) {
         let due = started + Duration::from_secs_f64(played as f64 / f64::from(args.rate));
         tokio::select! {
@@ -168,6 +170,7 @@ async fn play(
         let size = total.map_or(batch, |total| batch.min(total - played));
         let now = Utc::now();
         for post in posts(due, audience.by_ref().take(size as usize).map(|act| act.at(now))) {
+            handed_out += post.len();
             if let Err(error) = queue.try_send(post) {
                 report.skipped(error.into_inner().len());
             }
@@ -181,7 +184,7 @@ async fn play(
         }
     }
     bar.finish_and_clear();
-    Ok(())
+    Ok(handed_out)
 }
 
 fn bar(total: Option<u64>) -> Result<ProgressBar, indicatif::style::TemplateError> {

@@ -111,8 +111,10 @@ impl Report {
         format!("{accepted} accepted, {rejected} rejected, {} lost", tally.given_up + tally.skipped)
     }
 
-    pub(super) fn summary(&self, took: Duration, probes: Option<&Probes>) -> Summary {
+    /// `handed_out` are the events and reviews that there were to send.
+    pub(super) fn summary(&self, handed_out: u64, took: Duration, probes: Option<&Probes>) -> Summary {
         let tally = self.tally();
+        let answered = tally.events + tally.reviews + tally.rejected.values().sum::<u64>();
         let seconds = took.as_secs_f64();
         Summary {
             accepted_events: tally.events,
@@ -121,6 +123,7 @@ impl Report {
             retried_posts: tally.retries,
             given_up: tally.given_up,
             skipped: tally.skipped,
+            unanswered: handed_out.saturating_sub(answered + tally.given_up + tally.skipped),
             seconds,
             rate: (tally.events + tally.reviews) as f64 / seconds,
             latency_ms: tally.latency.quantiles(),
@@ -144,6 +147,8 @@ pub(super) struct Summary {
     given_up: u64,
     /// Events and reviews never sent, since too much was waiting.
     skipped: u64,
+    /// Events and reviews whose posts were still waiting or under way at the end.
+    unanswered: u64,
     seconds: f64,
     /// Accepted a second.
     rate: f64,
@@ -158,10 +163,12 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Whether the run was worth its name: some of what was to be sent was taken.
-    pub(super) fn succeeded(&self) -> bool {
-        let failed = self.given_up + self.skipped + self.rejected.values().sum::<u64>();
-        self.accepted_events + self.accepted_reviews > 0 || failed == 0
+    /// Whether the run was worth its name: all that was to be sent was answered, and some of it taken. A run that was
+    /// `stopped` may leave some behind.
+    pub(super) fn succeeded(&self, stopped: bool) -> bool {
+        let lost = self.given_up + self.skipped + self.unanswered;
+        let failed = lost + self.rejected.values().sum::<u64>();
+        (stopped || lost == 0) && (self.accepted_events + self.accepted_reviews > 0 || failed == 0)
     }
 }
 
@@ -173,13 +180,17 @@ impl fmt::Display for Quantiles {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accepted_events, accepted_reviews, rejected, retried_posts, given_up, skipped, .. } = self;
+        let Self { accepted_events, accepted_reviews, rejected, retried_posts, given_up, skipped, unanswered, .. } =
+            self;
         let (seconds, rate) = (self.seconds, self.rate);
         writeln!(f, "accepted  {accepted_events} events, {accepted_reviews} reviews in {seconds:.1} s: {rate:.1}/s")?;
         let codes: Vec<String> = rejected.iter().map(|(code, count)| format!("{count} {code}")).collect();
         writeln!(f, "rejected  {}", if codes.is_empty() { "none".to_owned() } else { codes.join(", ") })?;
         writeln!(f, "retried   {retried_posts} posts")?;
-        writeln!(f, "lost      {given_up} given up, {skipped} skipped because too many posts waited")?;
+        writeln!(
+            f,
+            "lost      {given_up} given up, {skipped} skipped because too many posts waited, {unanswered} unanswered"
+        )?;
         if let Some(latency) = &self.latency_ms {
             writeln!(f, "answered  {latency} after a post was due")?;
         }
@@ -190,5 +201,24 @@ impl fmt::Display for Summary {
             writeln!(f, "visible   {visible} after a probe was posted")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_answered_is_told_and_fails_a_run_that_was_not_stopped() {
+        let report = Report::new().unwrap();
+        report.accepted(5, 1, Duration::ZERO);
+        report.rejected("unknown_film", 2);
+        let all = report.summary(8, Duration::from_secs(1), None);
+        assert!(all.unanswered == 0 && all.succeeded(false), "{all:?}");
+        let some = report.summary(11, Duration::from_secs(1), None);
+        assert!(some.unanswered == 3 && !some.succeeded(false) && some.succeeded(true), "{some:?}");
+        report.skipped(3);
+        let skipped = report.summary(11, Duration::from_secs(1), None);
+        assert!(skipped.unanswered == 0 && !skipped.succeeded(false), "{skipped:?}");
     }
 }

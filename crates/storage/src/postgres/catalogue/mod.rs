@@ -16,6 +16,7 @@ pub use batch::write;
 pub(crate) use films::{known, refresh_search};
 pub use load::{LoadError, load, published};
 
+use super::generations;
 use crate::StorageError;
 
 /// 404s in a row after which a film is a tombstone. One may be a hiccup of TMDB's caches.
@@ -68,7 +69,7 @@ pub async fn save_cursor(conn: &mut PgConnection, source: Source, cursor: &Value
 }
 
 /// Counts one more 404 for each film; answers those that became tombstones by it. Their history stays, PostgreSQL
-/// search forgets them here, Meilisearch is told by the caller.
+/// search forgets them here and every API process hears of them, Meilisearch is told by the caller.
 pub async fn record_missing(conn: &mut PgConnection, ids: &[MovieId]) -> Result<Vec<MovieId>, StorageError> {
     let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
     let gone = sqlx::query_scalar!(
@@ -83,7 +84,8 @@ pub async fn record_missing(conn: &mut PgConnection, ids: &[MovieId]) -> Result<
     )
     .fetch_all(&mut *conn)
     .await?;
-    sqlx::query!("DELETE FROM movie_search WHERE movie_id = ANY($1)", &gone).execute(conn).await?;
+    sqlx::query!("DELETE FROM movie_search WHERE movie_id = ANY($1)", &gone).execute(&mut *conn).await?;
+    generations::touch(conn, gone.iter().copied()).await?;
     gone.into_iter().map(movie_id).collect()
 }
 

@@ -13,9 +13,15 @@ use storage::postgres::speed;
 
 use crate::{JobContext, JobError, Shared};
 
-/// Extends the world that was loaded; makes the default one where there is none.
-pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Tally, JobError> {
-    let config = config(shared, Utc::now().date_naive()).await?;
+/// Extends the world that was loaded; makes the default one where there is none. `None` if somebody's own films are
+/// there and no demo world: made-up numbers must not reach real films.
+pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Option<Tally>, JobError> {
+    let today = Utc::now().date_naive();
+    let config = match loaded(shared, today).await? {
+        Some(config) => config,
+        None if postgres::demo::has_others(&shared.pool).await? => return Ok(None),
+        None => DemoConfig { seed: shared.settings.demo.seed, ..DemoConfig::new(today) },
+    };
     let midnight = config.today.and_time(NaiveTime::MIN).and_utc();
     let DemoConfig { movies, users, days, ratings, seed, .. } = config;
     let records = world(config).map(Ok::<_, Infallible>);
@@ -32,16 +38,18 @@ pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Tally, 
     speed::follow_catalogue(&mut tx, None, midnight).await?;
     postgres::demo::save(&mut tx, &DemoWorld { movies, users, days, ratings, seed }).await?;
     tx.commit().await.map_err(StorageError::from)?;
-    Ok(tally)
+    Ok(Some(tally))
 }
 
-/// The world that was loaded, or the default one, up to a day.
-pub(in crate::jobs) async fn config(shared: &Shared, today: NaiveDate) -> Result<DemoConfig, JobError> {
-    let config = DemoConfig { seed: shared.settings.demo.seed, ..DemoConfig::new(today) };
-    Ok(match postgres::demo::load(&shared.pool).await? {
-        Some(DemoWorld { movies, users, days, ratings, seed }) => {
-            DemoConfig { movies, users, days, ratings, seed, ..config }
-        }
-        None => config,
-    })
+/// The world that was loaded, up to a day.
+pub(in crate::jobs) async fn loaded(shared: &Shared, today: NaiveDate) -> Result<Option<DemoConfig>, JobError> {
+    let world = postgres::demo::load(&shared.pool).await?;
+    Ok(world.map(|DemoWorld { movies, users, days, ratings, seed }| DemoConfig {
+        movies,
+        users,
+        days,
+        ratings,
+        seed,
+        today,
+    }))
 }

@@ -17,11 +17,18 @@ pub(super) async fn run(shared: &Shared, context: &JobContext, mode: IngestMode)
     let Some(_lock) = catalogue::lock(&shared.pool, source).await? else {
         return Err(JobError::Transient(format!("another ingest of {} is running", source.as_str())));
     };
-    let tally = match client {
-        Some(client) => tmdb::run(shared, client, context, mode).await?,
-        None => demo::run(shared, context).await?,
+    let outcome = match client {
+        Some(client) => tmdb::run(shared, client, context, mode).await.map(Some),
+        None => demo::run(shared, context).await,
     };
-    catalogue::published(&shared.pool).await?;
+    if let Ok(None) = outcome {
+        let note = "the catalogue holds films of other sources, so the demo world stays out; TMDB_API_KEY is not set";
+        return Ok(json!({ "source": source.as_str(), "catalogue": Tally::default(), "note": note }));
+    }
+    // Whatever the outcome: pages are committed one by one, so what was cached is stale after an error too.
+    let published = catalogue::published(&shared.pool).await;
+    let tally = outcome?.unwrap_or_default();
+    published?;
     let mut result = json!({ "source": source.as_str(), "catalogue": tally });
     if many_new(&tally) {
         result["search_index_job"] = json!(rebuild_search(shared, context).await?);
