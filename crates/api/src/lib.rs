@@ -27,7 +27,6 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use settings::{ApiSettings, shutdown};
-use sqlx::PgPool;
 use storage::StorageError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +56,7 @@ pub enum StartError {
 pub struct Application {
     server: Server,
     port: u16,
-    pool: PgPool,
+    state: Data<State>,
     stopping: CancellationToken,
     /// Tasks beside the requests; they end with the application.
     background: JoinSet<()>,
@@ -69,7 +68,7 @@ impl Application {
     pub async fn build(settings: ApiSettings) -> Result<Self, StartError> {
         let metrics = telemetry::handle()?;
         let state = Data::new(State::build(&settings, metrics.clone()).await?);
-        let (pool, stopping) = (state.pool.clone(), state.stopping.clone());
+        let (kept, stopping) = (state.clone(), state.stopping.clone());
         let mut background = JoinSet::new();
         // Before anything is heard, so that nothing of it is missed.
         let touches = state.touched.subscribe();
@@ -96,7 +95,7 @@ impl Application {
             .bind(address)
             .map_err(|source| StartError::Listen { address, source })?;
         let port = server.addrs().first().map_or(address.port(), SocketAddr::port);
-        Ok(Self { server: server.run(), port, pool, stopping, background })
+        Ok(Self { server: server.run(), port, state: kept, stopping, background })
     }
 
     /// The port that was bound.
@@ -133,7 +132,8 @@ impl Application {
         signals.abort();
         // The listener among these tasks holds a connection that closing the pool would wait for.
         self.background.shutdown().await;
-        self.pool.close().await;
+        self.state.films.close().await;
+        self.state.pool.close().await;
         tracing::info!("stopped");
         Ok(outcome?)
     }

@@ -84,7 +84,7 @@ impl State {
             search: SearchIndex::new(pool.clone(), meili)?,
             cache: Arc::new(ResponseCache::new(&settings.cache, generations.clone(), touched.clone())?),
             touched,
-            films: Loader::new(pool.clone(), lag.clone()),
+            films: Loader::new(&pool, lag.clone()),
             lag,
             routing: RoutingStats::default(),
             active: ActiveFilms::new(),

@@ -10,7 +10,7 @@ use test_support::{live, service_pool, unique_prefix};
 
 async fn loader(pool: &PgPool) -> Loader {
     let lag = Lag::new(Arc::new(live::log(&unique_prefix(), 1)), Duration::from_secs(60));
-    Loader::new(service_pool(pool).await, Arc::new(lag))
+    Loader::new(&service_pool(pool).await, Arc::new(lag))
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

@@ -15,6 +15,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use storage::StorageError;
 use storage::postgres::layers::{self, FilmPage};
+use storage::postgres::planned_once;
 use tokio::sync::oneshot;
 
 use crate::error::ApiError;
@@ -27,7 +28,7 @@ const BATCH_MAX: usize = 256;
 /// lock or a dead connection, is left behind: the next request starts another beside it.
 const SLOW: Duration = Duration::from_millis(50);
 
-/// Queries at a time, slow ones included: a quarter of the pool's default, so that other reads go on.
+/// Queries at a time, slow ones included, and connections: beside the pool that other reads have.
 const QUERIES_MAX: usize = 4;
 
 /// Longest a query may take, whatever the network does: everybody in its batch waits for it.
@@ -63,8 +64,14 @@ pub struct Loader {
 }
 
 impl Loader {
-    pub fn new(pool: PgPool, lag: Arc<Lag>) -> Self {
-        Self { pool, lag, queue: Arc::default() }
+    /// With connections of its own, to the database of `pool`.
+    pub fn new(pool: &PgPool, lag: Arc<Lag>) -> Self {
+        Self { pool: planned_once(pool, QUERIES_MAX as u32), lag, queue: Arc::default() }
+    }
+
+    /// Closes its connections, when nobody asks any more.
+    pub async fn close(&self) {
+        self.pool.close().await;
     }
 
     /// The film's page, if it is shown.
