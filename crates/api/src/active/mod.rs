@@ -26,7 +26,8 @@ use crate::error::ApiError;
 
 pub use watched::{Watched, Watching, watch};
 
-/// Longest that a request waits for the first load, which takes a second or two for fifty thousand films.
+/// Longest that a request waits for the first load. Fifty thousand films of two days can take longer on a busy machine;
+/// then the client is told to come again.
 const WAIT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Touched films gather for this long and are then read together: a film that everybody rates is read ten times a
@@ -124,7 +125,7 @@ impl ActiveFilms {
 
     async fn compute(self: &Arc<Self>, asked: &Asked) -> Result<Arc<Ranked>, ApiError> {
         let (this, Asked { span, genre, limit, .. }) = (self.clone(), asked.clone());
-        // Some milliseconds of pure computation, in which a worker thread would answer nobody else.
+        // Pure computation over all films, in which a worker thread would answer nobody else.
         let ranking = tokio::task::spawn_blocking(move || {
             let films = this.read();
             let (ranking, status) = (films.rank(span, genre.as_deref(), limit), this.status());

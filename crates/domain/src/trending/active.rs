@@ -1,5 +1,5 @@
 //! What trends within the last hours, kept in memory: the films that a source observed or viewers touched since the
-//! merge's cutoff, hour by hour, ranked in milliseconds for any window and genre. (PostgreSQL took a third of a second
+//! merge's cutoff, hour by hour, ranked for any window and genre without asking the database. (PostgreSQL took a third of a second
 //! for fifty thousand of them.)
 //!
 //! Weight: 32 bytes an hour in which a source observed a film, 16 an hour in which viewers touched it, some 250 a film
