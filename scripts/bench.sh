@@ -4,7 +4,7 @@
 #   BENCH_ONLY=events,drain   only these of: answers start import growth large events visible drain reads;
 #                             live stands for the last four
 #   DATA_DIR=<dir>   holds tmdb_5000/: times its import and the artifacts on it
-#   BENCH_LARGE=1    a demo world of a million films: the worker's memory (about half an hour more)
+#   BENCH_LARGE=1    a demo world of a million movies: the worker's memory (about half an hour more)
 #   BENCH_ROUNDS=3   BENCH_SECONDS=10   how often, and for how long, each path is loaded
 #   BENCH_VISIBLE_SECONDS=60   BENCH_BACKLOG=1000000   how long viewers are simulated; events to be drained
 # shellcheck source=scripts/lib.sh
@@ -97,7 +97,7 @@ start_worker() {
     wait_ready worker 60 http_ok 127.0.0.1 "$WORKER_METRICS_PORT" /health/live
 }
 
-# demo_world NAME: of well-known films, with everything computed.
+# demo_world NAME: of well-known movies, with everything computed.
 demo_world() {
     fresh_database "$1"
     timed "$bin/moviemetric" demo
@@ -158,9 +158,9 @@ bench_answers() {
     say "the demo world, and $ROUNDS rounds of $((7 * DURATION)) s of load"
     demo_world bench_answers
     start_api
-    local film movie search='/search?q=matrix' trending=/movies/trending round name
-    film=$(http_get 127.0.0.1 "$API_PORT" '/movies?limit=1' | grep -o '"movie_id":[0-9]*' | head -n 1)
-    movie=/movies/${film#*:}
+    local movie movie search='/search?q=matrix' trending=/movies/trending round name
+    movie=$(http_get 127.0.0.1 "$API_PORT" '/movies?limit=1' | grep -o '"movie_id":[0-9]*' | head -n 1)
+    movie=/movies/${movie#*:}
     start_bare movie BARE_MOVIE_PORT < <(body "$movie")
     start_bare trending BARE_TRENDING_PORT < <(body "$trending")
     start_bare search BARE_SEARCH_PORT < <(body "$search")
@@ -241,36 +241,36 @@ bench_import() {
     row "all artifacts on tmdb-5000" "$(seconds "$TOOK")" "" "" "≤ 5 s" "$TOOK" "<=" 5
 }
 
-## 4. Ten times the films
+## 4. Ten times the movies
 
 bench_growth() {
     local small
     growth_step bench_small 4000 2000 100000
     small=$TOOK
     growth_step bench_tenfold 40000 20000 1000000
-    row "all artifacts, 40,000 films against 4,000" "$(seconds "$TOOK")" "$(seconds "$small")" "$(divide "$TOOK" "$small")" \
+    row "all artifacts, 40,000 movies against 4,000" "$(seconds "$TOOK")" "$(seconds "$small")" "$(divide "$TOOK" "$small")" \
         "≤ 12" "$(divide "$TOOK" "$small")" "<=" 12
 }
 
-# growth_step DATABASE FILMS USERS RATINGS
+# growth_step DATABASE MOVIES USERS RATINGS
 growth_step() {
-    say "a demo world of $2 films"
+    say "a demo world of $2 movies"
     fresh_database "$1"
     timed "$bin/moviemetric" demo --movies "$2" --users "$3" --ratings "$4"
     start_worker
     compute_all_median
 }
 
-## 5. A million films
+## 5. A million movies
 
 bench_large() {
-    say "a demo world of 1,000,000 films and 25,000,000 ratings"
+    say "a demo world of 1,000,000 movies and 25,000,000 ratings"
     fresh_database bench_large
     timed "$bin/moviemetric" demo --movies 1000000 --users 250000 --days "${BENCH_LARGE_DAYS:-7}" --ratings 25000000
-    row "loading 1,000,000 films, 25,000,000 ratings" "$(seconds "$TOOK")" "" "" "" 0 "<=" 0
+    row "loading 1,000,000 movies, 25,000,000 ratings" "$(seconds "$TOOK")" "" "" "" 0 "<=" 0
     start_worker
     timed timeout 10800 "$bin/moviemetric" enqueue compute-all --wait
-    row "all artifacts on 1,000,000 films" "$(seconds "$TOOK")" "" "" "" 0 "<=" 0
+    row "all artifacts on 1,000,000 movies" "$(seconds "$TOOK")" "" "" "" 0 "<=" 0
     local peak
     peak=$(awk '/^VmHWM:/ { print $2 / 1024 }' "/proc/$(recorded worker pid)/status")
     row "the worker's memory meanwhile, at most" "$(round "$peak") MiB" "" "" "≤ 500 MiB" "$peak" "<=" 500
@@ -278,8 +278,8 @@ bench_large() {
 
 ## 6. Live events
 
-# The films that events are about, a comma between.
-some_films() { body '/movies?limit=100' | grep -o '"movie_id":[0-9]*' | cut -d: -f2 | paste -sd,; }
+# The movies that events are about, a comma between.
+some_movies() { body '/movies?limit=100' | grep -o '"movie_id":[0-9]*' | cut -d: -f2 | paste -sd,; }
 
 # accepted EVENTS: the answer to a post of so many.
 accepted() {
@@ -293,8 +293,8 @@ bench_events() {
     demo_world bench_events
     stop_daemon worker
     start_api
-    local films round size port name
-    films=$(some_films)
+    local movies round size port name
+    movies=$(some_movies)
     start_bare single BARE_SINGLE_PORT < <(accepted 1)
     start_bare batch BARE_BATCH_PORT < <(accepted 100)
     local -A rates ratios slowest
@@ -302,9 +302,9 @@ bench_events() {
         say "round $round"
         for name in single batch; do
             if [[ $name == single ]]; then size=1 port=$BARE_SINGLE_PORT; else size=100 port=$BARE_BATCH_PORT; fi
-            load 64 "$port" /api/v1/events -s scripts/bench/post_events.lua -- "$size" "$films"
+            load 64 "$port" /api/v1/events -s scripts/bench/post_events.lua -- "$size" "$movies"
             rates[bare-$name]+=" $RATE"
-            load 64 "$API_PORT" /api/v1/events -s scripts/bench/post_events.lua -- "$size" "$films"
+            load 64 "$API_PORT" /api/v1/events -s scripts/bench/post_events.lua -- "$size" "$movies"
             rates[$name]+=" $RATE"
             slowest[$name]=$P99
             ratios[$name]+=" $(divide "$RATE" "${rates[bare-$name]##* }")"
@@ -338,7 +338,7 @@ bench_visible() {
     start_api
     local -A early late
     local report="$WORLD/visible.json" simulating name summary lost
-    "$bin/moviemetric" simulate --rate 1000 --for "${VISIBLE_SECONDS}s" --films 300 --probe --json \
+    "$bin/moviemetric" simulate --rate 1000 --for "${VISIBLE_SECONDS}s" --movies 300 --probe --json \
         --api-url "http://127.0.0.1:$API_PORT" >"$report" 2>>"$WORLD/log/commands.log" &
     simulating=$!
     sleep $((VISIBLE_SECONDS / 3))
@@ -350,7 +350,7 @@ bench_visible() {
     # number NAME: a number of the summary; quantile NAME WHICH: one of its times, in milliseconds.
     number() { sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
     quantile() { sed -n "s/.*\"$1\":{[^}]*\"$2\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
-    [[ -n $(quantile visible_ms p99) ]] || die "no probe was ever seen in its film's page: $summary"
+    [[ -n $(quantile visible_ms p99) ]] || die "no probe was ever seen in its movie's page: $summary"
     # Whatever was not accepted: rejected, given up, skipped or unanswered.
     lost=$((1000 * VISIBLE_SECONDS - $(number accepted_events) - $(number accepted_reviews) + $(number probes_missed)))
     row "posted to seen in /movies/{id}, uncached, at 1,000 events/s" \
@@ -367,9 +367,9 @@ bench_visible() {
 
 # How fast the speed layer catches up.
 bench_drain() {
-    say "a backlog of $BACKLOG events on 10,000 films"
+    say "a backlog of $BACKLOG events on 10,000 movies"
     fresh_database bench_drain
-    # Made-up films are numbered without gaps, as fill_log needs them.
+    # Made-up movies are numbered without gaps, as fill_log needs them.
     timed "$bin/moviemetric" demo --movies 10424 --days 2 --ratings 1000
     stop_daemon worker
     timed "$bin/fill_log" "$BACKLOG" 10000 1000000001
@@ -389,22 +389,22 @@ bench_drain() {
 
 # How fast large answers are merged anew.
 bench_reads() {
-    say "50,000 active films, 90 days of sentiment"
+    say "50,000 active movies, 90 days of sentiment"
     demo_world bench_reads
     stop_daemon worker
     timed "$bin/fill_live" 50000 48 --sentiment-days 90
-    local film
-    film=$(tail -n 1 "$WORLD/log/commands.log")
+    local movie
+    movie=$(tail -n 1 "$WORLD/log/commands.log")
     start_api
     read_row() { # WHAT PATH LIMIT
-        # What is read once is in the database's memory, as it is a moment after any start; and the API has read the films
+        # What is read once is in the database's memory, as it is a moment after any start; and the API has read the movies
         # that it ranks.
         wait_ready api 60 http_ok 127.0.0.1 "$API_PORT" "$2"
         load 4 "$API_PORT" "$2" -H "Cache-Control: no-cache" -s scripts/bench/p95.lua
         row "$1" "95 % in $P95 ms, $(round "$RATE")/s" "" "" "95 % < $3 ms" "$P95" "<" "$3"
     }
-    read_row "trending of 50,000 active films, uncached, 4 connections" "/api/v1/trending/movies" 50
-    read_row "sentiment of 90 days, uncached, 4 connections" "/api/v1/movies/$film/sentiment?window=90d" 20
+    read_row "trending of 50,000 active movies, uncached, 4 connections" "/api/v1/trending/movies" 50
+    read_row "sentiment of 90 days, uncached, 4 connections" "/api/v1/movies/$movie/sentiment?window=90d" 20
     stop_daemon api
 }
 

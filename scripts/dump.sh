@@ -28,7 +28,7 @@ need_database_url() {
 
 query() { "$psql" -qAtX -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "$1"; }
 
-films() { query "SELECT count(*) FROM movies"; }
+movies() { query "SELECT count(*) FROM movies"; }
 
 # A migration adds a table and nobody thinks of this list: say so instead of leaving it out in silence.
 warn_of_unknown_tables() {

@@ -23,4 +23,4 @@ if [[ $file == *.gz ]]; then compress=(gzip -c); else compress=(cat); fi
 "$dump" --data-only --no-owner --no-privileges "${tables[@]}" "$DATABASE_URL" | "${compress[@]}" >"$file.part" ||
     die "the export failed: see above (pg_dump must be as new as the server; set PATH to a newer one)"
 mv "$file.part" "$file"
-say "exported $(films) films to $file ($(du -h "$file" | cut -f1))"
+say "exported $(movies) movies to $file ($(du -h "$file" | cut -f1))"

@@ -68,16 +68,16 @@ wait_ready scheduler 60 http_ok "${SCHEDULER_HOST:-127.0.0.1}" "$SCHEDULER_METRI
 demo=""
 
 # The demo world goes into an empty catalogue, or brings the one that this script loaded up to today; a catalogue that
-# holds somebody's films is left alone. The mark is "<day> <database>", the day being "begun" until all of it is there.
+# holds somebody's movies is left alone. The mark is "<day> <database>", the day being "begun" until all of it is there.
 load_demo_world() {
-    local database=own day="" marked="" films
+    local database=own day="" marked="" movies
     ! given DATABASE_URL || database=$(printf %s "$DATABASE_URL" | sha256sum | cut -c1-16)
     [[ ! -f $WORLD/demo ]] || read -r day marked <"$WORLD/demo"
     if [[ $marked != "$database" ]]; then
-        films=$(http_get "$host" "$API_PORT" '/api/v1/movies?limit=1' | tr -d '\0' | grep -o '"total":[0-9]*' | head -n 1)
-        [[ -n $films ]] || die "the API does not tell how many films there are: look into $WORLD/log/api.log"
-        if [[ $films != '"total":0' ]]; then
-            say "the catalogue holds ${films#*:} films already: the demo world stays out"
+        movies=$(http_get "$host" "$API_PORT" '/api/v1/movies?limit=1' | tr -d '\0' | grep -o '"total":[0-9]*' | head -n 1)
+        [[ -n $movies ]] || die "the API does not tell how many movies there are: look into $WORLD/log/api.log"
+        if [[ $movies != '"total":0' ]]; then
+            say "the catalogue holds ${movies#*:} movies already: the demo world stays out"
             return
         fi
     fi
@@ -94,16 +94,16 @@ load_demo_world() {
         die "the nightly batch did not finish: look into $WORLD/log/worker.log, then run this again"
     # Else nothing is observed before the hour's twentieth minute, and trending knows viewers only.
     timeout 300 "$bin/moviemetric" enqueue refresh-popular --wait ||
-        die "popular films were not refreshed: look into $WORLD/log/worker.log, then run this again"
+        die "popular movies were not refreshed: look into $WORLD/log/worker.log, then run this again"
     echo "$(date -u +%F) $database" >"$WORLD/demo"
 }
 if [[ -n ${TMDB_API_KEY:-} ]]; then
-    say "TMDB_API_KEY is set, so there is no demo world: $bin/moviemetric enqueue ingest --mode full fetches the films"
+    say "TMDB_API_KEY is set, so there is no demo world: $bin/moviemetric enqueue ingest --mode full fetches the movies"
 else
     load_demo_world
 fi
 
-# Simulated viewers are for the demo world alone: among somebody's own films they would be false facts. They go home
+# Simulated viewers are for the demo world alone: among somebody's own movies they would be false facts. They go home
 # after half a day, for a demo left alone must not fill the disk; the next up.sh brings them back.
 viewers="none (SIMULATE_RATE, for the demo world)"
 if [[ -n $demo ]] && ((10#$SIMULATE_RATE > 0)); then

@@ -1,4 +1,4 @@
--- Posts events, each under an id of its own:  wrk -s post_events.lua URL -- <events in a post> <film,film,...>
+-- Posts events, each under an id of its own:  wrk -s post_events.lua URL -- <events in a post> <movie,movie,...>
 -- One event is posted as an object, more as an array.
 
 local threads = 0
@@ -9,12 +9,12 @@ function setup(thread)
 end
 
 local kinds = { "impression", "impression", "click", "view", "watch", "like" }
-local batch, films, run, count = 1, {}, 0, 0
+local batch, movies, run, count = 1, {}, 0, 0
 
 function init(args)
     batch = tonumber(args[1])
-    for film in string.gmatch(args[2], "%d+") do
-        films[#films + 1] = film
+    for movie in string.gmatch(args[2], "%d+") do
+        movies[#movies + 1] = movie
     end
     -- Another run of wrk must not send the ids of this one.
     math.randomseed(os.time() * 64 + number)
@@ -28,7 +28,7 @@ local function event()
     return string.format(
         '{"event_id":"%06x%02x-%04x-4000-8000-%012x","user_id":%d,"movie_id":%s,"event_type":"%s"}',
         run, number % 256, math.floor(count / 0x100000000) % 0x10000, count % 0x100000000,
-        count % 5000 + 1, films[count % #films + 1], kinds[count % #kinds + 1])
+        count % 5000 + 1, movies[count % #movies + 1], kinds[count % #kinds + 1])
 end
 
 function request()

@@ -8,11 +8,11 @@ pub mod error;
 pub mod export;
 pub mod extract;
 pub mod lag;
+mod layer_stats;
 pub mod middleware;
 pub mod openapi;
 pub mod router;
 pub mod routes;
-mod routing;
 pub mod sse;
 mod state;
 mod telemetry;
@@ -132,7 +132,7 @@ impl Application {
         signals.abort();
         // The listener among these tasks holds a connection that closing the pool would wait for.
         self.background.shutdown().await;
-        self.state.films.close().await;
+        self.state.movies.close().await;
         self.state.pool.close().await;
         tracing::info!("stopped");
         Ok(outcome?)

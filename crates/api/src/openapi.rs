@@ -8,7 +8,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::error::Problem;
 use crate::routes::{
-    admin, analytics, docs, events, health, metrics, movies, predictions, recommendations, reviews, search, sentiment,
+    admin, analytics, docs, events, health, metrics, movies, predictions, reviews, search, sentiment, similar,
     trending, trends,
 };
 
@@ -25,9 +25,9 @@ use crate::routes::{
     ),
     paths(
         events::add, reviews::add,
-        movies::list, movies::show, sentiment::of_film, trending::now, trending::stream, trending::daily, recommendations::similar, search::search, search::filtered,
+        movies::list, movies::show, sentiment::of_movie, trending::now, trending::stream, trending::daily, similar::list, search::search, search::filtered,
         analytics::top_genres, analytics::ratings_by_decade, analytics::genre, analytics::collaborators, trends::series,
-        predictions::trending, predictions::of_film,
+        predictions::trending, predictions::of_movie,
         admin::ingest::run, admin::compute::run, admin::search::build_index, admin::cache::purge,
         admin::jobs::list, admin::jobs::show, admin::stream::follow, admin::jobs::cancel, admin::jobs::retry,
         health::overview, health::live, health::ready, health::database, health::cache, health::routing, health::search,
@@ -38,7 +38,7 @@ use crate::routes::{
     modifiers(&AdminKey, &Tables, &Problems),
     tags(
         (name = "events", description = "What viewers do and write"),
-        (name = "movies", description = "Films"),
+        (name = "movies", description = "Movies"),
         (name = "trending", description = "What moves now"),
         (name = "analytics", description = "Statistics"),
         (name = "predictions", description = "Forecasts"),
@@ -97,7 +97,7 @@ impl Modify for Tables {
             .parameter_in(ParameterIn::Query)
             .required(Required::False)
             .description(Some(
-                "json, csv or ndjson; without it `Accept` decides. As a table the list is whole unless `limit` is sent: films without end, search as far as it counts, all else up to 10,000.",
+                "json, csv or ndjson; without it `Accept` decides. As a table the list is whole unless `limit` is sent: movies without end, search as far as it counts, all else up to 10,000.",
             ))
             .schema(Some(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["json", "csv", "ndjson"]))))
             .build();

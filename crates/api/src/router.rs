@@ -11,7 +11,7 @@ use actix_web::{FromRequest, HttpResponse, Resource, Responder, Route};
 use crate::error::ApiError;
 use crate::middleware::Label;
 use crate::routes::{
-    admin, analytics, docs, events, health, metrics, movies, predictions, recommendations, reviews, search, sentiment,
+    admin, analytics, docs, events, health, metrics, movies, predictions, reviews, search, sentiment, similar,
     trending, trends,
 };
 
@@ -25,8 +25,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         both("/movies").get(movies::list),
         both("/movies/trending").get(trending::daily),
         both("/movies/{id}").get(movies::show),
-        both("/movies/{id}/similar").get(recommendations::similar),
-        versioned("/movies/{id}/sentiment").get(sentiment::of_film),
+        both("/movies/{id}/similar").get(similar::list),
+        versioned("/movies/{id}/sentiment").get(sentiment::of_movie),
         both("/search").get(search::search),
         versioned("/search/movies").get(search::filtered),
         versioned("/events").post(events::add),
@@ -40,8 +40,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         versioned("/analytics/trends").get(trends::series),
         versioned("/analytics/actors/{id}/collaborators").get(analytics::collaborators),
         versioned("/predictions/trending").get(predictions::trending),
-        versioned("/predictions/movies/{id}").get(predictions::of_film),
-        versioned("/recommendations/movies/{id}").get(recommendations::similar),
+        versioned("/predictions/movies/{id}").get(predictions::of_movie),
+        versioned("/recommendations/movies/{id}").get(similar::list),
         both("/admin/ingest/run").post(admin::ingest::run),
         both("/admin/compute/{job}").post(admin::compute::run),
         both("/admin/search/build-index").post(admin::search::build_index),

@@ -15,11 +15,11 @@ use storage::search_index::SearchIndex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::active::{ActiveFilms, Watched};
+use crate::active::{ActiveMovies, Watched};
 use crate::cache::{Generations, ResponseCache, Touched};
 use crate::lag::Lag;
+use crate::layer_stats::LayerStats;
 use crate::routes::movies::Loader;
-use crate::routing::RoutingStats;
 
 /// Longest the start waits for the database, to cache from the first request on. It may well be away then.
 const FIRST_READ: Duration = Duration::from_millis(800);
@@ -39,11 +39,11 @@ pub struct State {
     /// Whose live facts have changed.
     pub touched: Arc<Touched>,
     pub cache: Arc<ResponseCache>,
-    pub films: Loader,
+    pub movies: Loader,
     /// Which layer answered what.
-    pub routing: RoutingStats,
+    pub routing: LayerStats,
     /// What trending ranks.
-    pub active: Arc<ActiveFilms>,
+    pub active: Arc<ActiveMovies>,
     pub watched: Watched,
     /// Places for those who follow a job.
     pub job_streams: Arc<Semaphore>,
@@ -84,10 +84,10 @@ impl State {
             search: SearchIndex::new(pool.clone(), meili)?,
             cache: Arc::new(ResponseCache::new(&settings.cache, generations.clone(), touched.clone())?),
             touched,
-            films: Loader::new(&pool, lag.clone()),
+            movies: Loader::new(&pool, lag.clone()),
             lag,
-            routing: RoutingStats::default(),
-            active: ActiveFilms::new(),
+            routing: LayerStats::default(),
+            active: ActiveMovies::new(),
             watched: Watched::default(),
             job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),

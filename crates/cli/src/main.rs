@@ -20,7 +20,7 @@ struct Cli {
 enum Command {
     /// Bring the database schema up to date
     Migrate,
-    /// Load the demo world: well-known films, sixty days of metrics, simulated viewers
+    /// Load the demo world: well-known movies, sixty days of metrics, simulated viewers
     Demo(demo::Args),
     /// Import a data set's files
     Import(import::Args),

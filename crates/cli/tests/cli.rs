@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use storage::event_log::{Entry, EventLog};
-use storage::postgres::dead_letters;
+use storage::postgres::facts::dead_letters;
 use test_support::live;
 
 async fn run(pool: Option<&PgPool>, extra: &[(&str, &str)], args: &[&str]) -> Output {
@@ -88,9 +88,9 @@ async fn import_sets_bad_rows_aside_and_says_how_many(pool: PgPool) {
     let output = run(Some(&pool), &[], &["import", "movielens", dir.path().to_str().unwrap()]).await;
     let out = text(&output.stdout);
     assert!(output.status.success() && out.contains("2 records were set aside"), "{out} {}", text(&output.stderr));
-    let film: (i64, String, Vec<String>) =
+    let movie: (i64, String, Vec<String>) =
         sqlx::query_as("SELECT movie_id, title, genres FROM movies").fetch_one(&pool).await.unwrap();
-    assert_eq!(film, (603, "The Matrix".into(), vec!["Action".into(), "Science Fiction".into()]));
+    assert_eq!(movie, (603, "The Matrix".into(), vec!["Action".into(), "Science Fiction".into()]));
     let rating: (i64, f32) = sqlx::query_as("SELECT user_id, rating FROM ratings").fetch_one(&pool).await.unwrap();
     assert_eq!(rating, (7, 9.0));
 }
@@ -123,7 +123,7 @@ async fn the_real_movielens_ratings_come_in(pool: PgPool) {
     };
     let output = run(Some(&pool), &[], &["import", "movielens", dir.to_str().unwrap()]).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
-    // Two MovieLens films share one TMDB id, and one viewer rated both.
+    // Two MovieLens movies share one TMDB id, and one viewer rated both.
     assert!((100_830..=100_836).contains(&count(&pool, "ratings").await));
 }
 

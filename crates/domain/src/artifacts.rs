@@ -17,7 +17,7 @@ pub enum Artifact {
     MovieTrendingDaily,
     GenreStatsDaily,
     RatingsByDecade,
-    MovieRecommendations,
+    SimilarMovies,
     BatchStatsHourly,
     BatchSentimentHourly,
     TemporalTrends,
@@ -31,7 +31,7 @@ impl Artifact {
         Self::MovieTrendingDaily,
         Self::GenreStatsDaily,
         Self::RatingsByDecade,
-        Self::MovieRecommendations,
+        Self::SimilarMovies,
         Self::BatchStatsHourly,
         Self::BatchSentimentHourly,
         Self::TemporalTrends,
@@ -46,7 +46,7 @@ impl Artifact {
             Self::MovieTrendingDaily => "movie_trending_daily",
             Self::GenreStatsDaily => "genre_stats_daily",
             Self::RatingsByDecade => "ratings_by_decade",
-            Self::MovieRecommendations => "movie_recommendations",
+            Self::SimilarMovies => "movie_recommendations",
             Self::BatchStatsHourly => "batch_stats_hourly",
             Self::BatchSentimentHourly => "batch_sentiment_hourly",
             Self::TemporalTrends => "temporal_trends",
@@ -60,7 +60,7 @@ impl Artifact {
 /// What became of a finished run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Verdict {
+pub enum PublishDecision {
     Publish,
     /// Kept aside; the reason goes to the job's result and to `artifact_runs.note`.
     HoldBack {
@@ -69,17 +69,17 @@ pub enum Verdict {
 }
 
 /// Whether a run of `rows` may replace a published one of `published` rows (`None`: there is none yet).
-pub fn judge(rows: u64, published: Option<u64>) -> Verdict {
+pub fn publish_decision(rows: u64, published: Option<u64>) -> PublishDecision {
     match published {
         _ if rows == 0 => {
-            Verdict::HoldBack { reason: "the run has no rows; publishing it would empty the artifact".into() }
+            PublishDecision::HoldBack { reason: "the run has no rows; publishing it would empty the artifact".into() }
         }
-        Some(before) if (rows as f64) < before as f64 * HOLD_BACK_SHARE => Verdict::HoldBack {
+        Some(before) if (rows as f64) < before as f64 * HOLD_BACK_SHARE => PublishDecision::HoldBack {
             reason: format!(
                 "the run has {rows} rows, less than half of the {before} published; publish it with `force` if that is right"
             ),
         },
-        _ => Verdict::Publish,
+        _ => PublishDecision::Publish,
     }
 }
 
@@ -142,8 +142,8 @@ impl From<Artifact> for CacheFamily {
             | Artifact::RatingsByDecade
             | Artifact::GenreAnalytics
             | Artifact::ActorCollaboration => Self::Analytics,
-            Artifact::MovieRecommendations => Self::Recommendations,
-            // What viewers did shows on the film's page.
+            Artifact::SimilarMovies => Self::Recommendations,
+            // What viewers did shows on the movie's page.
             Artifact::BatchStatsHourly => Self::Movies,
             Artifact::BatchSentimentHourly => Self::Sentiment,
             Artifact::TemporalTrends => Self::Trends,
@@ -158,10 +158,10 @@ mod tests {
 
     #[test]
     fn a_run_that_would_empty_or_halve_an_artifact_is_held_back() {
-        assert!(matches!(judge(0, None), Verdict::HoldBack { .. }));
-        assert!(matches!(judge(49, Some(100)), Verdict::HoldBack { .. }));
-        assert_eq!(judge(50, Some(100)), Verdict::Publish);
-        assert_eq!(judge(1, None), Verdict::Publish);
-        assert_eq!(judge(1_000, Some(1)), Verdict::Publish);
+        assert!(matches!(publish_decision(0, None), PublishDecision::HoldBack { .. }));
+        assert!(matches!(publish_decision(49, Some(100)), PublishDecision::HoldBack { .. }));
+        assert_eq!(publish_decision(50, Some(100)), PublishDecision::Publish);
+        assert_eq!(publish_decision(1, None), PublishDecision::Publish);
+        assert_eq!(publish_decision(1_000, Some(1)), PublishDecision::Publish);
     }
 }

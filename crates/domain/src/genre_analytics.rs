@@ -6,17 +6,17 @@
 use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use crate::genres::FilmFacts;
+use crate::genre_stats::MovieFacts;
 
-/// The year and month under which films without a release date are counted.
+/// The year and month under which movies without a release date are counted.
 pub const UNDATED: (i32, i32) = (0, 0);
 
-/// Where a film is counted.
+/// Where a movie is counted.
 pub fn month_of(release_date: Option<NaiveDate>) -> (i32, i32) {
     release_date.map_or(UNDATED, |date| (date.year(), date.month() as i32))
 }
 
-/// A genre's films, those released in a year or a month or both.
+/// A genre's movies, those released in a year or a month or both.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Selection {
     /// By its name in the catalogue.
@@ -27,7 +27,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// The days from which and before which the films of the selected year were released; a year beyond the calendar
+    /// The days from which and before which the movies of the selected year were released; a year beyond the calendar
     /// has none. `None` without a year.
     pub fn released(&self) -> Option<(NaiveDate, NaiveDate)> {
         let year = self.year?;
@@ -62,11 +62,11 @@ impl std::ops::AddAssign for Sum {
     }
 }
 
-/// Sums over some films of one genre. What is unknown is left out of its mean, as in [`crate::genres::GenreStats`].
+/// Sums over some movies of one genre. What is unknown is left out of its mean, as in [`crate::genre_stats::GenreStats`].
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct GenreSums {
     pub total_movies: i64,
-    /// Vote averages of films with votes.
+    /// Vote averages of movies with votes.
     pub rating: Sum,
     /// Sentiment of their reviews; each review counts once.
     pub sentiment: Sum,
@@ -77,19 +77,19 @@ pub struct GenreSums {
 }
 
 impl GenreSums {
-    /// Counts a film and its reviews in.
-    pub fn add(&mut self, film: &FilmFacts, sentiment: Sum) {
+    /// Counts a movie and its reviews in.
+    pub fn add(&mut self, movie: &MovieFacts, sentiment: Sum) {
         self.total_movies += 1;
-        self.popularity.add(film.popularity);
-        if film.vote_count > 0 {
-            self.rating.add(film.vote_average);
+        self.popularity.add(movie.popularity);
+        if movie.vote_count > 0 {
+            self.rating.add(movie.vote_average);
         }
         self.sentiment += sentiment;
-        self.total_revenue = self.total_revenue.saturating_add(film.revenue.unwrap_or(0));
-        if let Some(budget) = film.budget {
+        self.total_revenue = self.total_revenue.saturating_add(movie.revenue.unwrap_or(0));
+        if let Some(budget) = movie.budget {
             self.budget.add(budget as f64);
         }
-        if let Some(runtime) = film.runtime {
+        if let Some(runtime) = movie.runtime {
             self.runtime.add(f64::from(runtime));
         }
     }
@@ -119,20 +119,20 @@ impl std::ops::AddAssign for GenreSums {
     }
 }
 
-/// The seed's `statistics`; `None` where no film of the selection has the value.
+/// The seed's `statistics`; `None` where no movie of the selection has the value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
     pub total_movies: i64,
-    /// 0 to 10, over films with votes.
+    /// 0 to 10, over movies with votes.
     pub avg_rating: Option<f64>,
     /// -1 to 1, over reviews.
     pub avg_sentiment: Option<f64>,
     pub avg_popularity: Option<f64>,
-    /// US dollars, over films whose revenue is known.
+    /// US dollars, over movies whose revenue is known.
     pub total_revenue: i64,
-    /// US dollars, over films whose budget is known.
+    /// US dollars, over movies whose budget is known.
     pub avg_budget: Option<f64>,
-    /// Minutes, over films whose runtime is known.
+    /// Minutes, over movies whose runtime is known.
     pub avg_runtime: Option<f64>,
 }
 
@@ -142,8 +142,8 @@ mod tests {
 
     use super::*;
 
-    fn film(rating: f64, votes: i64, popularity: f64, money: Option<i64>) -> FilmFacts {
-        FilmFacts {
+    fn movie(rating: f64, votes: i64, popularity: f64, money: Option<i64>) -> MovieFacts {
+        MovieFacts {
             vote_average: rating,
             vote_count: votes,
             popularity,
@@ -157,8 +157,8 @@ mod tests {
     fn what_is_unknown_is_left_out() {
         let mut sums = GenreSums::default();
         assert_eq!(sums.statistics().avg_rating, None);
-        sums.add(&film(8.0, 10, 4.0, Some(120)), Sum { sum: 1.5, count: 3 });
-        sums.add(&film(0.0, 0, 2.0, None), Sum::default());
+        sums.add(&movie(8.0, 10, 4.0, Some(120)), Sum { sum: 1.5, count: 3 });
+        sums.add(&movie(0.0, 0, 2.0, None), Sum::default());
         let expected = Statistics {
             total_movies: 2,
             avg_rating: Some(8.0),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_film_without_a_date_has_a_place() {
+    fn a_movie_without_a_date_has_a_place() {
         assert_eq!(month_of(NaiveDate::from_ymd_opt(1999, 10, 15)), (1999, 10));
         assert_eq!(month_of(None), UNDATED);
     }
@@ -190,14 +190,14 @@ mod tests {
     proptest! {
         #[test]
         fn months_add_up_to_the_whole(
-            films in prop::collection::vec((0u8..100, 0i64..3, 0u8..100, prop::option::of(1i64..1_000)), 1..40),
+            movies in prop::collection::vec((0u8..100, 0i64..3, 0u8..100, prop::option::of(1i64..1_000)), 1..40),
             cut in 0usize..40,
         ) {
             // Whole numbers, so that adding in another order gives the same bits.
-            let facts: Vec<_> = films.iter().map(|(r, v, p, m)| film(f64::from(*r), *v, f64::from(*p), *m)).collect();
-            let sums = |films: &[FilmFacts]| {
+            let facts: Vec<_> = movies.iter().map(|(r, v, p, m)| movie(f64::from(*r), *v, f64::from(*p), *m)).collect();
+            let sums = |movies: &[MovieFacts]| {
                 let mut sums = GenreSums::default();
-                films.iter().for_each(|film| sums.add(film, Sum { sum: 1.0, count: 2 }));
+                movies.iter().for_each(|movie| sums.add(movie, Sum { sum: 1.0, count: 2 }));
                 sums
             };
             let (one, two) = facts.split_at(cut.min(facts.len()));

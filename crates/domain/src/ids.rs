@@ -63,7 +63,7 @@ macro_rules! numeric_id {
 }
 
 numeric_id!(
-    /// A film, by its TMDB id. Ids above [`MovieId::SYNTHETIC_BASE`] belong to films that TMDB does not number.
+    /// A movie, by its TMDB id. Ids above [`MovieId::SYNTHETIC_BASE`] belong to movies that TMDB does not number.
     MovieId
 );
 numeric_id!(
@@ -76,9 +76,9 @@ numeric_id!(
 );
 
 impl MovieId {
-    /// TMDB hands out ids far below this; demo films beyond the real ones are numbered from here.
+    /// TMDB hands out ids far below this; demo movies beyond the real ones are numbered from here.
     pub const SYNTHETIC_BASE: i64 = 1_000_000_000;
-    /// MovieLens films without a TMDB link (ml-1m has none) are numbered from here.
+    /// MovieLens movies without a TMDB link (ml-1m has none) are numbered from here.
     pub const MOVIELENS_BASE: i64 = 2_000_000_000;
 }
 

@@ -35,13 +35,13 @@ impl Source {
 /// One parsed record of a source, in the order the source has them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
-    /// A film in full; replaces what the catalogue has.
+    /// A movie in full; replaces what the catalogue has.
     Movie(Box<Movie>),
-    /// A film of which the source knows little (MovieLens: title, year, genres); fills a gap, never overwrites.
+    /// A movie of which the source knows little (MovieLens: title, year, genres); fills a gap, never overwrites.
     Stub(Box<Movie>),
-    /// Credits from a file of their own, for a film that came before.
+    /// Credits from a file of their own, for a movie that came before.
     Credits(MovieId, Credits),
-    /// Keywords from a file of their own, for a film that came before.
+    /// Keywords from a file of their own, for a movie that came before.
     Keywords(MovieId, Vec<String>),
     Metrics(DailyMetrics),
     Rating(Rating),
@@ -74,7 +74,7 @@ impl Quarantined {
     }
 }
 
-/// How an ingest job finds the films to fetch.
+/// How an ingest job finds the movies to fetch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IngestMode {

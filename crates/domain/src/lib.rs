@@ -3,12 +3,11 @@
 //! No I/O and no async: everything here is data in, data out, with `now` as an argument, so that a formula can be
 //! checked on paper and tested in microseconds. Every other crate of the workspace speaks in these types.
 
+pub mod actor_collaboration;
 pub mod artifacts;
-pub mod collaboration;
-pub mod decades;
 pub mod events;
 pub mod genre_analytics;
-pub mod genres;
+pub mod genre_stats;
 pub mod hours;
 pub mod ids;
 pub mod ingest;
@@ -17,6 +16,7 @@ pub mod merge;
 pub mod movies;
 pub mod page;
 pub mod predictions;
+pub mod ratings_by_decade;
 pub mod schedule;
 pub mod search;
 pub mod sentiment;

@@ -29,12 +29,12 @@ pub fn cutoff(now: DateTime<Utc>) -> Hour {
 
 /// How a question that is asked now is split over the layers (seed 2, failure modes 3 and 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Routing {
+pub struct LayerSplit {
     cutoff: Hour,
     speed_lags: bool,
 }
 
-impl Routing {
+impl LayerSplit {
     pub fn new(now: DateTime<Utc>, speed_lags: bool) -> Self {
         Self { cutoff: cutoff(now), speed_lags }
     }
@@ -125,7 +125,7 @@ pub fn layer(hour: Hour, boundary: Option<Hour>, reopened: bool) -> Layer {
 /// The first hour that must be kept, unless reopened: rows before it are older than every reader's cutoff, and a
 /// published run covers them. What is kept beyond the cutoff is what keeps a late batch run from leaving a gap.
 pub fn keep_from(now: DateTime<Utc>, watermark: Option<Hour>) -> Option<Hour> {
-    Routing::new(now.checked_sub_signed(CLOCK_MARGIN).unwrap_or(now), false).boundary(watermark)
+    LayerSplit::new(now.checked_sub_signed(CLOCK_MARGIN).unwrap_or(now), false).boundary(watermark)
 }
 
 /// Whether a speed row may be deleted.
@@ -208,7 +208,7 @@ mod tests {
             self.speed.retain(|hour, (_, reopened)| !droppable(*hour, now, watermark, *reopened));
         }
 
-        fn merged(&self, routing: Routing) -> BTreeMap<Hour, u64> {
+        fn merged(&self, routing: LayerSplit) -> BTreeMap<Hour, u64> {
             let batch = self.batch.iter().map(|(hour, sum)| (*hour, *sum));
             let speed = self.speed.iter().map(|(hour, (sum, reopened))| SpeedHour {
                 hour: *hour,
@@ -260,7 +260,7 @@ mod tests {
                 }
                 let truth = model.truth();
                 for (now, speed_lags) in [(now, false), (now - CLOCK_MARGIN, false), (now, true)] {
-                    prop_assert_eq!(&model.merged(Routing::new(now, speed_lags)), &truth);
+                    prop_assert_eq!(&model.merged(LayerSplit::new(now, speed_lags)), &truth);
                 }
             }
         }
@@ -276,22 +276,23 @@ mod tests {
         }
         let now = start + TimeDelta::hours(120);
         model.drop_old(now);
-        assert_eq!(model.merged(Routing::new(now, false)).len(), 120, "nothing is dropped that no run covers");
+        assert_eq!(model.merged(LayerSplit::new(now, false)).len(), 120, "nothing is dropped that no run covers");
     }
 
     #[test]
     fn a_layer_that_is_behind_is_named_and_the_other_answers_for_it() {
         let now: DateTime<Utc> = "2026-03-10T13:59:30Z".parse().unwrap();
         let cutoff = cutoff(now);
-        let stale = |lags, watermark| Routing::new(now, lags).stale(watermark).map(Layer::as_str).collect::<Vec<_>>();
-        let boundary = |lags, watermark| Routing::new(now, lags).boundary(watermark);
+        let stale =
+            |lags, watermark| LayerSplit::new(now, lags).stale(watermark).map(Layer::as_str).collect::<Vec<_>>();
+        let boundary = |lags, watermark| LayerSplit::new(now, lags).boundary(watermark);
         let (old, new) = (Some(cutoff.plus(-1)), Some(cutoff.plus(9)));
         assert_eq!((stale(false, new), boundary(false, new)), (vec![], Some(cutoff)));
         assert_eq!((stale(true, new), boundary(true, new)), (vec!["speed"], new));
         assert_eq!((stale(false, old), boundary(false, old)), (vec!["batch"], old));
         assert_eq!((stale(true, None), boundary(true, None)), (vec!["batch", "speed"], None));
         assert_eq!(stale(false, Some(cutoff)), Vec::<&str>::new(), "the run holds every hour before the cutoff");
-        let decision = |lags, batch, speed| Routing::new(now, lags).decision(batch, speed).as_str();
+        let decision = |lags, batch, speed| LayerSplit::new(now, lags).decision(batch, speed).as_str();
         assert_eq!([decision(false, true, true), decision(false, false, true)], ["both", "speed"]);
         assert_eq!([decision(false, true, false), decision(false, false, false)], ["batch", "batch"]);
         assert_eq!([decision(true, true, true), decision(true, false, true)], ["batch_fallback", "speed"]);

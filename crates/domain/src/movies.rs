@@ -20,17 +20,17 @@ pub struct CastMember {
     pub position: i32,
 }
 
-/// A film's people. Cast is in billing order and cut at [`MAX_CAST`].
+/// A movie's people. Cast is in billing order and cut at [`MAX_CAST`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credits {
     pub cast: Vec<CastMember>,
     pub directors: Vec<Person>,
 }
 
-/// Names kept per film: billing past it is extras, and one documentary with 900 names must not dominate a batch.
+/// Names kept per movie: billing past it is extras, and one documentary with 900 names must not dominate a batch.
 pub const MAX_CAST: usize = 50;
 
-/// A film's votes: their mean, 0 to 10, and their number.
+/// A movie's votes: their mean, 0 to 10, and their number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Votes {
     pub average: f64,
@@ -48,7 +48,7 @@ impl Votes {
     }
 }
 
-/// A film as a source describes it.
+/// A movie as a source describes it.
 ///
 /// Money is in US dollars, runtime in minutes; `None` means unknown (TMDB writes 0 for that, see [`known`]).
 /// `vote_average` is 0 to 10.
@@ -76,7 +76,7 @@ pub struct Movie {
 }
 
 impl Movie {
-    /// A film of which only id and title are known.
+    /// A movie of which only id and title are known.
     pub fn titled(id: MovieId, title: impl Into<String>) -> Self {
         Self {
             id,
@@ -107,7 +107,7 @@ pub fn known<T: PartialOrd + Default>(value: T) -> Option<T> {
     (value > T::default()).then_some(value)
 }
 
-/// A film's public numbers as they stood on one day.
+/// A movie's public numbers as they stood on one day.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct DailyMetrics {
     pub movie_id: MovieId,
@@ -117,7 +117,7 @@ pub struct DailyMetrics {
     pub vote_count: i64,
 }
 
-/// One viewer's rating of one film; `rating` is 0.5 to 5 (MovieLens scale) times two, so 1 to 10 everywhere.
+/// One viewer's rating of one movie; `rating` is 0.5 to 5 (MovieLens scale) times two, so 1 to 10 everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rating {
     pub user_id: i64,

@@ -92,12 +92,12 @@ pub const SCHEDULE: [ScheduleLine; 14] = [
         name: "search-index",
         cron: "0 0 4 * * 1",
         kind: JobKind::SearchIndex,
-        reason: "a full rebuild heals drift; single films are kept current by ingest",
+        reason: "a full rebuild heals drift; single movies are kept current by ingest",
     },
     ScheduleLine {
-        name: "recommendations",
+        name: "similar",
         cron: "0 0 5 * * 1",
-        kind: JobKind::Recommendations,
+        kind: JobKind::Similar,
         reason: "similar titles move slowly, and the job is the longest",
     },
 ];

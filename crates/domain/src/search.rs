@@ -24,7 +24,7 @@ pub enum SortBy {
     ReleaseDate,
 }
 
-/// What is asked. An empty `text` matches every film.
+/// What is asked. An empty `text` matches every movie.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SearchQuery {
     pub text: String,
@@ -46,7 +46,7 @@ pub enum Engine {
     Postgres,
 }
 
-/// One film found.
+/// One movie found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchHit {
     pub movie_id: MovieId,
@@ -68,7 +68,7 @@ pub struct SearchResults {
     pub engine: Engine,
 }
 
-/// A film as the search engines hold it.
+/// A movie as the search engines hold it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchDocument {
     #[serde(flatten)]

@@ -1,8 +1,8 @@
-//! Which properties make two films similar, and how much each kind weighs (DESIGN.md section 4).
+//! Which properties make two movies similar, and how much each kind weighs (DESIGN.md section 4).
 
 use chrono::NaiveDate;
 
-use crate::decades::decade;
+use crate::ratings_by_decade::decade;
 
 /// Kinds of feature. A feature's final weight is the kind's weight times its rarity (inverse document frequency).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ pub enum FeatureKind {
 
 impl FeatureKind {
     /// Relative weights: who made it and what it is about say more than the shelf it stands on; the era only breaks
-    /// ties between otherwise equal films.
+    /// ties between otherwise equal movies.
     pub fn weight(self) -> f32 {
         match self {
             Self::Genre => 1.0,
@@ -31,7 +31,7 @@ impl FeatureKind {
 /// Leading cast that counts: beyond the first billing, shared names are coincidence.
 pub const CAST_FEATURES: usize = 8;
 
-/// Similar titles kept per film.
+/// Similar titles kept per movie.
 pub const SIMILAR_KEPT: usize = 50;
 
 /// The era feature of a release date.

@@ -18,7 +18,7 @@ pub const TREND_DAYS: i32 = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Metric {
-    /// Mean vote average of the films that have votes, 0 to 10.
+    /// Mean vote average of the movies that have votes, 0 to 10.
     Rating,
     /// Mean sentiment of the day's reviews, -1 to 1.
     Sentiment,
@@ -63,7 +63,7 @@ pub enum Scope {
     Movie(MovieId),
 }
 
-/// One day of a series. `count` is what the value is a mean of: reviews for sentiment, else films.
+/// One day of a series. `count` is what the value is a mean of: reviews for sentiment, else movies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     pub day: NaiveDate,

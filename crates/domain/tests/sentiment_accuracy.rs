@@ -1,4 +1,4 @@
-//! How good the lexicon is on film reviews: 5,331 positive and 5,331 negative sentences of Pang and Lee (ACL 2005).
+//! How good the lexicon is on movie reviews: 5,331 positive and 5,331 negative sentences of Pang and Lee (ACL 2005).
 //!
 //! The data set is not ours to ship: `RT_POLARITY_DIR` says where it lies, and without it the test says that it skips.
 
@@ -36,7 +36,7 @@ struct Measured {
 }
 
 #[test]
-fn the_lexicon_is_as_good_on_film_reviews_as_vader_is() {
+fn the_lexicon_is_as_good_on_movie_reviews_as_vader_is() {
     let (Some(positive), Some(negative)) = (sentences("rt-polarity.pos"), sentences("rt-polarity.neg")) else {
         return eprintln!("skipped: no rt-polarity data; set RT_POLARITY_DIR");
     };

@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(next("trending"), "2026-03-09T03:00:00+00:00");
         assert_eq!(next("genre-stats"), "2026-03-09T03:15:00+00:00");
         assert_eq!(next("search-index"), "2026-03-09T04:00:00+00:00");
-        assert_eq!(next("recommendations"), "2026-03-09T05:00:00+00:00");
+        assert_eq!(next("similar"), "2026-03-09T05:00:00+00:00");
         let last = lines.iter().find(|l| l.name == "search-index").unwrap().last(noon).unwrap();
         assert_eq!(last.to_rfc3339(), "2026-03-02T04:00:00+00:00");
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::PgPool;
 use storage::StorageError;
+use storage::postgres::jobs::schedules;
 use storage::postgres::jobs::{NewJob, enqueue};
-use storage::postgres::schedules;
 
 use crate::table::Line;
 

@@ -16,6 +16,10 @@ pub enum SettingsError {
     Malformed { name: String, reason: String },
 }
 
+/// Variables that had another name before, which still works: (name, former name).
+const FORMER_NAMES: [(&str, &str); 2] =
+    [("REFRESH_POPULAR_MOVIES", "REFRESH_POPULAR_FILMS"), ("SCHEDULE_SIMILAR", "SCHEDULE_RECOMMENDATIONS")];
+
 /// The variables to read from.
 pub struct Env(HashMap<String, String>);
 
@@ -32,7 +36,8 @@ impl Env {
 
     /// The value, if set and not empty: compose files pass on unset variables as empty ones.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+        let former = || FORMER_NAMES.iter().find(|(now, _)| *now == name).and_then(|(_, former)| self.0.get(*former));
+        self.0.get(name).or_else(former).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     pub fn required<T: FromStr<Err: Display>>(&self, name: &str, hint: &'static str) -> Result<T, SettingsError> {

@@ -273,9 +273,9 @@ pub struct WorkerSettings {
     pub timeout: Option<Duration>,
     /// `ARTIFACT_RUNS_KEPT`, 7.
     pub runs_kept: u32,
-    /// `REFRESH_POPULAR_FILMS`, 1,000: the most popular films, looked at every hour. TMDB shows twenty a page, so that
+    /// `REFRESH_POPULAR_MOVIES`, 1,000: the most popular movies, looked at every hour. TMDB shows twenty a page, so that
     /// is fifty requests, and no more than [`MAX_REFRESHED`] in all.
-    pub refresh_popular_films: u32,
+    pub refresh_popular_movies: u32,
     /// `JOBS_KEPT_DAYS`, 30: finished ledger rows older than this are deleted.
     pub jobs_kept_days: u32,
     pub demo: DemoSettings,
@@ -288,7 +288,7 @@ pub struct WorkerSettings {
     pub log: LogSettings,
 }
 
-/// TMDB's lists end at page 500, of twenty films each.
+/// TMDB's lists end at page 500, of twenty movies each.
 const MAX_REFRESHED: u32 = 10_000;
 
 /// The demo world's size, as `moviemetric demo` was asked to make it; ingest without a key keeps it current.
@@ -320,7 +320,7 @@ impl WorkerSettings {
                 })
                 .transpose()?,
             runs_kept: env.within("ARTIFACT_RUNS_KEPT", RUNS_KEPT_DEFAULT, 1..=1_000)?,
-            refresh_popular_films: env.within("REFRESH_POPULAR_FILMS", 1_000, 20..=MAX_REFRESHED)?,
+            refresh_popular_movies: env.within("REFRESH_POPULAR_MOVIES", 1_000, 20..=MAX_REFRESHED)?,
             jobs_kept_days: env.within("JOBS_KEPT_DAYS", 30, 8..=3_650)?,
             demo: DemoSettings { seed: env.or("DEMO_SEED", 42)? },
             event_log: EventLogSettings::load(env)?,

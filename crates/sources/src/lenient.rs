@@ -22,7 +22,7 @@ pub(crate) fn clean(text: &str, max: usize) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// [`clean`] of a JSON string; a number counts as its digits (a film called 1984).
+/// [`clean`] of a JSON string; a number counts as its digits (a movie called 1984).
 pub(crate) fn text(value: &Value, max: usize) -> Option<String> {
     match value {
         Value::String(text) => clean(text, max),

@@ -7,8 +7,8 @@
 pub mod demo;
 pub mod dumps;
 mod error;
-mod film;
 mod lenient;
+mod movie;
 pub mod pause;
 pub mod tmdb;
 

@@ -1,11 +1,11 @@
-//! Fills the speed layer as if `films` films had been observed and rated in each of the last `hours` hours, to see how
+//! Fills the speed layer as if `movies` movies had been observed and rated in each of the last `hours` hours, to see how
 //! fast it is read:
 //!
-//!     DATABASE_URL=.. cargo run --release -p storage --example fill_live -- <films> <hours> [--sentiment-days <days>]
+//!     DATABASE_URL=.. cargo run --release -p storage --example fill_live -- <movies> <hours> [--sentiment-days <days>]
 //!
-//! The films are the most popular ones; where the catalogue has fewer, films from 3,000,000,001 up are added. With
-//! `--sentiment-days` a run of batch_sentiment_hourly with 24 rows a day of the first film is published too. A second
-//! call writes over the first one's rows. Prints the first film's id.
+//! The movies are the most popular ones; where the catalogue has fewer, movies from 3,000,000,001 up are added. With
+//! `--sentiment-days` a run of batch_sentiment_hourly with 24 rows a day of the first movie is published too. A second
+//! call writes over the first one's rows. Prints the first movie's id.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -26,9 +26,9 @@ async fn main() {
         Some(at) => (arguments[at + 1..].to_vec(), arguments[..at].to_vec()),
         None => (Vec::new(), arguments),
     };
-    let (films, hours): (i64, i64) = (numbers[0].parse().unwrap(), numbers[1].parse().unwrap());
+    let (movies, hours): (i64, i64) = (numbers[0].parse().unwrap(), numbers[1].parse().unwrap());
     let pool = PgPool::connect(&std::env::var("DATABASE_URL").unwrap()).await.unwrap();
-    let ids = pick_films(&pool, films).await;
+    let ids = pick_movies(&pool, movies).await;
     fill_hours(&pool, &ids, hours).await;
     if let Some(days) = flags.first() {
         publish_sentiment(&pool, ids[0], days.parse().unwrap()).await;
@@ -37,24 +37,24 @@ async fn main() {
     for table in ["movies", "speed_stats", "speed_observations", "speed_latest", "batch_sentiment_hourly"] {
         sqlx::query(sqlx::AssertSqlSafe(format!("ANALYZE {table}"))).execute(&pool).await.unwrap();
     }
-    // As an ingest does when it has written: whoever keeps films in mind reads them again.
+    // As an ingest does when it has written: whoever keeps movies in mind reads them again.
     catalogue::published(&pool).await.unwrap();
     println!("{}", ids[0]);
 }
 
-/// The `films` most popular films, after adding what is missing.
-async fn pick_films(pool: &PgPool, films: i64) -> Vec<i64> {
+/// The `movies` most popular movies, after adding what is missing.
+async fn pick_movies(pool: &PgPool, movies: i64) -> Vec<i64> {
     sqlx::query(
         "INSERT INTO movies (movie_id, title, overview, release_date, popularity, vote_average, vote_count, genres,
                              source)
-         SELECT $2 + n, 'Live Film ' || n, 'Made to measure.', date '1970-01-01' + (n % 20000)::int,
+         SELECT $2 + n, 'Live Movie ' || n, 'Made to measure.', date '1970-01-01' + (n % 20000)::int,
                 round((100 / sqrt(n))::numeric, 3)::float8, 5 + (n * 7919 % 40)::float8 / 10, 100 + n * 31 % 5000,
                 string_to_array((ARRAY['Drama,Crime', 'Comedy,Romance', 'Action,Thriller', 'Horror,Mystery',
                                        'Animation,Family'])[n % 5 + 1], ','), 'demo'
          FROM generate_series(1, $1 - (SELECT count(*) FROM movies WHERE tombstoned_at IS NULL)) AS n
          ON CONFLICT DO NOTHING",
     )
-    .bind(films)
+    .bind(movies)
     .bind(FIRST_ID)
     .execute(pool)
     .await
@@ -62,13 +62,13 @@ async fn pick_films(pool: &PgPool, films: i64) -> Vec<i64> {
     sqlx::query_scalar(
         "SELECT movie_id FROM movies WHERE tombstoned_at IS NULL ORDER BY popularity DESC, movie_id LIMIT $1",
     )
-    .bind(films)
+    .bind(movies)
     .fetch_all(pool)
     .await
     .unwrap()
 }
 
-/// One observation and one row of viewers' events per film and hour, the current hour last.
+/// One observation and one row of viewers' events per movie and hour, the current hour last.
 async fn fill_hours(pool: &PgPool, ids: &[i64], hours: i64) {
     let first = Hour::of(Utc::now()).plus(1 - hours).start();
     let mut tx = pool.begin().await.unwrap();
@@ -117,7 +117,7 @@ async fn fill_hours(pool: &PgPool, ids: &[i64], hours: i64) {
 }
 
 /// Five reviews an hour, published as the nightly job publishes its run.
-async fn publish_sentiment(pool: &PgPool, film: i64, days: i64) {
+async fn publish_sentiment(pool: &PgPool, movie: i64, days: i64) {
     let watermark = Hour::of(Utc::now());
     let run_id =
         artifacts::begin(pool, Artifact::BatchSentimentHourly, JobId::new(), batch::EventRun::as_of(watermark))
@@ -131,7 +131,7 @@ async fn publish_sentiment(pool: &PgPool, film: i64, days: i64) {
               LATERAL (SELECT extract(hour FROM hour)::bigint % 3 AS negative) AS mood",
     )
     .bind(run_id.0)
-    .bind(film)
+    .bind(movie)
     .bind(watermark.start())
     .bind(days * 24)
     .execute(pool)
@@ -141,5 +141,5 @@ async fn publish_sentiment(pool: &PgPool, film: i64, days: i64) {
     tx.commit().await.unwrap();
     let run = batch::EventRun { run_id, watermark, snapshot };
     let verdict = batch::publish(pool, Artifact::BatchSentimentHourly, &run, rows, true).await.unwrap();
-    assert_eq!(verdict, domain::artifacts::Verdict::Publish, "the run was held back");
+    assert_eq!(verdict, domain::artifacts::PublishDecision::Publish, "the run was held back");
 }

@@ -1,6 +1,6 @@
 //! Fills the event log, to see how fast it takes facts and how fast the speed layer drains it:
 //!
-//!     REDIS_URL=.. REDIS_PREFIX=.. cargo run --release -p storage --example fill_log -- <events> <films> [first film]
+//!     REDIS_URL=.. REDIS_PREFIX=.. cargo run --release -p storage --example fill_log -- <events> <movies> [first movie]
 //!
 //! Appends batches of a hundred from eight senders and prints the rate.
 
@@ -18,14 +18,14 @@ use storage::event_log::{EventLog, RedisLog};
 const SENDERS: i64 = 8;
 const BATCH: i64 = 100;
 
-fn event(n: i64, films: i64, first: i64) -> Fact {
+fn event(n: i64, movies: i64, first: i64) -> Fact {
     let event_type = EventType::ALL[(n % 8) as usize];
-    // A square: some films are asked for far more often than others.
+    // A square: some movies are asked for far more often than others.
     let share = (n.wrapping_mul(2_654_435_761).rem_euclid(1_000_003)) as f64 / 1_000_003.0;
     Fact::Event(Event {
         event_id: EventId::new(),
         user_id: UserId::new(n % 100_000 + 1).unwrap(),
-        movie_id: MovieId::new(first + (share * share * films as f64) as i64).unwrap(),
+        movie_id: MovieId::new(first + (share * share * movies as f64) as i64).unwrap(),
         event_type,
         rating: (event_type == EventType::Rating).then_some(7.5),
         occurred_at: Utc::now() - TimeDelta::seconds(n % 600),
@@ -35,7 +35,7 @@ fn event(n: i64, films: i64, first: i64) -> Fact {
 #[tokio::main]
 async fn main() {
     let arguments: Vec<i64> = std::env::args().skip(1).map(|text| text.parse().unwrap()).collect();
-    let (events, films, first) = (arguments[0], arguments[1], arguments.get(2).copied().unwrap_or(1));
+    let (events, movies, first) = (arguments[0], arguments[1], arguments.get(2).copied().unwrap_or(1));
     let url = SecretString::from(std::env::var("REDIS_URL").unwrap());
     let log = Arc::new(RedisLog::open(&url, &std::env::var("REDIS_PREFIX").unwrap(), 10_000_000).unwrap());
     let start = Instant::now();
@@ -43,7 +43,7 @@ async fn main() {
         let log = log.clone();
         tokio::spawn(async move {
             for at in (sender * BATCH..events).step_by((SENDERS * BATCH) as usize) {
-                let facts: Vec<Fact> = (at..(at + BATCH).min(events)).map(|n| event(n, films, first)).collect();
+                let facts: Vec<Fact> = (at..(at + BATCH).min(events)).map(|n| event(n, movies, first)).collect();
                 log.append(&facts).await.unwrap();
             }
         })

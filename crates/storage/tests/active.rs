@@ -7,7 +7,7 @@ use domain::events::{EventType, Fact, Observation};
 use domain::trending::active::{Active, Span};
 use sqlx::PgPool;
 use storage::postgres::speed::{self, active};
-use test_support::{live, world};
+use test_support::{fixture, live};
 
 type Row = (i64, f64, f64, f64, f64, f64, f64, i64);
 
@@ -54,13 +54,13 @@ async fn by_sql(pool: &PgPool, span: Span, genre: Option<&str>, limit: i64) -> V
     .unwrap()
 }
 
-async fn assert_same(pool: &PgPool, films: &Active, now: DateTime<Utc>) {
+async fn assert_same(pool: &PgPool, movies: &Active, now: DateTime<Utc>) {
     let mut ranked = 0;
     for hours in [1, 2, 6, 23, 48] {
         for genre in [None, Some("Drama"), Some("Comedy"), Some("Nothing")] {
             let span = Span::last(hours, now);
             let by_sql = by_sql(pool, span, genre, 5).await;
-            let ranking = films.rank(span, genre, 5);
+            let ranking = movies.rank(span, genre, 5);
             assert_eq!(ranking.places.len(), by_sql.len(), "{hours} h, {genre:?}");
             for (place, row) in ranking.places.iter().zip(by_sql) {
                 let (t, (id, score, popularity_velocity, rating_velocity, vote_velocity, popularity, average, votes)) =
@@ -75,7 +75,7 @@ async fn assert_same(pool: &PgPool, films: &Active, now: DateTime<Utc>) {
                     (t.vote_average, average),
                 ] {
                     // SQL writes 0.4 as a decimal number and rounds once more or less than we do.
-                    assert!((ours - sql).abs() < 1e-9, "{hours} h, {genre:?}, film {id}: {ours} is not {sql}");
+                    assert!((ours - sql).abs() < 1e-9, "{hours} h, {genre:?}, movie {id}: {ours} is not {sql}");
                 }
                 ranked += 1;
             }
@@ -84,16 +84,16 @@ async fn assert_same(pool: &PgPool, films: &Active, now: DateTime<Utc>) {
     assert!(ranked > 40, "{ranked}");
 }
 
-/// The `n`th observation of the films in turn, at any minute of the last fifty hours.
+/// The `n`th observation of the movies in turn, at any minute of the last fifty hours.
 fn observation(n: i64, now: DateTime<Utc>) -> Observation {
-    let films = world::films();
-    let film = &films[n as usize % (films.len() - 1)];
+    let movies = fixture::movies();
+    let movie = &movies[n as usize % (movies.len() - 1)];
     Observation {
-        movie_id: film.id,
+        movie_id: movie.id,
         observed_at: now - TimeDelta::minutes(n * 7_919 % 3_000),
-        popularity: film.popularity + (n * 31 % 17) as f64 / 3.0,
-        vote_average: film.vote_average - (n * 13 % 7) as f64 / 10.0,
-        vote_count: film.vote_count + n,
+        popularity: movie.popularity + (n * 31 % 17) as f64 / 3.0,
+        vote_average: movie.vote_average - (n * 13 % 7) as f64 / 10.0,
+        vote_count: movie.vote_count + n,
     }
 }
 
@@ -117,28 +117,28 @@ async fn apply(pool: &PgPool, facts: Vec<Fact>, observations: &[Observation]) ->
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn memory_ranks_as_sql_does_loaded_at_once_or_film_by_film(pool: PgPool) {
-    world::catalogue(&pool).await;
+async fn memory_ranks_as_sql_does_loaded_at_once_or_movie_by_movie(pool: PgPool) {
+    fixture::catalogue(&pool).await;
     let now = Utc.with_ymd_and_hms(2026, 3, 10, 12, 34, 56).unwrap();
     let since = Span::last(48, now).since;
     let observations: Vec<_> = (0..60).map(|n| observation(n, now)).collect();
     apply(&pool, live::facts(200, 50, now), &observations).await;
 
-    let mut films = Active::default();
+    let mut movies = Active::default();
     let ids = active::ids(&pool, since).await.unwrap();
     assert_eq!(ids.len(), 8);
-    active::reload(&pool, &ids, since).await.unwrap().put_into(&mut films);
-    assert_same(&pool, &films, now).await;
+    active::reload(&pool, &ids, since).await.unwrap().put_into(&mut movies);
+    assert_same(&pool, &movies, now).await;
 
-    // More facts, about some films only; a film without any; one taken out; and only these are read again.
+    // More facts, about some movies only; a movie without any; one taken out; and only these are read again.
     let newer = [Observation { popularity: 300.0, observed_at: now, ..observations[2] }];
     let mut touched = apply(&pool, vec![Fact::Event(live::event(289, EventType::Rating, now))], &newer).await;
     sqlx::query("UPDATE movies SET tombstoned_at = now() WHERE movie_id = 603").execute(&pool).await.unwrap();
     sqlx::query("DELETE FROM speed_stats WHERE movie_id = 129").execute(&pool).await.unwrap();
     sqlx::query("DELETE FROM speed_observations WHERE movie_id = 129").execute(&pool).await.unwrap();
     touched.extend([603, 129, 424_242]);
-    active::reload(&pool, &touched, since).await.unwrap().put_into(&mut films);
-    assert_eq!(films.len(), 7);
-    assert_same(&pool, &films, now).await;
-    assert_eq!(films.rank(Span::last(6, now), None, 1).places[0].title, "Fight Club");
+    active::reload(&pool, &touched, since).await.unwrap().put_into(&mut movies);
+    assert_eq!(movies.len(), 7);
+    assert_same(&pool, &movies, now).await;
+    assert_eq!(movies.rank(Span::last(6, now), None, 1).places[0].title, "Fight Club");
 }

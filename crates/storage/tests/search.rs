@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use domain::page::{Limit, Page};
 use domain::search::{Engine, SearchQuery, SearchResults, SortBy};
 use sqlx::PgPool;
-use storage::postgres::{catalogue, search};
+use storage::postgres::catalogue;
+use storage::postgres::catalogue::search;
 use storage::search_index::SearchIndex;
-use test_support::world;
+use test_support::fixture;
 
 /// The engines, each filled with the small world.
 async fn engines(pool: &PgPool) -> Vec<(Engine, SearchIndex)> {
     let pool = test_support::service_pool(pool).await;
-    world::catalogue(&pool).await;
+    fixture::catalogue(&pool).await;
     filled(pool).await
 }
 
@@ -88,9 +89,9 @@ async fn a_title_is_found_exactly_misspelt_unaccented_and_half_typed(pool: PgPoo
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn a_misspelt_title_finds_the_film_before_its_more_popular_sequels(pool: PgPool) {
+async fn a_misspelt_title_finds_the_movie_before_its_more_popular_sequels(pool: PgPool) {
     let pool = test_support::service_pool(&pool).await;
-    world::catalogue(&pool).await;
+    fixture::catalogue(&pool).await;
     sqlx::query("UPDATE movies SET popularity = 500 WHERE title LIKE '%Part II' OR title LIKE '%Reloaded'")
         .execute(&pool)
         .await
@@ -106,7 +107,7 @@ async fn a_misspelt_title_finds_the_film_before_its_more_popular_sequels(pool: P
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn people_and_keywords_lead_to_films(pool: PgPool) {
+async fn people_and_keywords_lead_to_movies(pool: PgPool) {
     let engines = engines(&pool).await;
     for engine in &engines {
         let results = ask(engine, &query("coppola")).await;
@@ -164,7 +165,7 @@ async fn pages_do_not_overlap_and_the_empty_query_lists_everything_by_popularity
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_page_behind_the_end_is_empty_and_tells_the_total(pool: PgPool) {
     let pool = test_support::service_pool(&pool).await;
-    world::catalogue(&pool).await;
+    fixture::catalogue(&pool).await;
     let postgres = (Engine::Postgres, SearchIndex::new(pool, None).unwrap());
     let page = Page { offset: "8".to_owned().try_into().unwrap(), ..Page::default() };
     for (text, total) in [("", 8), ("coppola", 2), ("zzzzqqqq", 0)] {
@@ -189,7 +190,7 @@ async fn nothing_a_user_types_is_syntax_or_an_error(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_tombstone_is_found_no_more(pool: PgPool) {
     let engines = engines(&pool).await;
-    let godfather = [world::movie_id(238)];
+    let godfather = [fixture::movie_id(238)];
     let mut conn = pool.acquire().await.unwrap();
     assert_eq!(catalogue::record_missing(&mut conn, &godfather).await.unwrap(), [], "one 404 may be a hiccup");
     assert_eq!(ask(&engines[0], &query("the godfather")).await.hits[0].movie_id, godfather[0]);
@@ -231,7 +232,7 @@ async fn a_rebuild_has_no_moment_without_results(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn without_meilisearch_postgresql_answers(pool: PgPool) {
     let pool = test_support::service_pool(&pool).await;
-    world::catalogue(&pool).await;
+    fixture::catalogue(&pool).await;
     // Port 9 (discard) refuses.
     let index = SearchIndex::new(pool, Some(("http://127.0.0.1:9", None, "movies"))).unwrap();
     let results = index.search(&query("godfahter")).await.unwrap();

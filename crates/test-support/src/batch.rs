@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::actor_collaboration::{Pair, Together, pairs};
 use domain::artifacts::Artifact;
-use domain::collaboration::{Pair, Together, pairs};
 use domain::genre_analytics::{GenreSums, month_of};
 use domain::hours::Hour;
 use domain::jobs::JobKind;
@@ -20,7 +20,7 @@ use storage::postgres::batch::sentiment::Said;
 use storage::postgres::batch::{self, EventRun, Snapshot};
 use storage::postgres::jobs::{self, NewJob};
 
-use crate::world::{films, today};
+use crate::fixture::{movies, today};
 
 async fn job(pool: &PgPool) -> JobId {
     let mut conn = pool.acquire().await.unwrap();
@@ -76,7 +76,7 @@ pub async fn events(pool: &PgPool, now: DateTime<Utc>) {
 pub async fn views(pool: &PgPool) {
     trends(pool).await;
     genre_analytics(pool).await;
-    collaboration(pool).await;
+    actor_collaboration(pool).await;
     predictions(pool).await;
 }
 
@@ -90,11 +90,11 @@ pub async fn trends(pool: &PgPool) -> RunId {
 pub async fn genre_analytics(pool: &PgPool) -> RunId {
     let run = begin(pool, Artifact::GenreAnalytics).await;
     let mut sums: BTreeMap<(String, i32, i32), GenreSums> = BTreeMap::new();
-    let films: Vec<_> = batch::genre_analytics::films(pool).try_collect().await.unwrap();
-    for film in films {
-        let (year, month) = month_of(film.release_date);
-        film.genres.into_iter().for_each(|genre| {
-            sums.entry((genre, year, month)).or_default().add(&film.facts, film.sentiment);
+    let movies: Vec<_> = batch::genre_analytics::movies(pool).try_collect().await.unwrap();
+    for movie in movies {
+        let (year, month) = month_of(movie.release_date);
+        movie.genres.into_iter().for_each(|genre| {
+            sums.entry((genre, year, month)).or_default().add(&movie.facts, movie.sentiment);
         });
     }
     let months: Vec<_> =
@@ -103,42 +103,43 @@ pub async fn genre_analytics(pool: &PgPool) -> RunId {
     publish(pool, Artifact::GenreAnalytics, run, months.len() as u64).await
 }
 
-pub async fn collaboration(pool: &PgPool) -> RunId {
+pub async fn actor_collaboration(pool: &PgPool) -> RunId {
     let run = begin(pool, Artifact::ActorCollaboration).await;
     let mut found: BTreeMap<Pair, Together> = BTreeMap::new();
-    let casts: Vec<_> = batch::collaboration::casts(pool).try_collect().await.unwrap();
-    for film in casts {
-        for pair in pairs(&film.cast) {
-            found.entry(pair).or_default().add(film.vote_average, film.vote_count);
+    let casts: Vec<_> = batch::actor_collaboration::casts(pool).try_collect().await.unwrap();
+    for movie in casts {
+        for pair in pairs(&movie.cast) {
+            found.entry(pair).or_default().add(movie.vote_average, movie.vote_count);
         }
     }
     let found: Vec<_> = found.into_iter().collect();
-    batch::collaboration::add(pool, run, &found).await.unwrap();
+    batch::actor_collaboration::add(pool, run, &found).await.unwrap();
     publish(pool, Artifact::ActorCollaboration, run, found.len() as u64).await
 }
 
-/// The films of [`crate::world`], each growing by one a day, ±5; a back-test whose forecasts were twice as good as "then
+/// The movies of [`crate::fixture`], each growing by one a day, ±5; a back-test whose forecasts were twice as good as "then
 /// as today", and in which four intervals of five held.
 pub async fn predictions(pool: &PgPool) -> RunId {
     let run = begin(pool, Artifact::TrendPredictions).await;
-    let films = films();
+    let movies = movies();
     for ahead in 1..=HORIZON_DAYS as i16 {
         let value = |popularity| popularity + f64::from(ahead);
-        let score = |film: &domain::movies::Movie| trending::score(value(film.popularity), 0.0, film.vote_average, 0.0);
-        let ranks = ranks(&films.iter().map(|film| (film.id, score(film))).collect::<Vec<_>>());
-        let rows: Vec<Prediction> = films
+        let score =
+            |movie: &domain::movies::Movie| trending::score(value(movie.popularity), 0.0, movie.vote_average, 0.0);
+        let ranks = ranks(&movies.iter().map(|movie| (movie.id, score(movie))).collect::<Vec<_>>());
+        let rows: Vec<Prediction> = movies
             .iter()
             .zip(ranks)
-            .map(|(film, rank)| Prediction {
-                movie_id: film.id,
+            .map(|(movie, rank)| Prediction {
+                movie_id: movie.id,
                 horizon: ahead,
                 day: today() + TimeDelta::days(i64::from(ahead)),
                 popularity: Estimate {
-                    value: value(film.popularity),
-                    low: value(film.popularity) - 5.0,
-                    high: value(film.popularity) + 5.0,
+                    value: value(movie.popularity),
+                    low: value(movie.popularity) - 5.0,
+                    high: value(movie.popularity) + 5.0,
                 },
-                trending_score: score(film),
+                trending_score: score(movie),
                 rank,
             })
             .collect();
@@ -146,5 +147,5 @@ pub async fn predictions(pool: &PgPool) -> RunId {
     }
     let score = Score { forecasts: 100, error: 100.0, naive_error: 200.0, within: 80 };
     batch::predictions::stage_backtest(pool, run, &[score; HORIZON_DAYS]).await.unwrap();
-    publish(pool, Artifact::TrendPredictions, run, (films.len() * HORIZON_DAYS) as u64).await
+    publish(pool, Artifact::TrendPredictions, run, (movies.len() * HORIZON_DAYS) as u64).await
 }

@@ -7,10 +7,10 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 pub mod batch;
+pub mod fixture;
 pub mod live;
 pub mod proxy;
 pub mod tmdb_stub;
-pub mod world;
 
 use secrecy::SecretString;
 use sqlx::PgPool;

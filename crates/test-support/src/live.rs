@@ -1,13 +1,13 @@
-//! What viewers do, for tests: facts about films of [`crate::world`], and the log they go through.
+//! What viewers do, for tests: facts about movies of [`crate::fixture`], and the log they go through.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::events::{Event, EventType, Fact, Review};
 use domain::sentiment::Lexicon;
 use domain::{EventId, ReviewId, UserId};
 use storage::event_log::RedisLog;
-use storage::postgres::events::ScoredReview;
+use storage::postgres::facts::events::ScoredReview;
 
-use crate::world::movie_id;
+use crate::fixture::movie_id;
 
 /// The event log of one test.
 pub fn log(prefix: &str, capacity: usize) -> RedisLog {
@@ -41,18 +41,18 @@ pub fn scored(review: Review) -> ScoredReview {
     ScoredReview { score: Lexicon::new().score(&review.content), review }
 }
 
-/// Facts of every kind about all films of the small world, spread over the hours before `now`.
+/// Facts of every kind about all movies of the small world, spread over the hours before `now`.
 pub fn facts(count: usize, hours: i64, now: DateTime<Utc>) -> Vec<Fact> {
-    let films: Vec<i64> = crate::world::films().iter().map(|film| film.id.get()).collect();
+    let movies: Vec<i64> = crate::fixture::movies().iter().map(|movie| movie.id.get()).collect();
     let texts = ["A wonderful film, I loved it.", "Terrible. I hated it.", "It runs for two hours."];
     (0..count)
         .map(|n| {
-            // Strides without common factors, so that films, types and hours meet in every combination.
+            // Strides without common factors, so that movies, types and hours meet in every combination.
             let at = now - TimeDelta::seconds((n as i64 * 7_919) % (hours * 3_600));
-            let film = films[n % films.len()];
+            let movie = movies[n % movies.len()];
             match n % 10 {
-                9 => Fact::Review(review(film, texts[n / 10 % texts.len()], at)),
-                k => Fact::Event(event(film, EventType::ALL[(n / 10 + k) % EventType::ALL.len()], at)),
+                9 => Fact::Review(review(movie, texts[n / 10 % texts.len()], at)),
+                k => Fact::Event(event(movie, EventType::ALL[(n / 10 + k) % EventType::ALL.len()], at)),
             }
         })
         .collect()

@@ -1,4 +1,4 @@
-//! A small TMDB inside the test: films in the shapes that TMDB answers with, and every way to misbehave.
+//! A small TMDB inside the test: movies in the shapes that TMDB answers with, and every way to misbehave.
 //!
 //! Needs actix-web, chrono, serde_json and tokio, and nothing of ours, so that the tests of `sources` can include
 //! this file by path.
@@ -22,17 +22,17 @@ pub const STUB_KEY: &str = "0123456789abcdef0123456789abcdef";
 /// TMDB shows no page past this.
 const PAGE_CAP: usize = 500;
 
-/// A film as the stub's TMDB has it.
+/// A movie as the stub's TMDB has it.
 #[derive(Debug, Clone)]
-pub struct StubFilm {
+pub struct StubMovie {
     id: i64,
     released: Option<NaiveDate>,
     changed: Option<NaiveDate>,
     detail: Value,
 }
 
-impl StubFilm {
-    /// A film with credits, keywords and one review.
+impl StubMovie {
+    /// A movie with credits, keywords and one review.
     pub fn new(id: i64, title: &str, released: &str) -> Self {
         let detail = json!({
             "adult": false, "backdrop_path": null, "belongs_to_collection": null, "budget": 1_000_000,
@@ -64,7 +64,7 @@ impl StubFilm {
         self
     }
 
-    /// Lists the film among that day's changes.
+    /// Lists the movie among that day's changes.
     pub fn changed_on(mut self, day: NaiveDate) -> Self {
         self.changed = Some(day);
         self
@@ -99,8 +99,8 @@ struct Rule {
     times: Option<usize>,
 }
 
-struct World {
-    films: BTreeMap<i64, StubFilm>,
+struct Catalogue {
+    movies: BTreeMap<i64, StubMovie>,
     rules: Vec<Rule>,
     requests: Vec<String>,
     key: String,
@@ -112,15 +112,15 @@ struct World {
 /// A running stub; stops when dropped.
 pub struct TmdbStub {
     base_url: String,
-    world: Arc<Mutex<World>>,
+    world: Arc<Mutex<Catalogue>>,
     server: ServerHandle,
 }
 
 impl TmdbStub {
     /// Listens on a free port of 127.0.0.1.
-    pub async fn start(films: impl IntoIterator<Item = StubFilm>) -> Self {
-        let world = World {
-            films: films.into_iter().map(|film| (film.id, film)).collect(),
+    pub async fn start(movies: impl IntoIterator<Item = StubMovie>) -> Self {
+        let world = Catalogue {
+            movies: movies.into_iter().map(|movie| (movie.id, movie)).collect(),
             rules: Vec::new(),
             requests: Vec::new(),
             key: STUB_KEY.to_owned(),
@@ -148,57 +148,57 @@ impl TmdbStub {
         &self.base_url
     }
 
-    /// Adds or replaces a film.
-    pub fn put(&self, film: StubFilm) {
-        self.world().films.insert(film.id, film);
+    /// Adds or replaces a movie.
+    pub fn put(&self, movie: StubMovie) {
+        self.catalogue().movies.insert(movie.id, movie);
     }
 
-    /// From now on this film is 404.
+    /// From now on this movie is 404.
     pub fn remove(&self, id: i64) {
-        self.world().films.remove(&id);
+        self.catalogue().movies.remove(&id);
     }
 
     /// The next `times` requests whose path and query contain `part` are treated so; several rules apply in turn.
     pub fn misbehave(&self, part: &str, times: usize, mischief: Mischief) {
-        self.world().rules.push(Rule { part: part.to_owned(), mischief, times: Some(times) });
+        self.catalogue().rules.push(Rule { part: part.to_owned(), mischief, times: Some(times) });
     }
 
     /// As [`TmdbStub::misbehave`], without end.
     pub fn misbehave_always(&self, part: &str, mischief: Mischief) {
-        self.world().rules.push(Rule { part: part.to_owned(), mischief, times: None });
+        self.catalogue().rules.push(Rule { part: part.to_owned(), mischief, times: None });
     }
 
     pub fn behave(&self) {
-        self.world().rules.clear();
+        self.catalogue().rules.clear();
     }
 
-    /// The next second page of a listing starts one film late, as when a film before it has just been taken out.
+    /// The next second page of a listing starts one movie late, as when a movie before it has just been taken out.
     pub fn drift_once(&self) {
-        self.world().drift = true;
+        self.catalogue().drift = true;
     }
 
-    /// Films per page of `discover` and `popular`, and of `changes`.
+    /// Movies per page of `discover` and `popular`, and of `changes`.
     pub fn page_sizes(&self, discover: usize, changes: usize) {
-        let mut world = self.world();
+        let mut world = self.catalogue();
         (world.page_size, world.changes_page_size) = (discover, changes);
     }
 
     /// Takes another key than [`STUB_KEY`].
     pub fn take_key(&self, key: &str) {
-        self.world().key = key.to_owned();
+        self.catalogue().key = key.to_owned();
     }
 
     /// Path and query of every request so far, from the base URL on, without the key.
     pub fn requests(&self) -> Vec<String> {
-        self.world().requests.clone()
+        self.catalogue().requests.clone()
     }
 
     /// Requests so far that contain `part`.
     pub fn count(&self, part: &str) -> usize {
-        self.world().requests.iter().filter(|request| request.contains(part)).count()
+        self.catalogue().requests.iter().filter(|request| request.contains(part)).count()
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
+    fn catalogue(&self) -> MutexGuard<'_, Catalogue> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -210,7 +210,7 @@ impl Drop for TmdbStub {
     }
 }
 
-async fn answer(request: HttpRequest, world: Data<Mutex<World>>) -> HttpResponse {
+async fn answer(request: HttpRequest, world: Data<Mutex<Catalogue>>) -> HttpResponse {
     let query: HashMap<String, String> =
         web::Query::from_query(request.query_string()).map(web::Query::into_inner).unwrap_or_default();
     let path = request.path().strip_prefix("/3/").unwrap_or_default();
@@ -240,7 +240,7 @@ async fn answer(request: HttpRequest, world: Data<Mutex<World>>) -> HttpResponse
     }
 }
 
-impl World {
+impl Catalogue {
     fn mischief(&mut self, request: &str) -> Option<Mischief> {
         let rule = self.rules.iter_mut().find(|rule| rule.times != Some(0) && request.contains(&rule.part))?;
         rule.times = rule.times.map(|times| times - 1);
@@ -248,11 +248,11 @@ impl World {
     }
 
     fn detail(&self, id: &str, query: &HashMap<String, String>) -> HttpResponse {
-        let Some(film) = id.parse().ok().and_then(|id: i64| self.films.get(&id)) else {
+        let Some(movie) = id.parse().ok().and_then(|id: i64| self.movies.get(&id)) else {
             return refusal(404, 34, "The resource you requested could not be found.");
         };
         let asked = query.get("append_to_response").map_or("", String::as_str);
-        let mut detail = film.detail.clone();
+        let mut detail = movie.detail.clone();
         for part in ["credits", "keywords", "reviews"] {
             if let Some(fields) = detail.as_object_mut().filter(|_| !asked.split(',').any(|word| word == part)) {
                 fields.remove(part);
@@ -265,13 +265,14 @@ impl World {
         let day = |name: &str| query.get(name).and_then(|text| text.parse::<NaiveDate>().ok());
         let (first, last) = (day("primary_release_date.gte"), day("primary_release_date.lte"));
         let within = |date: NaiveDate| first.is_none_or(|first| date >= first) && last.is_none_or(|last| date <= last);
-        let mut films: Vec<&StubFilm> = self.films.values().filter(|film| film.released.is_some_and(within)).collect();
-        films.sort_by_key(|film| (film.released, film.id));
-        let films = films
+        let mut movies: Vec<&StubMovie> =
+            self.movies.values().filter(|movie| movie.released.is_some_and(within)).collect();
+        movies.sort_by_key(|movie| (movie.released, movie.id));
+        let movies = movies
             .iter()
-            .map(|film| json!({"adult": false, "id": film.id, "title": film.detail["title"], "genre_ids": [18]}))
+            .map(|movie| json!({"adult": false, "id": movie.id, "title": movie.detail["title"], "genre_ids": [18]}))
             .collect();
-        self.page(films, self.page_size, query)
+        self.page(movies, self.page_size, query)
     }
 
     fn changes(&mut self, query: &HashMap<String, String>) -> HttpResponse {
@@ -282,19 +283,19 @@ impl World {
         if (last - first).num_days() > 14 {
             return refusal(422, 20, "Invalid date range: Should be a range no longer than 14 days.");
         }
-        let changed = |film: &&StubFilm| film.changed.is_some_and(|day| (first..=last).contains(&day));
-        let ids = self.films.values().filter(changed).map(|film| json!({"id": film.id, "adult": null})).collect();
+        let changed = |movie: &&StubMovie| movie.changed.is_some_and(|day| (first..=last).contains(&day));
+        let ids = self.movies.values().filter(changed).map(|movie| json!({"id": movie.id, "adult": null})).collect();
         self.page(ids, self.changes_page_size, query)
     }
 
     fn popular(&mut self, query: &HashMap<String, String>) -> HttpResponse {
-        let popularity = |film: &&StubFilm| film.detail["popularity"].as_f64().unwrap_or_default();
-        let mut films: Vec<&StubFilm> = self.films.values().collect();
-        films.sort_by(|a, b| popularity(b).total_cmp(&popularity(a)).then(a.id.cmp(&b.id)));
+        let popularity = |movie: &&StubMovie| movie.detail["popularity"].as_f64().unwrap_or_default();
+        let mut movies: Vec<&StubMovie> = self.movies.values().collect();
+        movies.sort_by(|a, b| popularity(b).total_cmp(&popularity(a)).then(a.id.cmp(&b.id)));
         let fields = ["adult", "id", "title", "release_date", "popularity", "vote_average", "vote_count"];
-        let entry = |film: &&StubFilm| fields.iter().map(|field| (*field, film.detail[*field].clone())).collect();
-        let films = films.iter().map(entry).collect();
-        self.page(films, self.page_size, query)
+        let entry = |movie: &&StubMovie| fields.iter().map(|field| (*field, movie.detail[*field].clone())).collect();
+        let movies = movies.iter().map(entry).collect();
+        self.page(movies, self.page_size, query)
     }
 
     fn page(&mut self, results: Vec<Value>, size: usize, query: &HashMap<String, String>) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! The films of domain/trending/active.rs, loaded from the database and kept exact by what it tells of touched films.
+//! The movies of domain/trending/active.rs, loaded from the database and kept exact by what it tells of touched movies.
 //! When the database is away they stay as they are, and rankings go on.
 
 mod watched;
@@ -26,11 +26,11 @@ use crate::error::ApiError;
 
 pub use watched::{Watched, Watching, watch};
 
-/// Longest that a request waits for the first load. Fifty thousand films of two days can take longer on a busy machine;
+/// Longest that a request waits for the first load. Fifty thousand movies of two days can take longer on a busy machine;
 /// then the client is told to come again.
 const WAIT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Touched films gather for this long and are then read together: a film that everybody rates is read ten times a
+/// Touched movies gather for this long and are then read together: a movie that everybody rates is read ten times a
 /// second at most, and nobody notices a tenth of a second.
 const GATHER: Duration = Duration::from_millis(100);
 
@@ -40,20 +40,20 @@ const LOOK: Duration = Duration::from_millis(500);
 /// After a failure; the database may be restarting.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Touched films beyond which reading all is cheaper than reading these, and simpler to bound.
+/// Touched movies beyond which reading all is cheaper than reading these, and simpler to bound.
 const MANY: usize = 50_000;
 
-/// Rankings kept, of the films as they stand: some questions in some forms.
+/// Rankings kept, of the movies as they stand: some questions in some forms.
 const RANKINGS_MAX: u64 = 200;
 
-/// Those of films that have changed since are not asked for any more.
+/// Those of movies that have changed since are not asked for any more.
 const REMEMBER: Duration = Duration::from_secs(10);
 
-/// The films and what is known of their loading.
-pub struct ActiveFilms {
-    films: RwLock<Active>,
+/// The movies and what is known of their loading.
+pub struct ActiveMovies {
+    movies: RwLock<Active>,
     status: watch::Sender<Status>,
-    /// A ranking follows from the films and the hour alone, so whoever asks the same of the same films shares one.
+    /// A ranking follows from the movies and the hour alone, so whoever asks the same of the same movies shares one.
     rankings: Cache<Asked, Arc<Ranked>>,
 }
 
@@ -66,14 +66,14 @@ struct Asked {
     version: u64,
 }
 
-/// How current the films are.
+/// How current the movies are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Status {
     /// Counts changes since the process started.
     pub version: u64,
-    /// When all films were last read; `None` before the first time.
+    /// When all movies were last read; `None` before the first time.
     pub loaded_at: Option<DateTime<Utc>>,
-    /// When any film last changed.
+    /// When any movie last changed.
     pub changed_at: Option<DateTime<Utc>>,
 }
 
@@ -86,11 +86,11 @@ pub struct Ranked {
     pub at: DateTime<Utc>,
 }
 
-impl ActiveFilms {
+impl ActiveMovies {
     pub fn new() -> Arc<Self> {
-        let (films, status) = (RwLock::default(), watch::Sender::new(Status::default()));
+        let (movies, status) = (RwLock::default(), watch::Sender::new(Status::default()));
         Arc::new(Self {
-            films,
+            movies,
             status,
             rankings: Cache::builder().max_capacity(RANKINGS_MAX).time_to_live(REMEMBER).build(),
         })
@@ -100,7 +100,7 @@ impl ActiveFilms {
         *self.status.borrow()
     }
 
-    /// Ranks the films of the last `hours` hours, once they are loaded.
+    /// Ranks the movies of the last `hours` hours, once they are loaded.
     ///
     /// # Errors
     /// They are not, since the database has been away from the start.
@@ -112,11 +112,11 @@ impl ActiveFilms {
     ) -> Result<Arc<Ranked>, ApiError> {
         let loaded = self.status.subscribe();
         if tokio::time::timeout(WAIT_LIMIT, { loaded }.wait_for(|status| status.loaded_at.is_some())).await.is_err() {
-            return Err(ApiError::NotReady("the films that are active now are still being read".into()));
+            return Err(ApiError::NotReady("the movies that are active now are still being read".into()));
         }
         let asked = Asked { span: Span::last(hours, Utc::now()), genre, limit, version: self.status().version };
         if limit > usize::from(Limit::MAX) {
-            // A table of thousands of films, which nobody asks for twice.
+            // A table of thousands of movies, which nobody asks for twice.
             return self.compute(&asked).await;
         }
         let ranked = self.rankings.try_get_with_by_ref(&asked, self.compute(&asked)).await;
@@ -125,22 +125,22 @@ impl ActiveFilms {
 
     async fn compute(self: &Arc<Self>, asked: &Asked) -> Result<Arc<Ranked>, ApiError> {
         let (this, Asked { span, genre, limit, .. }) = (self.clone(), asked.clone());
-        // Pure computation over all films, in which a worker thread would answer nobody else.
+        // Pure computation over all movies, in which a worker thread would answer nobody else.
         let ranking = tokio::task::spawn_blocking(move || {
-            let films = this.read();
-            let (ranking, status) = (films.rank(span, genre.as_deref(), limit), this.status());
+            let movies = this.read();
+            let (ranking, status) = (movies.rank(span, genre.as_deref(), limit), this.status());
             Arc::new(Ranked { ranking, span, status, at: Utc::now() })
         });
         ranking.await.map_err(|error| ApiError::Internal(error.to_string().into()))
     }
 
-    /// Reads all films anew; those of before answer meanwhile.
+    /// Reads all movies anew; those of before answer meanwhile.
     async fn load(&self, pool: &PgPool) -> Result<(), StorageError> {
-        let (since, mut films) = (cutoff(Utc::now()), Active::default());
+        let (since, mut movies) = (cutoff(Utc::now()), Active::default());
         for ids in active::ids(pool, since).await?.chunks(active::CHUNK) {
-            active::reload(pool, ids, since).await?.put_into(&mut films);
+            active::reload(pool, ids, since).await?.put_into(&mut movies);
         }
-        let before = std::mem::replace(&mut *self.write(), films);
+        let before = std::mem::replace(&mut *self.write(), movies);
         self.changed(true);
         drop(before);
         Ok(())
@@ -167,16 +167,16 @@ impl ActiveFilms {
                 status.loaded_at = Some(now);
             }
         });
-        metrics::gauge!("trending_active_films").set(self.read().len() as f64);
+        metrics::gauge!("trending_active_movies").set(self.read().len() as f64);
     }
 
     // Nothing that holds the lock panics but for want of memory, and a map half changed is still a map.
     fn read(&self) -> RwLockReadGuard<'_, Active> {
-        self.films.read().unwrap_or_else(PoisonError::into_inner)
+        self.movies.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Active> {
-        self.films.write().unwrap_or_else(PoisonError::into_inner)
+        self.movies.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -184,8 +184,8 @@ impl ActiveFilms {
 #[derive(Default)]
 struct News {
     all: bool,
-    films: HashSet<i64>,
-    /// The catalogue's generation, and the first hour, that the films are of.
+    movies: HashSet<i64>,
+    /// The catalogue's generation, and the first hour, that the movies are of.
     generation: Option<i64>,
     first: Option<Hour>,
 }
@@ -193,11 +193,11 @@ struct News {
 impl News {
     fn hear(&mut self, touch: Touch) {
         match touch {
-            Touch::Films(ids) if !self.all => self.films.extend(ids.iter()),
-            Touch::Films(_) => {}
+            Touch::Movies(ids) if !self.all => self.movies.extend(ids.iter()),
+            Touch::Movies(_) => {}
             Touch::Everything => self.all = true,
         }
-        if self.films.len() > MANY {
+        if self.movies.len() > MANY {
             self.all = true;
         }
     }
@@ -214,7 +214,7 @@ impl News {
     }
 
     fn is_empty(&self) -> bool {
-        !self.all && self.films.is_empty()
+        !self.all && self.movies.is_empty()
     }
 
     /// Reads it. What fails is still to be read; what is heard meanwhile is read afterwards.
@@ -224,23 +224,23 @@ impl News {
             state.active.load(&state.pool).await?;
             self.generation = generation;
             self.all = false;
-            self.films.clear();
+            self.movies.clear();
         }
-        while !self.films.is_empty() {
-            let ids: Vec<i64> = self.films.iter().copied().take(active::CHUNK).collect();
+        while !self.movies.is_empty() {
+            let ids: Vec<i64> = self.movies.iter().copied().take(active::CHUNK).collect();
             state.active.reload(&state.pool, &ids).await?;
             ids.iter().for_each(|id| {
-                self.films.remove(id);
+                self.movies.remove(id);
             });
         }
-        // The cache heard of it before these films were read.
+        // The cache heard of it before these movies were read.
         state.touched.caught_up();
         Ok(())
     }
 
     /// Whether the catalogue or the hour has moved on.
     fn look(&mut self, state: &State) {
-        // A film's title, genres, base numbers or tombstone may have changed.
+        // A movie's title, genres, base numbers or tombstone may have changed.
         if self.generation.is_some() && current(state).is_some_and(|now| Some(now) != self.generation) {
             self.all = true;
         }
@@ -258,7 +258,7 @@ fn current(state: &State) -> Option<i64> {
     }
 }
 
-/// Keeps the films exact for as long as the process runs. `touches` are those from before anything was heard: the first
+/// Keeps the movies exact for as long as the process runs. `touches` are those from before anything was heard: the first
 /// word is that everything has changed, said when the database is within hearing, and that is the first load.
 pub async fn follow(state: Arc<State>, mut touches: broadcast::Receiver<Touch>) {
     let mut news = News::default();
@@ -283,9 +283,9 @@ pub async fn follow(state: Arc<State>, mut touches: broadcast::Receiver<Touch>) 
         match news.take_over(&state).await {
             Ok(()) => failing = false,
             Err(error) => {
-                // Once an outage; the films of before answer.
+                // Once an outage; the movies of before answer.
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(%error, "active films cannot be read; trending answers with those of before");
+                    tracing::warn!(%error, "active movies cannot be read; trending answers with those of before");
                 }
                 tokio::time::sleep(PAUSE).await;
             }

@@ -10,7 +10,7 @@ use domain::hours::Hour;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
-use super::{ActiveFilms, Ranked};
+use super::{ActiveMovies, Ranked};
 use crate::State;
 use crate::error::ApiError;
 
@@ -18,7 +18,7 @@ use crate::error::ApiError;
 /// below what the server takes, and leave room for requests.
 const STREAMS_MAX: usize = 1_000;
 
-/// Different rankings watched at a time: each costs some milliseconds a second for fifty thousand films.
+/// Different rankings watched at a time: each costs some milliseconds a second for fifty thousand movies.
 const RANKINGS_MAX: usize = 40;
 
 /// The longest ranking that anybody may ask for; shorter ones are its beginning.
@@ -52,10 +52,10 @@ impl Watched {
     /// Watches a ranking.
     ///
     /// # Errors
-    /// Too many are watched, or the films are not loaded.
+    /// Too many are watched, or the movies are not loaded.
     pub async fn watch(
         &self,
-        active: &Arc<ActiveFilms>,
+        active: &Arc<ActiveMovies>,
         hours: u32,
         genre: Option<&str>,
     ) -> Result<Watching, ApiError> {
@@ -79,7 +79,7 @@ impl Watched {
     }
 
     /// Computes what is watched anew, and tells those who watch where ranks have changed.
-    async fn look(&self, active: &Arc<ActiveFilms>) -> Result<(), ApiError> {
+    async fn look(&self, active: &Arc<ActiveMovies>) -> Result<(), ApiError> {
         let which: Vec<Which> = {
             let mut rankings = self.lock();
             rankings.retain(|_, sender| sender.receiver_count() > 0);
@@ -90,7 +90,7 @@ impl Watched {
             let ranked = active.rank(which.0, which.1.clone(), DEPTH).await?;
             if let Some(sender) = self.lock().get(&which) {
                 sender.send_if_modified(|before| {
-                    let moved = films(before).ne(films(&ranked));
+                    let moved = movies(before).ne(movies(&ranked));
                     *before = ranked;
                     moved
                 });
@@ -104,7 +104,7 @@ impl Watched {
     }
 }
 
-fn films(ranked: &Ranked) -> impl Iterator<Item = MovieId> {
+fn movies(ranked: &Ranked) -> impl Iterator<Item = MovieId> {
     ranked.ranking.places.iter().map(|place| place.trend.movie_id)
 }
 
@@ -115,7 +115,7 @@ pub async fn watch(state: Arc<State>) {
     let mut before = None;
     loop {
         tick.tick().await;
-        // With the hour, others leave each window though no film has changed.
+        // With the hour, others leave each window though no movie has changed.
         let now = Some((state.active.status().version, Hour::of(Utc::now())));
         if std::mem::replace(&mut before, now) == now {
             continue;
@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_goes_makes_room() {
-        let (watched, active) = (Watched::default(), ActiveFilms::new());
+        let (watched, active) = (Watched::default(), ActiveMovies::new());
         active.changed(true);
         let watch = async |hours| watched.watch(&active, hours, None).await;
         let mut watching = Vec::new();

@@ -1,5 +1,5 @@
 //! What the database tells every API process: which generation of each family is current, what operators purge, and
-//! which films' live facts have changed.
+//! which movies' live facts have changed.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::artifacts::CacheFamily;
 use sqlx::PgPool;
 use storage::StorageError;
-use storage::postgres::generations::{self, Heard, Listener};
+use storage::postgres::changes::{self, Heard, Listener};
 
 use crate::State;
 
@@ -51,7 +51,7 @@ impl Generations {
 
     /// Reads them all, once.
     pub async fn read(&self, pool: &PgPool) -> Result<(), StorageError> {
-        self.take(generations::all(pool).await?);
+        self.take(changes::all(pool).await?);
         Ok(())
     }
 
@@ -101,7 +101,7 @@ pub async fn follow(state: Arc<State>) {
 }
 
 async fn listen(state: &State, wait: &mut Duration) -> Result<Infallible, StorageError> {
-    let mut listener = within(generations::listen(&state.pool)).await?;
+    let mut listener = within(changes::listen(&state.pool)).await?;
     read(state, &mut listener).await?;
     // What was told before is not known.
     state.touched.everything();
@@ -118,7 +118,7 @@ async fn listen(state: &State, wait: &mut Duration) -> Result<Infallible, Storag
                     }
                 }
                 Some(Heard::Purged(family)) => state.cache.purge(family),
-                Some(Heard::Touched(films)) => state.touched.films(films),
+                Some(Heard::Touched(movies)) => state.touched.movies(movies),
                 None => return Err(StorageError::Database(sqlx::Error::PoolClosed)),
             },
             // Asked where it is listened, or a connection that died silently would be listened on for ever.

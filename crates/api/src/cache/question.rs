@@ -53,9 +53,9 @@ pub trait Question: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Live {
     Nothing,
-    Film(MovieId),
-    /// Those of all films.
-    AllFilms,
+    Movie(MovieId),
+    /// Those of all movies.
+    AllMovies,
 }
 
 /// A question of any kind, for the cache to ask.

@@ -76,7 +76,7 @@ fn fails() -> Arc<Says> {
 impl World {
     async fn ask(&self, says: &Arc<Says>) -> Result<HttpResponse, ApiError> {
         let request = TestRequest::get().to_http_request();
-        let subject = Subject { family: FAMILY, key: key(FAMILY, "/question"), live: Live::Film(film()) };
+        let subject = Subject { family: FAMILY, key: key(FAMILY, "/question"), live: Live::Movie(movie()) };
         self.cache.answer(&request, subject, || says.clone()).await
     }
 
@@ -93,7 +93,7 @@ impl World {
     }
 }
 
-fn film() -> MovieId {
+fn movie() -> MovieId {
     MovieId::new(550).unwrap()
 }
 
@@ -183,7 +183,7 @@ async fn an_answer_that_is_no_more_is_not_given_stale() {
     struct Gone;
     impl Ask for Gone {
         fn ask(&self) -> BoxFuture<'_, Result<Bytes, ApiError>> {
-            Box::pin(async { Err(ApiError::NotFound { field: "id", what: "film 550".into() }) })
+            Box::pin(async { Err(ApiError::NotFound { field: "id", what: "movie 550".into() }) })
         }
     }
     let request = TestRequest::get().to_http_request();
@@ -213,11 +213,11 @@ async fn without_the_database_what_is_kept_is_given_at_once_beyond_its_time_too(
 }
 
 #[actix_web::test]
-async fn a_touched_film_is_computed_anew_once_its_answer_is_half_a_second_old() {
+async fn a_touched_movie_is_computed_anew_once_its_answer_is_half_a_second_old() {
     let world = current();
     world.tells(&says("before"), "MISS", "before").await;
-    world.touched.films(vec![551]);
-    world.touched.films(vec![550]);
+    world.touched.movies(vec![551]);
+    world.touched.movies(vec![550]);
     world.tells(&says("unused"), "HIT", "before").await;
     pass(510).await;
     world.tells(&says("after"), "MISS", "after").await;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[serde(try_from = "String")]
 pub struct Text<const MIN: usize, const MAX: usize>(String);
 
-/// What a search looks for; empty finds every film.
+/// What a search looks for; empty finds every movie.
 pub type QueryText = Text<0, MAX_QUERY_CHARS>;
 
 /// A genre's name. The longest that TMDB has is 15 characters.
@@ -75,7 +75,7 @@ impl TryFrom<String> for Rating {
     }
 }
 
-/// A year of release: from before the first film to beyond any announced one.
+/// A year of release: from before the first movie to beyond any announced one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Year(i32);

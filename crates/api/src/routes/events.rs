@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
 use domain::EventId;
-use domain::events::{Fact, Rejected, judge};
+use domain::events::{Fact, Rejected, validate};
 use serde::Serialize;
 use storage::event_log::AppendError;
 use utoipa::ToSchema;
@@ -65,7 +65,7 @@ impl From<Rejected> for RejectedItem {
 /// Take one event, or an array of up to 1,000.
 ///
 /// Accepted events are safe in the event log when the answer comes, and counted within a second or so. Each item of an
-/// array is judged by itself; an event that comes alone and is refused is a 400.
+/// array is validated by itself; an event that comes alone and is refused is a 400.
 #[utoipa::path(
     post, path = "/api/v1/events", operation_id = "add_events", tag = "events",
     request_body(content = Vec<EventRequest>, description = "One event, or an array", content_type = "application/json"),
@@ -78,15 +78,15 @@ impl From<Rejected> for RejectedItem {
     ),
 )]
 pub async fn add(state: Data<State>, RawBody(body): RawBody<EVENTS_BYTES_MAX>) -> Result<HttpResponse, ApiError> {
-    let judged = judge(&body, Utc::now())
+    let validated = validate(&body, Utc::now())
         .map_err(|unusable| ApiError::InvalidBody { field: None, reason: unusable.to_string() })?;
     let alone = body.trim_ascii_start().first() == Some(&b'{');
-    let mut rejected = judged.rejected;
+    let mut rejected = validated.rejected;
     if let Some(only) = rejected.pop_if(|_| alone) {
         return Err(refused(only));
     }
-    let accepted = judged.accepted.iter().map(|event| event.event_id).collect();
-    let facts: Vec<Fact> = judged.accepted.into_iter().map(Fact::Event).collect();
+    let accepted = validated.accepted.iter().map(|event| event.event_id).collect();
+    let facts: Vec<Fact> = validated.accepted.into_iter().map(Fact::Event).collect();
     append(&state, &facts).await?;
     let rejected = rejected.into_iter().map(RejectedItem::from).collect();
     Ok(HttpResponse::Accepted().json(EventsBody { accepted, rejected }))

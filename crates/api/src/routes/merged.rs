@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::RunId;
 use domain::hours::Hour;
-use domain::merge::{Layer, Routing};
+use domain::merge::{Layer, LayerSplit};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,14 +28,14 @@ impl DataSources {
 
 /// Layers that are behind: `batch`, if no run covers the hours before the cutoff; `speed`, if facts wait to be counted
 /// for longer than they should. The other layer answers in its place.
-pub fn stale(routing: Routing, watermark: Option<Hour>) -> Vec<&'static str> {
+pub fn stale(routing: LayerSplit, watermark: Option<Hour>) -> Vec<&'static str> {
     routing.stale(watermark).map(Layer::as_str).collect()
 }
 
 /// Where the numbers come from.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Provenance {
-    /// Spans of hours that one layer answered for, oldest first. Hours without facts are left out. Not for a film's page,
+    /// Spans of hours that one layer answered for, oldest first. Hours without facts are left out. Not for a movie's page,
     /// which counts all hours there ever were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spans: Option<Vec<ProvenanceSpan>>,

@@ -11,10 +11,10 @@ mod merged;
 pub mod metrics;
 pub mod movies;
 pub mod predictions;
-pub mod recommendations;
 pub mod reviews;
 pub mod search;
 pub mod sentiment;
+pub mod similar;
 pub mod trending;
 pub mod trends;
 

@@ -11,11 +11,11 @@ use domain::page::{Limit, Offset, Page};
 use domain::predictions::Horizon;
 use serde::{Deserialize, Serialize};
 use storage::postgres::artifacts::Head;
-use storage::postgres::batch::predictions::{self, BacktestRow, FilmPredictionRow, RankedPredictionRow};
+use storage::postgres::batch::predictions::{self, BacktestRow, MoviePredictionRow, RankedPredictionRow};
 use utoipa::{IntoParams, ToSchema};
 
 use super::artifact::published;
-use super::movies::{genre, no_film};
+use super::movies::{genre, no_movie};
 use super::{ArtifactList, List, question, tidy};
 use crate::State;
 use crate::cache::{Question, answer};
@@ -30,7 +30,7 @@ pub struct ForecastParams {
     /// Days ahead.
     #[param(value_type = u8, minimum = 1, maximum = 14, default = 7)]
     horizon: Horizon,
-    /// Only films of this genre, in any case; they keep their overall ranks.
+    /// Only movies of this genre, in any case; they keep their overall ranks.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
     #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
@@ -42,7 +42,7 @@ pub struct ForecastParams {
     as_of: Option<Day>,
 }
 
-/// A film's place on the day forecast. The interval holds the outcome in four of five cases.
+/// A movie's place on the day forecast. The interval holds the outcome in four of five cases.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ForecastItem {
     #[schema(example = 1)]
@@ -112,7 +112,7 @@ impl From<BacktestRow> for Accuracy {
 pub struct ForecastBody {
     #[schema(value_type = u8, example = 7)]
     horizon: i16,
-    /// Null where no film is forecast.
+    /// Null where no movie is forecast.
     day: Option<NaiveDate>,
     /// Null where there was too little history to try.
     accuracy: Option<Accuracy>,
@@ -120,7 +120,7 @@ pub struct ForecastBody {
     list: ArtifactList<ForecastItem>,
 }
 
-/// Rank films by what will trend.
+/// Rank movies by what will trend.
 #[utoipa::path(
     get, path = "/api/v1/predictions/trending", operation_id = "list_trending_predictions", tag = "predictions",
     params(ForecastParams),
@@ -183,7 +183,7 @@ impl Question for ForecastParams {
     }
 }
 
-/// One day of a film's forecast.
+/// One day of a movie's forecast.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ForecastDay {
     horizon: i16,
@@ -195,8 +195,8 @@ pub struct ForecastDay {
     rank: i32,
 }
 
-impl From<FilmPredictionRow> for ForecastDay {
-    fn from(row: FilmPredictionRow) -> Self {
+impl From<MoviePredictionRow> for ForecastDay {
+    fn from(row: MoviePredictionRow) -> Self {
         Self {
             horizon: row.horizon,
             day: row.day,
@@ -209,14 +209,14 @@ impl From<FilmPredictionRow> for ForecastDay {
     }
 }
 
-/// A film's forecast.
+/// A movie's forecast.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct FilmForecastBody {
+pub struct MovieForecastBody {
     #[schema(value_type = i64, example = 550)]
     movie_id: MovieId,
     title: String,
     popularity_now: f64,
-    /// The nearest day first; empty for a film that is not active, or newer than the run.
+    /// The nearest day first; empty for a movie that is not active, or newer than the run.
     predictions: Vec<ForecastDay>,
     /// By days ahead.
     accuracy: Vec<Accuracy>,
@@ -228,41 +228,41 @@ pub struct FilmForecastBody {
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
-pub struct FilmForecastParams {
+pub struct MovieForecastParams {
     /// The answer as of that day: of the newest run that has seen no later day's facts. Runs of about a week are kept.
     #[param(value_type = Option<NaiveDate>, example = "2026-03-10")]
     as_of: Option<Day>,
 }
 
-/// Show a film's forecast, one to fourteen days ahead.
+/// Show a movie's forecast, one to fourteen days ahead.
 #[utoipa::path(
     get, path = "/api/v1/predictions/movies/{id}", operation_id = "get_movie_predictions", tag = "predictions",
-    params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550), FilmForecastParams),
+    params(("id" = i64, Path, minimum = 1, description = "The movie's TMDB id", example = 550), MovieForecastParams),
     responses(
-        (status = 200, body = FilmForecastBody),
-        (status = 404, description = "No such film, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = MovieForecastBody),
+        (status = 404, description = "No such movie, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub async fn of_film(
+pub async fn of_movie(
     state: Data<State>,
     request: HttpRequest,
     Id(movie_id): Id<MovieId>,
-    Params(params): Params<FilmForecastParams>,
+    Params(params): Params<MovieForecastParams>,
 ) -> Result<HttpResponse, ApiError> {
-    answer(&state, &request, FilmForecast { movie_id, params }).await
+    answer(&state, &request, MovieForecast { movie_id, params }).await
 }
 
-struct FilmForecast {
+struct MovieForecast {
     movie_id: MovieId,
-    params: FilmForecastParams,
+    params: MovieForecastParams,
 }
 
-const FILM_COLUMNS: &[&str] =
+const MOVIE_COLUMNS: &[&str] =
     &["horizon", "day", "popularity", "popularity_low", "popularity_high", "trending_score", "rank"];
 
-impl Question for FilmForecast {
-    type Body = FilmForecastBody;
+impl Question for MovieForecast {
+    type Body = MovieForecastBody;
     const FAMILY: CacheFamily = CacheFamily::Predictions;
 
     fn key(&self) -> Result<String, ApiError> {
@@ -271,12 +271,12 @@ impl Question for FilmForecast {
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let movie_id = self.movie_id;
-        let page = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
+        let page = state.movies.load(movie_id).await?.ok_or_else(|| no_movie(movie_id))?;
         let head = published(&state.pool, Artifact::TrendPredictions, self.params.as_of).await?;
-        let rows = predictions::of_film(&state.pool, head.run_id, movie_id).await?;
-        Ok(FilmForecastBody {
+        let rows = predictions::of_movie(&state.pool, head.run_id, movie_id).await?;
+        Ok(MovieForecastBody {
             movie_id,
-            title: page.film.title.clone(),
+            title: page.movie.title.clone(),
             popularity_now: page.popularity(),
             predictions: rows.into_iter().map(ForecastDay::from).collect(),
             accuracy: accuracy(state, &head).await?,
@@ -288,7 +288,7 @@ impl Question for FilmForecast {
     const IS_LIST: bool = true;
 
     async fn table(self, state: Arc<State>, _whole: bool) -> Result<Table, ApiError> {
-        Table::of("forecast", FILM_COLUMNS, self.read(&state).await?.predictions)
+        Table::of("forecast", MOVIE_COLUMNS, self.read(&state).await?.predictions)
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
 use domain::ReviewId;
-use domain::events::{Fact, NewReview, judge_review};
+use domain::events::{Fact, NewReview, validate_review};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -43,7 +43,7 @@ pub struct ReviewAccepted {
 
 /// Take a review.
 ///
-/// It is safe in the event log when the answer comes; the sentiment of its film has it within a second or so.
+/// It is safe in the event log when the answer comes; the sentiment of its movie has it within a second or so.
 #[utoipa::path(
     post, path = "/api/v1/reviews", operation_id = "add_review", tag = "events",
     request_body(content = ReviewRequest, content_type = "application/json"),
@@ -55,7 +55,7 @@ pub struct ReviewAccepted {
     ),
 )]
 pub async fn add(state: Data<State>, Body(sent): Body<NewReview, REVIEW_BYTES_MAX>) -> Result<HttpResponse, ApiError> {
-    let review = judge_review(sent, Utc::now()).map_err(refused)?;
+    let review = validate_review(sent, Utc::now()).map_err(refused)?;
     let review_id = review.review_id;
     append(&state, &[Fact::Review(review)]).await?;
     Ok(HttpResponse::Accepted().json(ReviewAccepted { review_id }))

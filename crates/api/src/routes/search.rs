@@ -1,4 +1,4 @@
-//! Search for films: as the portal asks (seed 3), and with every filter and order (seed 1).
+//! Search for movies: as the portal asks (seed 3), and with every filter and order (seed 1).
 
 use std::sync::Arc;
 
@@ -22,16 +22,16 @@ use crate::extract::{GenreName, Params, QueryText, Rating, Year};
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct SearchParams {
-    /// What to look for, typing errors and accents forgiven. Empty finds every film, the most popular first.
+    /// What to look for, typing errors and accents forgiven. Empty finds every movie, the most popular first.
     #[param(value_type = String, max_length = 200, example = "godfahter")]
     q: QueryText,
-    /// Only films with at least this vote average.
+    /// Only movies with at least this vote average.
     #[param(value_type = Option<f64>, minimum = 0, maximum = 10)]
     min_rating: Option<Rating>,
-    /// Only films released in this year.
+    /// Only movies released in this year.
     #[param(value_type = Option<u16>, minimum = 1870, maximum = 2200)]
     year: Option<Year>,
-    /// Only films of this genre, in any case.
+    /// Only movies of this genre, in any case.
     #[param(value_type = Option<String>, max_length = 60)]
     genre: Option<GenreName>,
     #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
@@ -58,7 +58,7 @@ impl From<&SearchParams> for SearchQuery {
     }
 }
 
-/// One film found.
+/// One movie found.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SearchItem {
     movie_id: i64,
@@ -88,7 +88,7 @@ impl From<SearchHit> for SearchItem {
     }
 }
 
-/// A page of films found; `total` stops counting at 1,000.
+/// A page of movies found; `total` stops counting at 1,000.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SearchBody {
     #[serde(flatten)]
@@ -100,7 +100,7 @@ pub struct SearchBody {
     engine: Engine,
 }
 
-/// Search films by title, people, keywords and plot.
+/// Search movies by title, people, keywords and plot.
 #[utoipa::path(
     get, path = "/api/v1/search", operation_id = "search_movies", tag = "search", params(SearchParams),
     responses((status = 200, body = SearchBody)),
@@ -175,22 +175,22 @@ impl From<Order> for SortBy {
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct FilteredParams {
-    /// What to look for, typing errors and accents forgiven. Empty finds every film.
+    /// What to look for, typing errors and accents forgiven. Empty finds every movie.
     #[param(value_type = String, max_length = 200, example = "matrix")]
     q: QueryText,
-    /// Only films of this genre, in any case.
+    /// Only movies of this genre, in any case.
     #[param(value_type = Option<String>, max_length = 60, example = "action")]
     genre: Option<GenreName>,
-    /// Only films with at least this vote average.
+    /// Only movies with at least this vote average.
     #[param(value_type = Option<f64>, minimum = 0, maximum = 10, example = 7.0)]
     rating_min: Option<Rating>,
-    /// Only films with at most this vote average.
+    /// Only movies with at most this vote average.
     #[param(value_type = Option<f64>, minimum = 0, maximum = 10)]
     rating_max: Option<Rating>,
-    /// Only films released in this year or later.
+    /// Only movies released in this year or later.
     #[param(value_type = Option<u16>, minimum = 1870, maximum = 2200)]
     year_from: Option<Year>,
-    /// Only films released in this year or before.
+    /// Only movies released in this year or before.
     #[param(value_type = Option<u16>, minimum = 1870, maximum = 2200)]
     year_to: Option<Year>,
     /// popularity, rating, release_date or relevance; the greatest first.
@@ -233,7 +233,7 @@ impl FilteredParams {
     }
 }
 
-/// A page of films found (seed 1, section 3.4); `total` stops counting at 1,000.
+/// A page of movies found (seed 1, section 3.4); `total` stops counting at 1,000.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FilteredBody {
     results: Vec<SearchItem>,
@@ -254,7 +254,7 @@ pub struct FilteredBody {
     engine: Engine,
 }
 
-/// Search films with filters, in an order of choice.
+/// Search movies with filters, in an order of choice.
 #[utoipa::path(
     get, path = "/api/v1/search/movies", operation_id = "search_movies_filtered", tag = "search",
     params(FilteredParams), responses((status = 200, body = FilteredBody)),

@@ -1,4 +1,4 @@
-//! What viewers think of a film: history and the last hours in one answer.
+//! What viewers think of a movie: history and the last hours in one answer.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use domain::artifacts::CacheFamily;
 use domain::hours::{Hour, Window};
-use domain::merge::{CUTOFF_HOURS, Decision, Layer, Routing, layer, merge};
+use domain::merge::{CUTOFF_HOURS, Decision, Layer, LayerSplit, layer, merge};
 use domain::sentiment::{Label, Tally, velocity};
 use domain::{MovieId, RunId};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use storage::postgres::speed::Row;
 use utoipa::{IntoParams, ToSchema};
 
 use super::merged::{CacheState, DataSources, Provenance, ProvenanceSpan, stale};
-use super::movies::no_film;
+use super::movies::no_movie;
 use super::{LayerHours, question, tidy};
 use crate::State;
 use crate::cache::{Live, Question, answer};
@@ -43,7 +43,7 @@ impl Default for SentimentParams {
     }
 }
 
-/// A film's sentiment (seed 1, section 3.1), of the reviews written within the window.
+/// A movie's sentiment (seed 1, section 3.1), of the reviews written within the window.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SentimentBody {
     #[schema(value_type = i64, example = 550)]
@@ -90,34 +90,34 @@ pub struct SentimentSpan {
     review_count: i64,
 }
 
-/// Show what viewers think of a film.
+/// Show what viewers think of a movie.
 ///
 /// History comes from the batch layer, the last 48 hours from the speed layer; each hour from one of them.
 #[utoipa::path(
     get, path = "/api/v1/movies/{id}/sentiment", operation_id = "get_movie_sentiment", tag = "movies",
-    params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550), SentimentParams),
+    params(("id" = i64, Path, minimum = 1, description = "The movie's TMDB id", example = 550), SentimentParams),
     responses(
         (status = 200, body = SentimentBody),
-        (status = 404, description = "No such film", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such movie", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub async fn of_film(
+pub async fn of_movie(
     state: Data<State>,
     request: HttpRequest,
     Id(movie_id): Id<MovieId>,
     Params(params): Params<SentimentParams>,
 ) -> Result<HttpResponse, ApiError> {
-    answer(&state, &request, FilmSentiment { movie_id, params }).await
+    answer(&state, &request, MovieSentiment { movie_id, params }).await
 }
 
-struct FilmSentiment {
+struct MovieSentiment {
     movie_id: MovieId,
     params: SentimentParams,
 }
 
 const COLUMNS: &[&str] = &["date", "avg_sentiment", "review_count"];
 
-impl Question for FilmSentiment {
+impl Question for MovieSentiment {
     type Body = SentimentBody;
     const FAMILY: CacheFamily = CacheFamily::Sentiment;
 
@@ -126,7 +126,7 @@ impl Question for FilmSentiment {
     }
 
     fn live(&self) -> Live {
-        Live::Film(self.movie_id)
+        Live::Movie(self.movie_id)
     }
 
     fn cached(&self) -> bool {
@@ -135,9 +135,9 @@ impl Question for FilmSentiment {
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let (movie_id, window) = (self.movie_id, self.params.window.0);
-        let page = state.films.load(movie_id).await?.ok_or_else(|| no_film(movie_id))?;
+        let page = state.movies.load(movie_id).await?.ok_or_else(|| no_movie(movie_id))?;
         let now = Utc::now();
-        let routing = Routing::new(now, state.lag.is_too_much());
+        let routing = LayerSplit::new(now, state.lag.is_too_much());
         let layers = layers::sentiment(&state.pool, movie_id, Hour::of(window.since(now))).await?;
         let started = Instant::now();
         let merged = Merged::of(layers, routing);
@@ -148,7 +148,7 @@ impl Question for FilmSentiment {
         } else {
             None
         };
-        Ok(merged.body(movie_id, page.film.title.clone(), window, provenance))
+        Ok(merged.body(movie_id, page.movie.title.clone(), window, provenance))
     }
 
     const IS_LIST: bool = true;
@@ -160,7 +160,7 @@ impl Question for FilmSentiment {
 
 /// What both layers hold of the window, merged.
 struct Merged {
-    routing: Routing,
+    routing: LayerSplit,
     run_id: Option<RunId>,
     watermark: Option<Hour>,
     hours: Vec<(Hour, Layer, Tally)>,
@@ -170,7 +170,7 @@ struct Merged {
 }
 
 impl Merged {
-    fn of(layers: Layers<Tally>, routing: Routing) -> Self {
+    fn of(layers: Layers<Tally>, routing: LayerSplit) -> Self {
         let Layers { head, batch, speed } = layers;
         let watermark = head.as_ref().and_then(|head| head.watermark);
         let boundary = routing.boundary(watermark);

@@ -32,7 +32,7 @@ pub struct TrendsParams {
     /// 7d, 30d, 90d or any other number of days, or all.
     #[param(value_type = String, default = "30d", example = "30d")]
     window: Parsed<Window>,
-    /// Of one film.
+    /// Of one movie.
     #[param(value_type = Option<i64>, minimum = 1, example = 550)]
     movie_id: Option<Parsed<MovieId>>,
     /// Of one genre, in any case.
@@ -72,7 +72,7 @@ pub struct TrendsBody {
 pub struct DataPoint {
     date: NaiveDate,
     value: f64,
-    /// What the value is a mean of: reviews for sentiment, else films.
+    /// What the value is a mean of: reviews for sentiment, else movies.
     count: i64,
 }
 
@@ -101,12 +101,12 @@ impl From<Summary> for TrendSummary {
     }
 }
 
-/// Show how a metric changes from day to day, over all films, of a genre or of a film.
+/// Show how a metric changes from day to day, over all movies, of a genre or of a movie.
 #[utoipa::path(
     get, path = "/api/v1/analytics/trends", operation_id = "get_trends", tag = "analytics", params(TrendsParams),
     responses(
         (status = 200, body = TrendsBody),
-        (status = 404, description = "No such film, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such movie, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -144,8 +144,8 @@ impl Question for Series {
         let metric = self.metric;
         let movie_id = self.params.movie_id.map(|id| id.0);
         if let Some(id) = movie_id {
-            let unknown = || ApiError::NotFound { field: "movie_id", what: format!("film {id}") };
-            state.films.load(id).await?.ok_or_else(unknown)?;
+            let unknown = || ApiError::NotFound { field: "movie_id", what: format!("movie {id}") };
+            state.movies.load(id).await?.ok_or_else(unknown)?;
         }
         let head = published(&state.pool, Artifact::TemporalTrends, self.params.as_of).await?;
         let genre = genre(&state.pool, self.params.genre.as_ref()).await?;

@@ -4,7 +4,7 @@ use sqlx::PgPool;
 use crate::app::TestApp;
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn genres_are_ranked_by_their_number_of_films(pool: PgPool) {
+async fn genres_are_ranked_by_their_number_of_movies(pool: PgPool) {
     let app = TestApp::start(&pool).await;
     assert_json_snapshot!(app.get("/api/v1/analytics/top-genres?limit=3").await.ok(), { ".run_id" => "[run]" });
     app.stop().await;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use settings::{ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, RedisSettings};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
-use test_support::world;
+use test_support::fixture;
 
 pub const ADMIN_KEY: &str = "an admin key for tests";
 
@@ -61,7 +61,7 @@ pub struct TestApp {
 impl TestApp {
     /// Over the small world.
     pub async fn start(pool: &PgPool) -> Self {
-        world::small(pool).await;
+        fixture::small(pool).await;
         Self::run(settings(pool)).await
     }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sqlx::PgPool;
-use test_support::{batch, world};
+use test_support::{batch, fixture};
 
 use crate::app::{TestApp, settings};
 use crate::raw;
@@ -166,7 +166,7 @@ fn target() -> impl Strategy<Value = Vec<u8>> {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn no_path_or_query_makes_the_server_fail(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     batch::views(&pool).await;
     let app = TestApp::run(settings(&pool)).await;
     let address = app.address.clone();

@@ -8,12 +8,12 @@ use insta::assert_json_snapshot;
 use serde_json::json;
 use sqlx::PgPool;
 use storage::postgres::catalogue;
-use test_support::{batch, world};
+use test_support::{batch, fixture};
 
 use crate::app::{TestApp, settings, titles};
 
 async fn app(pool: &PgPool) -> TestApp {
-    world::small(pool).await;
+    fixture::small(pool).await;
     batch::views(pool).await;
     TestApp::run(settings(pool)).await
 }
@@ -52,38 +52,38 @@ async fn forecasts_say_how_good_they_have_been(pool: PgPool) {
     let app = app(&pool).await;
     assert_json_snapshot!(app.get("/api/v1/predictions/trending?horizon=3&limit=1").await.ok(), { ".run_id" => "[run]" });
     assert_eq!(titles(&app.get("/api/v1/predictions/trending?genre=romance").await.ok()), ["Amélie", "Casablanca"]);
-    let film = app.get("/api/v1/predictions/movies/550").await.ok();
-    assert_eq!((film["predictions"].as_array().unwrap().len(), &film["accuracy"][0]["skill"]), (14, &json!(0.5)));
-    assert_eq!(film["predictions"][0]["popularity"], 71.0);
+    let movie = app.get("/api/v1/predictions/movies/550").await.ok();
+    assert_eq!((movie["predictions"].as_array().unwrap().len(), &movie["accuracy"][0]["skill"]), (14, &json!(0.5)));
+    assert_eq!(movie["predictions"][0]["popularity"], 71.0);
     assert_eq!(app.get("/api/v1/predictions/movies/999").await.problem().0, 404);
     app.stop().await;
 }
 
-/// A film with these leads.
-pub async fn film(pool: &PgPool, id: i64, rating: f64, leads: &[(i64, &str)]) {
-    let mut film = world::film(id, "Heat", (1995, 12, 15), &["Crime"], 10.0, rating);
-    film.vote_count = if rating > 0.0 { 10 } else { 0 };
+/// A movie with these leads.
+pub async fn movie(pool: &PgPool, id: i64, rating: f64, leads: &[(i64, &str)]) {
+    let mut movie = fixture::movie(id, "Heat", (1995, 12, 15), &["Crime"], 10.0, rating);
+    movie.vote_count = if rating > 0.0 { 10 } else { 0 };
     let lead = |(position, (id, name)): (i32, &(i64, &str))| CastMember {
         person: Person { id: PersonId::new(*id).unwrap(), name: (*name).to_owned() },
         character: None,
         position,
     };
-    film.credits.cast = (0..).zip(leads).map(lead).collect();
+    movie.credits.cast = (0..).zip(leads).map(lead).collect();
     let mut tx = pool.begin().await.unwrap();
-    catalogue::write(&mut tx, Source::Demo, vec![Record::Movie(Box::new(film))]).await.unwrap();
+    catalogue::write(&mut tx, Source::Demo, vec![Record::Movie(Box::new(movie))]).await.unwrap();
     tx.commit().await.unwrap();
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn collaborators_are_listed_with_the_most_films_together_first(pool: PgPool) {
-    world::small(&pool).await;
+async fn collaborators_are_listed_with_the_most_movies_together_first(pool: PgPool) {
+    fixture::small(&pool).await;
     let (pacino, de_niro, kilmer) = ((1158, "Al Pacino"), (380, "Robert De Niro"), (5576, "Val Kilmer"));
-    film(&pool, 949, 8.0, &[pacino, de_niro, kilmer]).await;
-    film(&pool, 950, 0.0, &[de_niro, pacino]).await;
+    movie(&pool, 949, 8.0, &[pacino, de_niro, kilmer]).await;
+    movie(&pool, 950, 0.0, &[de_niro, pacino]).await;
     let app = TestApp::run(settings(&pool)).await;
     let path = "/api/v1/analytics/actors/1158/collaborators";
     assert_eq!(app.get(path).await.problem().1, "not_computed");
-    batch::collaboration(&pool).await;
+    batch::actor_collaboration(&pool).await;
     assert_json_snapshot!(app.get(path).await.ok(), { ".run_id" => "[run]" });
     let second = app.get(&format!("{path}?limit=1&offset=1")).await.ok();
     assert_eq!((&second["items"][0]["name"], &second["total"]), (&json!("Val Kilmer"), &json!(2)));
@@ -97,16 +97,16 @@ async fn collaborators_are_listed_with_the_most_films_together_first(pool: PgPoo
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn an_artifact_can_be_asked_for_as_of_a_day(pool: PgPool) {
-    world::catalogue(&pool).await;
-    film(&pool, 949, 8.0, &[(1158, "Al Pacino"), (380, "Robert De Niro")]).await;
-    world::artifacts(&pool).await;
+    fixture::catalogue(&pool).await;
+    movie(&pool, 949, 8.0, &[(1158, "Al Pacino"), (380, "Robert De Niro")]).await;
+    fixture::artifacts(&pool).await;
     batch::views(&pool).await;
     // The first runs become those of three days before the second ones.
     sqlx::query("UPDATE artifact_runs SET as_of = as_of - 3").execute(&pool).await.unwrap();
-    world::artifacts(&pool).await;
+    fixture::artifacts(&pool).await;
     batch::views(&pool).await;
     let app = TestApp::run(settings(&pool)).await;
-    let today = world::today();
+    let today = fixture::today();
     for path in [
         "/movies/trending?limit=1",
         "/trending/daily?limit=1",

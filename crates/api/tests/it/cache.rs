@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use secrecy::SecretString;
 use settings::ApiSettings;
 use sqlx::PgPool;
-use test_support::world::{self, today};
+use test_support::fixture::{self, today};
 
 use crate::app::{ADMIN_KEY, Answer, NOWHERE, TestApp, settings, titles};
 use crate::trending::publish;
@@ -90,7 +90,7 @@ async fn failures_are_not_cached(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn publishing_a_run_makes_the_old_answer_unreachable_and_leaves_other_families_alone(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let mut settings = settings(&pool);
     // Or the answer may be computed before it is asked for.
     settings.cache.warm = 0;
@@ -122,7 +122,7 @@ async fn the_next_run_is_heard_of_also_after_the_listener_lost_its_connection(po
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn two_processes_share_what_one_has_computed(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let settings = settings(&pool);
     let (one, other) = (TestApp::run(settings.clone()).await, TestApp::run(settings).await);
     let computed = one.get("/movies/550").await;
@@ -135,8 +135,8 @@ async fn two_processes_share_what_one_has_computed(pool: PgPool) {
     other.stop().await;
 }
 
-/// Outdates everything that is cached of films, and leaves nobody to compute it anew.
-async fn lose_films(pool: &PgPool) {
+/// Outdates everything that is cached of movies, and leaves nobody to compute it anew.
+async fn lose_movies(pool: &PgPool) {
     sqlx::query("UPDATE cache_generations SET generation = generation + 1").execute(pool).await.unwrap();
     sqlx::query("ALTER TABLE movies RENAME TO movies_away").execute(pool).await.unwrap();
 }
@@ -145,7 +145,7 @@ async fn lose_films(pool: &PgPool) {
 async fn an_outdated_answer_is_given_where_it_cannot_be_computed_anew_until_it_is_purged(pool: PgPool) {
     let app = TestApp::start(&pool).await;
     let before = app.get("/movies/550").await;
-    lose_films(&pool).await;
+    lose_movies(&pool).await;
     let stale = eventually(&app, "/movies/550", |answer| answer.header("x-cache") == "STALE").await;
     assert_eq!((stale.status, &stale.bytes), (StatusCode::OK, &before.bytes));
     assert_eq!(app.get("/movies/603").await.status, 500);
@@ -159,14 +159,14 @@ async fn an_outdated_answer_is_given_where_it_cannot_be_computed_anew_until_it_i
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn purging_reaches_the_other_process_and_asks_for_the_key_and_a_family_there_is(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let settings = settings(&pool);
     let (one, other) = (TestApp::run(settings.clone()).await, TestApp::run(settings).await);
     other.get("/movies/550").await;
     other.get("/search?q=matrix").await;
     assert_eq!(Answer::of(one.request(reqwest::Method::DELETE, "/admin/cache")).await.status, 401);
     let delete = |path: &str| one.request(reqwest::Method::DELETE, path).header("X-API-Key", ADMIN_KEY);
-    assert_eq!(Answer::of(delete("/admin/cache?family=films")).await.problem().2, "family");
+    assert_eq!(Answer::of(delete("/admin/cache?family=movies")).await.problem().2, "family");
     Answer::of(delete("/admin/cache?family=movies")).await.ok();
     eventually(&other, "/movies/550", |answer| answer.header("x-cache") == "MISS").await;
     assert_eq!(other.get("/search?q=matrix").await.header("x-cache"), "HIT");
@@ -200,7 +200,7 @@ fn with_redis_at(pool: &PgPool, address: &str) -> ApiSettings {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn without_redis_the_process_caches_alone(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let app = TestApp::run(with_redis_at(&pool, NOWHERE)).await;
     assert_eq!(app.get("/movies/550").await.header("x-cache"), "MISS");
     assert_eq!(app.get("/movies/550").await.header("x-cache"), "HIT");
@@ -209,7 +209,7 @@ async fn without_redis_the_process_caches_alone(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_redis_that_takes_connections_and_never_answers_does_not_hang_requests(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let app = TestApp::run(with_redis_at(&pool, &silent.local_addr().unwrap().to_string())).await;
     for id in [550, 603, 238, 240] {
@@ -221,7 +221,7 @@ async fn a_redis_that_takes_connections_and_never_answers_does_not_hang_requests
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_family_with_no_time_to_live_is_never_cached(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let mut settings = settings(&pool);
     settings.cache.ttl.retain(|(family, _)| *family != CacheFamily::Movies);
     settings.cache.ttl.push((CacheFamily::Movies, Duration::ZERO));

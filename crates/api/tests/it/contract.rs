@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgPool;
 use storage::postgres::speed::{self, Batch};
-use test_support::world::{self, movie_id};
+use test_support::fixture::{self, movie_id};
 use test_support::{batch, live};
 
 use crate::app::{Answer, TestApp, settings};
@@ -78,13 +78,13 @@ const GOOD: &str = "A wonderful film, I loved it.";
 
 /// Facts about The Godfather and The Matrix, before and after a batch run, through the writers that services use.
 async fn populate(pool: &PgPool) {
-    world::small(pool).await;
+    fixture::small(pool).await;
     let now = Utc::now();
-    let noon = |back| (world::today() - Days::new(back)).and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(12);
+    let noon = |back| (fixture::today() - Days::new(back)).and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(12);
     let apply = async |times: &[DateTime<Utc>]| {
-        let films = || [238, 603].into_iter().flat_map(|film| times.iter().map(move |at| (film, *at)));
-        let events = films().flat_map(|(film, at)| EventType::ALL.map(|kind| live::event(film, kind, at))).collect();
-        let reviews = films().map(|(film, at)| live::scored(live::review(film, GOOD, at))).collect();
+        let movies = || [238, 603].into_iter().flat_map(|movie| times.iter().map(move |at| (movie, *at)));
+        let events = movies().flat_map(|(movie, at)| EventType::ALL.map(|kind| live::event(movie, kind, at))).collect();
+        let reviews = movies().map(|(movie, at)| live::scored(live::review(movie, GOOD, at))).collect();
         speed::apply(pool, &Batch { events, reviews }).await.unwrap();
     };
     // History: the days that trends are of, and the days before the cutoff.
@@ -92,8 +92,8 @@ async fn populate(pool: &PgPool) {
     batch::events(pool, now).await;
     batch::views(pool).await;
     apply(&[now - TimeDelta::hours(3), now]).await;
-    let seen = |film, hours, popularity, vote_average| Observation {
-        movie_id: movie_id(film),
+    let seen = |movie, hours, popularity, vote_average| Observation {
+        movie_id: movie_id(movie),
         observed_at: now + TimeDelta::hours(hours),
         popularity,
         vote_average,

@@ -7,14 +7,14 @@ use domain::events::{EventType, Observation};
 use serde_json::Value;
 use sqlx::PgPool;
 use storage::postgres::speed::{self, Batch};
-use test_support::world::{self, movie_id};
+use test_support::fixture::{self, movie_id};
 use test_support::{batch, live};
 
 use crate::app::{ADMIN_KEY, Answer, TestApp, settings};
 
 async fn app(pool: &PgPool) -> TestApp {
-    world::small(pool).await;
-    crate::batch::film(pool, 949, 8.0, &[(1158, "Al Pacino"), (380, "Robert De Niro")]).await;
+    fixture::small(pool).await;
+    crate::batch::movie(pool, 949, 8.0, &[(1158, "Al Pacino"), (380, "Robert De Niro")]).await;
     batch::views(pool).await;
     let now = Utc::now();
     let reviews = vec![live::scored(live::review(550, "A wonderful film, I loved it.", now))];
@@ -80,9 +80,9 @@ async fn every_list_is_to_be_had_as_a_table_with_all_its_fields(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_table_holds_the_whole_list_however_long(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     sqlx::query(
-        "INSERT INTO movies (movie_id, title, source, genres) SELECT 10000 + n, 'Film, \"' || n || '\"', 'demo', '{Drama,War}'
+        "INSERT INTO movies (movie_id, title, source, genres) SELECT 10000 + n, 'Movie, \"' || n || '\"', 'demo', '{Drama,War}'
          FROM generate_series(1, 2500) n",
     )
     .execute(&pool)
@@ -91,13 +91,13 @@ async fn a_table_holds_the_whole_list_however_long(pool: PgPool) {
     let app = TestApp::run(settings(&pool)).await;
     let all = app.get_with("/movies", "Accept", "text/csv").await;
     assert_eq!(all.header("cache-control"), "no-store");
-    let films: Vec<(i64, String)> = csv::Reader::from_reader(&all.bytes[..])
+    let movies: Vec<(i64, String)> = csv::Reader::from_reader(&all.bytes[..])
         .records()
         .map(|record| (record.as_ref().unwrap()[0].parse().unwrap(), record.unwrap()[1].to_owned()))
         .collect();
-    assert_eq!(films.len(), 2_508);
-    assert!(films.is_sorted_by(|a, b| a.0 < b.0), "each once, by id");
-    assert_eq!(films[2_507].1, "Film, \"2500\"");
+    assert_eq!(movies.len(), 2_508);
+    assert!(movies.is_sorted_by(|a, b| a.0 < b.0), "each once, by id");
+    assert_eq!(movies[2_507].1, "Movie, \"2500\"");
     let war = app.get("/movies?genre=War&format=ndjson").await.text();
     assert_eq!(war.lines().count(), app.get("/movies?genre=War").await.ok()["total"].as_u64().unwrap() as usize);
     app.stop().await;

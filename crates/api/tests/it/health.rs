@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use insta::assert_json_snapshot;
 use secrecy::SecretString;
 use sqlx::PgPool;
-use test_support::world;
+use test_support::fixture;
 
 use crate::app::{NOWHERE, TestApp, settings, settings_for};
 
@@ -49,13 +49,13 @@ async fn the_details_of_each_part_can_be_asked_for(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn without_artifacts_or_redis_the_service_is_degraded(pool: PgPool) {
-    world::catalogue(&pool).await;
+    fixture::catalogue(&pool).await;
     let app = TestApp::run(settings(&pool)).await;
     let body = app.get("/health").await.ok();
     assert_eq!((&body["status"], &body["services"]["batch_layer"]["status"]), (&"degraded".into(), &"no_data".into()));
     app.stop().await;
 
-    world::artifacts(&pool).await;
+    fixture::artifacts(&pool).await;
     let mut without_redis = settings(&pool);
     without_redis.cache.url = SecretString::from(format!("redis://{NOWHERE}"));
     let app = TestApp::run(without_redis).await;
@@ -68,7 +68,7 @@ async fn without_artifacts_or_redis_the_service_is_degraded(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_meilisearch_that_is_down_degrades_and_postgres_answers(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let mut settings = settings(&pool);
     let url = format!("http://{NOWHERE}").parse().unwrap();
     settings.meili = Some(settings::MeiliSettings { url, key: None, index: "movies".into() });
@@ -96,10 +96,10 @@ async fn without_the_database_health_says_so_soon_and_reads_are_503() {
     assert_eq!(app.get("/health/live").await.status, 200);
     assert_eq!(app.get("/health/ready").await.problem().1, "not_ready");
     assert_eq!(app.get("/health/database").await.status, 503);
-    let film = app.get("/movies/550").await;
-    assert_eq!(film.problem().1, "unavailable");
-    assert!(!film.header("retry-after").is_empty());
-    assert!(!film.text().contains(NOWHERE), "{}", film.text());
+    let movie = app.get("/movies/550").await;
+    assert_eq!(movie.problem().1, "unavailable");
+    assert!(!movie.header("retry-after").is_empty());
+    assert!(!movie.text().contains(NOWHERE), "{}", movie.text());
     app.stop().await;
 }
 

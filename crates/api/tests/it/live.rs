@@ -10,15 +10,15 @@ use sqlx::{Connection, PgPool};
 use storage::event_log::EventLog;
 use storage::postgres::catalogue;
 use storage::postgres::speed::{self, Batch};
+use test_support::fixture::{self, movie_id};
 use test_support::live;
-use test_support::world::{self, movie_id};
 
 use crate::app::{NOWHERE, TestApp, settings, settings_for};
 use crate::sse::Reader;
 
-/// Viewers rate a film within this hour, and what the worker makes of it is in the database.
-async fn rate(pool: &PgPool, film: i64, times: usize) {
-    let events = (0..times).map(|_| live::event(film, EventType::Rating, Utc::now())).collect();
+/// Viewers rate a movie within this hour, and what the worker makes of it is in the database.
+async fn rate(pool: &PgPool, movie: i64, times: usize) {
+    let events = (0..times).map(|_| live::event(movie, EventType::Rating, Utc::now())).collect();
     speed::apply(pool, &Batch { events, reviews: Vec::new() }).await.unwrap();
 }
 
@@ -42,7 +42,7 @@ fn ranked(body: &Value) -> Vec<i64> {
 /// Seed 1, section 3.2: `GET /api/v1/trending/movies`. Fight Club was observed twice, Amélie was rated by a viewer.
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn the_last_hours_have_the_seeds_body(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let now = Utc::now();
     let seen = |hours, popularity, vote_average, vote_count| Observation {
         movie_id: movie_id(550),
@@ -70,7 +70,7 @@ async fn the_last_hours_have_the_seeds_body(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn the_ranking_follows_events_and_the_catalogue_and_a_broken_link(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let app = TestApp::run(settings(&pool)).await;
     let path = "/api/v1/trending/movies?window=2";
     assert!(ranked(&app.get(path).await.ok()).is_empty());
@@ -80,7 +80,7 @@ async fn the_ranking_follows_events_and_the_catalogue_and_a_broken_link(pool: Pg
     let body = until(&app, path, |body| ranked(body).len() == 2).await;
     assert_eq!(body["trending_movies"][0]["vote_count"], 1_003);
 
-    // An ingest takes a film out and renames another.
+    // An ingest takes a movie out and renames another.
     sqlx::query("UPDATE movies SET tombstoned_at = now() WHERE movie_id = 194").execute(&pool).await.unwrap();
     sqlx::query("UPDATE movies SET title = 'Everybody Comes to Rick''s' WHERE movie_id = 289")
         .execute(&pool)
@@ -101,11 +101,11 @@ async fn the_ranking_follows_events_and_the_catalogue_and_a_broken_link(pool: Pg
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_is_cached_of_the_ranking_follows_too(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let app = TestApp::run(settings(&pool)).await;
     let path = "/api/v1/trending/movies";
     assert!(ranked(&app.get(path).await.ok()).is_empty());
-    // Old enough to be computed anew as soon as the event is heard of, which is before the film has been read again.
+    // Old enough to be computed anew as soon as the event is heard of, which is before the movie has been read again.
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     rate(&pool, 194, 1).await;
     let start = Instant::now();
@@ -118,7 +118,7 @@ async fn what_is_cached_of_the_ranking_follows_too(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn the_ranking_outlives_the_database_and_waits_for_it_at_the_start(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     rate(&pool, 194, 3).await;
     let mut settings = settings(&pool);
     settings.database.acquire_timeout = Duration::from_millis(300);
@@ -152,7 +152,7 @@ async fn the_ranking_outlives_the_database_and_waits_for_it_at_the_start(pool: P
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn explained_it_says_what_it_is_made_of_and_that_events_wait(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     rate(&pool, 194, 3).await;
     let mut settings = settings(&pool);
     settings.speed_lag_limit = Duration::from_millis(10);
@@ -174,7 +174,7 @@ async fn explained_it_says_what_it_is_made_of_and_that_events_wait(pool: PgPool)
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_stream_begins_with_the_ranking_and_tells_its_changes_until_the_server_stops(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     rate(&pool, 194, 2).await;
     rate(&pool, 289, 1).await;
     let app = TestApp::run(settings(&pool)).await;
@@ -214,7 +214,7 @@ async fn a_stream_begins_with_the_ranking_and_tells_its_changes_until_the_server
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn only_so_many_rankings_are_watched(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let app = TestApp::run(settings(&pool)).await;
     let path = |window: u32| format!("/api/v1/trending/stream?window={window}");
     let mut readers = Vec::new();

@@ -5,7 +5,7 @@ use api::lag::Lag;
 use api::routes::movies::Loader;
 use futures::future::join_all;
 use sqlx::PgPool;
-use test_support::world::{self, movie_id};
+use test_support::fixture::{self, movie_id};
 use test_support::{live, service_pool, unique_prefix};
 
 async fn loader(pool: &PgPool) -> Loader {
@@ -14,32 +14,32 @@ async fn loader(pool: &PgPool) -> Loader {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn every_request_of_a_batch_gets_its_own_film(pool: PgPool) {
-    world::catalogue(&pool).await;
+async fn every_request_of_a_batch_gets_its_own_movie(pool: PgPool) {
+    fixture::catalogue(&pool).await;
     let loader = loader(&pool).await;
-    // Films that are there, films that are not, many asked for twice, and more than one batch holds.
+    // Movies that are there, movies that are not, many asked for twice, and more than one batch holds.
     let ids: Vec<i64> = (0..1_000).map(|i| if i % 3 == 0 { 550 } else { 100 + i }).collect();
-    let films = join_all(ids.iter().map(|id| loader.load(movie_id(*id)))).await;
-    let known: Vec<i64> = world::films().iter().map(|film| film.id.get()).collect();
-    for (id, film) in ids.iter().zip(films) {
-        assert_eq!(film.unwrap().map(|page| page.film.movie_id), known.contains(id).then_some(*id));
+    let movies = join_all(ids.iter().map(|id| loader.load(movie_id(*id)))).await;
+    let known: Vec<i64> = fixture::movies().iter().map(|movie| movie.id.get()).collect();
+    for (id, movie) in ids.iter().zip(movies) {
+        assert_eq!(movie.unwrap().map(|page| page.movie.movie_id), known.contains(id).then_some(*id));
     }
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn requests_given_up_leave_the_others_of_their_batch_alone(pool: PgPool) {
-    world::catalogue(&pool).await;
+    fixture::catalogue(&pool).await;
     let loader = loader(&pool).await;
     // Asked once, then dropped: its place in the batch is taken, its receiver gone.
     let mut given_up = Box::pin(loader.load(movie_id(603)));
     let _ = futures::poll!(given_up.as_mut());
     drop(given_up);
-    assert_eq!(loader.load(movie_id(550)).await.unwrap().map(|page| page.film.movie_id), Some(550));
+    assert_eq!(loader.load(movie_id(550)).await.unwrap().map(|page| page.movie.movie_id), Some(550));
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_failed_query_fails_those_who_waited_for_it_and_nobody_after(pool: PgPool) {
-    world::catalogue(&pool).await;
+    fixture::catalogue(&pool).await;
     let loader = loader(&pool).await;
     sqlx::query("ALTER TABLE movies RENAME TO movies_away").execute(&pool).await.unwrap();
     let failed = join_all((0..10).map(|_| loader.load(movie_id(550)))).await;

@@ -1,4 +1,4 @@
-//! A film's page, merged from both layers. The clock is the machine's, so events are placed relative to it.
+//! A movie's page, merged from both layers. The clock is the machine's, so events are placed relative to it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::events::{Counts, Event, EventType, Observation};
 use domain::hours::Hour;
-use domain::merge::{CLOCK_MARGIN, Routing};
+use domain::merge::{CLOCK_MARGIN, LayerSplit};
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use storage::event_log::EventLog;
 use storage::postgres::layers;
 use storage::postgres::speed::{self, Batch};
-use test_support::world::{self, movie_id};
+use test_support::fixture::{self, movie_id};
 use test_support::{batch, live};
 
 use crate::app::{TestApp, settings};
@@ -32,25 +32,25 @@ impl Dice {
     }
 }
 
-fn events(dice: &mut Dice, films: &[i64], now: DateTime<Utc>) -> Vec<Event> {
+fn events(dice: &mut Dice, movies: &[i64], now: DateTime<Utc>) -> Vec<Event> {
     let mut some = || {
         // Most of them lately, some late by up to the 30 days that are accepted.
         let minutes = [180, 4_000, 43_200][dice.below(3) as usize];
         let at = now - TimeDelta::seconds(dice.below(minutes * 60) as i64);
         let kind = EventType::ALL[dice.below(8) as usize];
-        let mut event = live::event(films[dice.below(films.len() as u64) as usize], kind, at);
+        let mut event = live::event(movies[dice.below(movies.len() as u64) as usize], kind, at);
         event.rating = event.rating.map(|_| 0.5 + dice.below(950) as f32 / 100.0);
         event
     };
     (0..200).map(|_| some()).collect()
 }
 
-async fn check(pool: &PgPool, films: &[i64], truth: &BTreeMap<i64, Counts>, now: DateTime<Utc>, when: &str) {
+async fn check(pool: &PgPool, movies: &[i64], truth: &BTreeMap<i64, Counts>, now: DateTime<Utc>, when: &str) {
     for late in [TimeDelta::zero(), CLOCK_MARGIN] {
         for lags in [false, true] {
-            let pages = layers::pages(pool, films, Routing::new(now - late, lags)).await.unwrap();
-            let merged: BTreeMap<i64, Counts> = pages.iter().map(|page| (page.film.movie_id, page.viewers)).collect();
-            let truth = films.iter().map(|id| (*id, truth.get(id).copied().unwrap_or_default())).collect();
+            let pages = layers::pages(pool, movies, LayerSplit::new(now - late, lags)).await.unwrap();
+            let merged: BTreeMap<i64, Counts> = pages.iter().map(|page| (page.movie.movie_id, page.viewers)).collect();
+            let truth = movies.iter().map(|id| (*id, truth.get(id).copied().unwrap_or_default())).collect();
             assert_eq!(merged, truth, "{when}, lagging: {lags}");
             assert!(pages.iter().all(|page| page.batch_hours >= 0), "{when}");
         }
@@ -59,8 +59,8 @@ async fn check(pool: &PgPool, films: &[i64], truth: &BTreeMap<i64, Counts>, now:
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_page_counts_every_event_once_whichever_runs_there_were(pool: PgPool) {
-    world::catalogue(&pool).await;
-    let films: Vec<i64> = world::films().iter().map(|film| film.id.get()).collect();
+    fixture::catalogue(&pool).await;
+    let movies: Vec<i64> = fixture::movies().iter().map(|movie| movie.id.get()).collect();
     for seed in 0..2 {
         let mut dice = Dice(seed);
         // Three days pass, with a run now and then; the last one may be days old, or there may be none.
@@ -69,22 +69,22 @@ async fn a_page_counts_every_event_once_whichever_runs_there_were(pool: PgPool) 
         for step in 0..7 {
             let now = start + TimeDelta::hours(10 * step);
             let when = format!("seed {seed}, step {step}");
-            let new = events(&mut dice, &films, now);
+            let new = events(&mut dice, &movies, now);
             new.iter().for_each(|event| truth.entry(event.movie_id.get()).or_default().add(event));
             write(&pool, new).await;
-            check(&pool, &films, &truth, now, &when).await;
+            check(&pool, &movies, &truth, now, &when).await;
             match dice.below(3) {
                 0 => batch::events(&pool, now).await,
                 1 => drop(speed::drop_covered(&pool, now).await.unwrap()),
                 _ => {}
             }
-            check(&pool, &films, &truth, now, &when).await;
+            check(&pool, &movies, &truth, now, &when).await;
         }
         batch::events(&pool, Utc::now()).await;
         speed::drop_covered(&pool, Utc::now()).await.unwrap();
         // A run that an older release made has no totals.
         sqlx::query("DELETE FROM batch_stats_total").execute(&pool).await.unwrap();
-        check(&pool, &films, &truth, Utc::now(), "without totals").await;
+        check(&pool, &movies, &truth, Utc::now(), "without totals").await;
         sqlx::query("TRUNCATE viewer_events, speed_stats, batch_stats_hourly, artifact_heads, artifact_runs CASCADE")
             .execute(&pool)
             .await
@@ -95,7 +95,7 @@ async fn a_page_counts_every_event_once_whichever_runs_there_were(pool: PgPool) 
 /// Seed 1, section 3.1. Fight Club was observed and rated after the night's run, and clicked before it.
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_page_shows_what_the_speed_layer_saw_since(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let now = Utc::now();
     write(&pool, vec![live::event(550, EventType::Click, now - TimeDelta::days(9))]).await;
     batch::events(&pool, now).await;
@@ -147,7 +147,7 @@ async fn without_anything_in_the_speed_layer_the_catalogue_answers(pool: PgPool)
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn routing_is_counted_and_a_lagging_speed_layer_is_answered_for(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let (now, recently) = (Utc::now(), Utc::now() - TimeDelta::hours(5));
     let said = |at| live::scored(live::review(550, "A wonderful film, I loved it.", at));
     let events = [recently, recently - TimeDelta::days(9)].map(|at| live::event(550, EventType::View, at)).to_vec();

@@ -11,7 +11,7 @@ use settings::{DatabaseSettings, Env, WorkerSettings};
 use sqlx::PgPool;
 use storage::event_log::EventLog;
 use test_support::proxy::Proxy;
-use test_support::{live, world};
+use test_support::{fixture, live};
 use tokio::sync::oneshot;
 
 use crate::app::{TestApp, settings};
@@ -47,12 +47,12 @@ async fn post(app: &TestApp, events: &[Value]) {
 
 /// The next events of viewers; their sum is the truth.
 fn events(count: usize, truth: &mut Stats) -> Vec<Value> {
-    let films = world::films();
+    let movies = fixture::movies();
     (0..count)
         .map(|n| {
-            let (film, kind) = (films[n % films.len()].id.get(), EventType::ALL[n % 7]);
-            *truth.entry((film, kind.as_str().to_owned())).or_default() += 1;
-            let event = live::event(film, kind, chrono::Utc::now());
+            let (movie, kind) = (movies[n % movies.len()].id.get(), EventType::ALL[n % 7]);
+            *truth.entry((movie, kind.as_str().to_owned())).or_default() += 1;
+            let event = live::event(movie, kind, chrono::Utc::now());
             serde_json::to_value(&event).unwrap()
         })
         .collect()
@@ -64,7 +64,7 @@ async fn stored(pool: &PgPool) -> Stats {
             .fetch_all(pool)
             .await
             .unwrap();
-    rows.into_iter().map(|(film, kind, count)| ((film, kind), count)).collect()
+    rows.into_iter().map(|(movie, kind, count)| ((movie, kind), count)).collect()
 }
 
 /// What the speed layer's views say, in the words of the facts.
@@ -78,7 +78,7 @@ async fn counted(pool: &PgPool) -> Stats {
     .fetch_all(pool)
     .await
     .unwrap();
-    rows.into_iter().map(|(film, kind, count)| ((film, kind), count)).collect()
+    rows.into_iter().map(|(movie, kind, count)| ((movie, kind), count)).collect()
 }
 
 /// Waits until the speed layer has nothing left to do. Not as long as it takes until a batch that was refused is claimed:
@@ -101,7 +101,7 @@ fn outage() -> Duration {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn while_postgresql_is_gone_hot_pages_are_served_and_events_are_taken_and_then_counted(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let url = test_support::database_url(&pool);
     let proxy = Proxy::before(&url).await;
     let mut settings = settings(&pool);

@@ -4,7 +4,7 @@ use sqlx::PgPool;
 use crate::app::{TestApp, titles};
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn a_typing_error_finds_the_film(pool: PgPool) {
+async fn a_typing_error_finds_the_movie(pool: PgPool) {
     let app = TestApp::start(&pool).await;
     assert_json_snapshot!(app.get("/api/v1/search?q=godfahter&limit=1").await.ok());
     app.stop().await;
@@ -28,7 +28,7 @@ async fn filters_narrow_the_hits(pool: PgPool) {
 
 /// Seed 1, section 3.4: `GET /api/v1/search/movies`.
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn films_are_found_by_every_filter_in_every_order(pool: PgPool) {
+async fn movies_are_found_by_every_filter_in_every_order(pool: PgPool) {
     let app = TestApp::start(&pool).await;
     for (query, expected) in [
         ("q=matrix&rating_min=7.5&genre=Action", &["The Matrix"][..]),
@@ -40,7 +40,7 @@ async fn films_are_found_by_every_filter_in_every_order(pool: PgPool) {
         ("q=nothing+like+it", &[]),
     ] {
         let body = app.get(&format!("/api/v1/search/movies?{query}")).await.ok();
-        let titles: Vec<_> = body["results"].as_array().unwrap().iter().map(|film| film["title"].clone()).collect();
+        let titles: Vec<_> = body["results"].as_array().unwrap().iter().map(|movie| movie["title"].clone()).collect();
         assert_eq!(titles, expected, "{query}");
     }
     let page = app.get("/api/v1/search/movies?limit=3&offset=3").await.ok();
@@ -57,7 +57,7 @@ async fn films_are_found_by_every_filter_in_every_order(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn an_empty_query_finds_every_film_by_popularity(pool: PgPool) {
+async fn an_empty_query_finds_every_movie_by_popularity(pool: PgPool) {
     let app = TestApp::start(&pool).await;
     for path in ["/search", "/search?q=", "/search?q=%20%20"] {
         let body = app.get(&format!("{path}{}limit=2", if path.contains('?') { '&' } else { '?' })).await.ok();

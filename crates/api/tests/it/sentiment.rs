@@ -6,7 +6,7 @@ use insta::assert_json_snapshot;
 use serde_json::json;
 use sqlx::PgPool;
 use storage::postgres::speed::{self, Batch};
-use test_support::{batch, live, world};
+use test_support::{batch, fixture, live};
 
 use crate::app::{TestApp, settings};
 
@@ -21,7 +21,7 @@ const BAD: &str = "Terrible. I hated it.";
 /// Seed 1, section 3.1: `GET /api/v1/movies/{movie_id}/sentiment?window=7d`.
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn sentiment_has_the_seeds_body(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let now = Utc::now();
     // Noons, so that no review changes its day with the time of the test.
     let noon = |days: i64| {
@@ -54,7 +54,7 @@ async fn sentiment_has_the_seeds_body(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn without_a_batch_run_the_speed_layer_answers_and_says_so(pool: PgPool) {
-    world::catalogue(&pool).await;
+    fixture::catalogue(&pool).await;
     write(&pool, &[(GOOD, Utc::now()), (GOOD, Utc::now() - TimeDelta::days(6))]).await;
     let app = TestApp::run(settings(&pool)).await;
     let body = app.get("/api/v1/movies/550/sentiment").await.ok();

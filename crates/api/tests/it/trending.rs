@@ -4,17 +4,18 @@ use domain::jobs::JobKind;
 use domain::trending::Trend;
 use insta::assert_json_snapshot;
 use sqlx::PgPool;
+use storage::postgres::batch::trending;
 use storage::postgres::jobs::NewJob;
-use storage::postgres::{artifacts, jobs, trending};
-use test_support::world::{self, movie_id, today};
+use storage::postgres::{artifacts, jobs};
+use test_support::fixture::{self, movie_id, today};
 
 use crate::app::{TestApp, settings, titles};
 
-/// Publishes a ranking of that day with these films.
-pub async fn publish(pool: &PgPool, as_of: NaiveDate, films: &[i64]) {
+/// Publishes a ranking of that day with these movies.
+pub async fn publish(pool: &PgPool, as_of: NaiveDate, movies: &[i64]) {
     let job = jobs::enqueue(&mut pool.acquire().await.unwrap(), NewJob::of(JobKind::Trending, "test")).await.unwrap().0;
     let run = artifacts::begin(pool, Artifact::MovieTrendingDaily, job.id, as_of).await.unwrap();
-    let trends: Vec<Trend> = films
+    let trends: Vec<Trend> = movies
         .iter()
         .map(|id| Trend {
             movie_id: movie_id(*id),
@@ -50,7 +51,7 @@ async fn a_genre_keeps_the_overall_ranks(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_date_answers_from_the_run_of_that_day(pool: PgPool) {
-    world::small(&pool).await;
+    fixture::small(&pool).await;
     let tomorrow = today() + TimeDelta::days(1);
     publish(&pool, tomorrow, &[289]).await;
     let app = TestApp::run(settings(&pool)).await;
@@ -65,7 +66,7 @@ async fn a_date_answers_from_the_run_of_that_day(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn before_the_first_run_the_answer_says_which_post_computes_it(pool: PgPool) {
-    world::catalogue(&pool).await;
+    fixture::catalogue(&pool).await;
     let app = TestApp::run(settings(&pool)).await;
     let answer = app.get("/movies/trending").await;
     assert_eq!(answer.header("retry-after"), "30");

@@ -7,7 +7,7 @@ use domain::page::Page;
 use settings::{Env, EventLogSettings, RedisSettings, load_or_exit};
 use sqlx::PgPool;
 use storage::event_log::{AppendError, EventLog, RedisLog};
-use storage::postgres::dead_letters::{self, DeadLetter};
+use storage::postgres::facts::dead_letters::{self, DeadLetter};
 
 use super::CommandResult;
 use crate::settings_for;

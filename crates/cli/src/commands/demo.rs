@@ -8,7 +8,8 @@ use chrono::Utc;
 use domain::ingest::Source;
 use indicatif::{ProgressBar, ProgressStyle};
 use sources::demo::{DemoConfig, world};
-use storage::postgres::{self, catalogue, demo::DemoWorld};
+use storage::postgres::catalogue::demo::DemoWorld;
+use storage::postgres::{self, catalogue};
 
 use super::CommandResult;
 use crate::settings_for;
@@ -16,7 +17,7 @@ use crate::settings_for;
 /// Sizes not given stay as they were loaded last; the first time, as the help says.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Films: the well-known ones first, made-up ones beyond [default: all the well-known ones]
+    /// Movies: the well-known ones first, made-up ones beyond [default: all the well-known ones]
     #[arg(long)]
     movies: Option<u64>,
     /// Viewers [default: 600]
@@ -39,7 +40,7 @@ pub(crate) async fn run(args: Args) -> CommandResult {
         return Err("another demo load is running; wait for it".into());
     };
     let mut config = DemoConfig::new(Utc::now().date_naive());
-    if let Some(DemoWorld { movies, users, days, ratings, seed }) = postgres::demo::load(&pool).await? {
+    if let Some(DemoWorld { movies, users, days, ratings, seed }) = postgres::catalogue::demo::load(&pool).await? {
         config = DemoConfig { movies, users, days, ratings, seed, ..config };
     }
     config = DemoConfig {
@@ -59,7 +60,7 @@ pub(crate) async fn run(args: Args) -> CommandResult {
     let tally = catalogue::load(&pool, Source::Demo, records, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
     let mut conn = pool.acquire().await?;
-    postgres::demo::save(&mut conn, &DemoWorld { movies, users, days, ratings, seed }).await?;
+    postgres::catalogue::demo::save(&mut conn, &DemoWorld { movies, users, days, ratings, seed }).await?;
     println!("demo world: {}", serde_json::to_string(&tally)?);
     Ok(ExitCode::SUCCESS)
 }

@@ -167,7 +167,7 @@ async fn event_log(env: &Env) -> Vec<Finding> {
 }
 
 async fn dead_letters(pool: &PgPool) -> Vec<Finding> {
-    vec![match postgres::dead_letters::count(pool).await {
+    vec![match postgres::facts::dead_letters::count(pool).await {
         Ok(0) => Fine("none".into()),
         Ok(n) => Weak(format!("{n} events could not be counted; see `moviemetric dead-letters list` for the reasons")),
         Err(error) => Broken(error.to_string()),
@@ -215,7 +215,7 @@ async fn search(env: &Env, pool: &PgPool) -> Vec<Finding> {
     let Ok(index) = index else { return vec![Broken("MEILI_URL or MEILI_MASTER_KEY is malformed".into())] };
     let Some(meilisearch) = index.meilisearch() else { return Vec::new() };
     match (meilisearch.version().await, meilisearch.document_count().await) {
-        (Ok(version), Ok(Some(documents))) => vec![Fine(format!("Meilisearch {version}, {documents} films"))],
+        (Ok(version), Ok(Some(documents))) => vec![Fine(format!("Meilisearch {version}, {documents} movies"))],
         (Ok(version), Ok(None)) => {
             vec![Weak(format!("Meilisearch {version} has no index yet; run `moviemetric enqueue search-index --wait`"))]
         }

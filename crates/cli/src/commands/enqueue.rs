@@ -16,7 +16,7 @@ use crate::settings_for;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// ingest, trending, genre-stats, ratings-by-decade, recommendations, event-stats, sentiment, trends,
+    /// ingest, trending, genre-stats, ratings-by-decade, similar, event-stats, sentiment, trends,
     /// genre-analytics, actor-collaboration, predictions, search-index, compute-all, collect-runs,
     /// refresh-popular, probe
     kind: JobKind,

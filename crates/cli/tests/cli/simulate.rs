@@ -20,21 +20,21 @@ struct Sent {
     reviews: Vec<Value>,
     /// Posts of events to be answered 503 before any is taken.
     refuse: usize,
-    /// Events taken by film, of type view: what a film's page says.
+    /// Events taken by movie, of type view: what a movie's page says.
     views: BTreeMap<i64, i64>,
 }
 
 type Shared = Data<Mutex<Sent>>;
 
-const FILMS: i64 = 230;
+const MOVIES: i64 = 230;
 
-async fn films(query: Query<BTreeMap<String, i64>>) -> HttpResponse {
-    let (from, to) = (query["offset"], FILMS.min(query["offset"] + query["limit"]));
-    let film = |n| json!({"movie_id": n + 1, "title": "A Film", "genres": ["Drama"], "vote_average": 7.5, "rank": n});
-    HttpResponse::Ok().json(json!({"items": (from..to).map(film).collect::<Vec<_>>(), "total": FILMS}))
+async fn movies(query: Query<BTreeMap<String, i64>>) -> HttpResponse {
+    let (from, to) = (query["offset"], MOVIES.min(query["offset"] + query["limit"]));
+    let movie = |n| json!({"movie_id": n + 1, "title": "A Movie", "genres": ["Drama"], "vote_average": 7.5, "rank": n});
+    HttpResponse::Ok().json(json!({"items": (from..to).map(movie).collect::<Vec<_>>(), "total": MOVIES}))
 }
 
-async fn film(id: Path<i64>, sent: Shared) -> HttpResponse {
+async fn movie(id: Path<i64>, sent: Shared) -> HttpResponse {
     let views = sent.lock().unwrap().views.get(&id).copied().unwrap_or_default();
     HttpResponse::Ok().json(json!({"movie_id": *id, "viewers": {"views": views}}))
 }
@@ -55,9 +55,9 @@ async fn events(body: Bytes, sent: Shared) -> HttpResponse {
     for event in events.iter().filter(|event| event["event_type"] == "view") {
         *sent.views.entry(event["movie_id"].as_i64().unwrap()).or_default() += 1;
     }
-    // The first film is refused, whoever does what with it.
+    // The first movie is refused, whoever does what with it.
     let refused = |(index, event): (usize, &Value)| {
-        (event["movie_id"] == 1).then(|| json!({"index": index, "code": "no_first_film", "reason": ""}))
+        (event["movie_id"] == 1).then(|| json!({"index": index, "code": "no_first_movie", "reason": ""}))
     };
     let rejected: Vec<Value> = events.iter().enumerate().filter_map(refused).collect();
     HttpResponse::Accepted().json(json!({"accepted": [], "rejected": rejected}))
@@ -76,8 +76,8 @@ fn api(refuse: usize) -> (String, Arc<Mutex<Sent>>, ServerHandle) {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())
-            .route("/api/v1/movies", get().to(films))
-            .route("/api/v1/movies/{id}", get().to(film))
+            .route("/api/v1/movies", get().to(movies))
+            .route("/api/v1/movies/{id}", get().to(movie))
             .route("/api/v1/events", post().to(events))
             .route("/api/v1/reviews", post().to(reviews))
     })
@@ -119,11 +119,11 @@ async fn viewers_are_played_at_the_rate_and_the_same_ones_for_the_same_seed() {
     let mut plays = Vec::new();
     for seed in ["1", "1", "2"] {
         let (url, sent, server) = api(0);
-        let summary = simulate(&url, &["--rate", "1000", "--for", "1s", "--seed", seed, "--films", "150"]).await;
+        let summary = simulate(&url, &["--rate", "1000", "--for", "1s", "--seed", seed, "--movies", "150"]).await;
         server.stop(false).await;
         let sent = sent.lock().unwrap();
         let count = |name: &str| summary[name].as_u64().unwrap();
-        let rejected = summary["rejected"]["no_first_film"].as_u64().unwrap();
+        let rejected = summary["rejected"]["no_first_movie"].as_u64().unwrap();
         let ids: HashSet<&str> =
             sent.events.iter().flatten().map(|event| event["event_id"].as_str().unwrap()).collect();
         assert!(count("accepted_reviews") > 0 && rejected > 0, "{summary}");
@@ -132,8 +132,8 @@ async fn viewers_are_played_at_the_rate_and_the_same_ones_for_the_same_seed() {
         assert_eq!(ids.len() + sent.reviews.len(), 1_000);
         assert!(summary["latency_ms"]["p99"].as_f64().unwrap() > 0.0);
         assert!(sent.events.iter().all(|post| post.len() <= 50), "a post holds a twentieth of a second");
-        let film = |event: &Value| event["movie_id"].as_i64().unwrap();
-        assert!(sent.events.iter().flatten().all(|event| (1..=150).contains(&film(event))));
+        let movie = |event: &Value| event["movie_id"].as_i64().unwrap();
+        assert!(sent.events.iter().flatten().all(|event| (1..=150).contains(&movie(event))));
         plays.push(played(&sent));
     }
     assert!(plays[0] == plays[1] && plays[0] != plays[2]);
@@ -159,13 +159,13 @@ async fn a_full_log_is_heeded_and_what_it_refused_is_sent_again_under_the_same_i
 }
 
 #[actix_web::test]
-async fn a_probe_is_seen_once_its_film_counts_it() {
+async fn a_probe_is_seen_once_its_movie_counts_it() {
     let (url, sent, server) = api(0);
     let summary = simulate(&url, &["--rate", "50", "--for", "1s", "--probe"]).await;
     assert!(summary["probes_seen"].as_u64().unwrap() >= 3, "{summary}");
     assert_eq!(summary["probes_missed"], 0);
     assert!(summary["visible_ms"]["max"].as_f64().unwrap() > 0.0);
-    // Its films are those that viewers do not come across.
+    // Its movies are those that viewers do not come across.
     server.stop(false).await;
     let sent = sent.lock().unwrap();
     let probed = |event: &&Value| event["user_id"] == 999_999_999;

@@ -1,4 +1,4 @@
-//! What viewers do: events and reviews, judged at the edge (DESIGN.md section 4, seed 5).
+//! What viewers do: events and reviews, validated at the edge (DESIGN.md section 4, seed 5).
 
 use std::ops::AddAssign;
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{EventId, MovieId, ReviewId, UserId};
 
-mod judge;
+mod validate;
 
-pub use judge::{Judged, NewReview, Rejected, Unusable, judge, judge_review};
+pub use validate::{NewReview, Rejected, Unusable, Validated, validate, validate_review};
 
 /// How far ahead of our clock an event may lie: phones' clocks are off by minutes.
 pub const AHEAD_MAX: TimeDelta = TimeDelta::minutes(5);
@@ -17,7 +17,7 @@ pub const AHEAD_MAX: TimeDelta = TimeDelta::minutes(5);
 /// How old an event may be when it arrives. Older ones belong into an import, not into live views.
 pub const AGE_MAX: TimeDelta = TimeDelta::days(30);
 
-/// Events in one request: a tenth of a megabyte of JSON, judged in well under a millisecond.
+/// Events in one request: a tenth of a megabyte of JSON, validated in well under a millisecond.
 pub const BATCH_MAX: usize = 1_000;
 
 /// The scale of every rating.
@@ -65,7 +65,7 @@ impl EventType {
     }
 }
 
-/// One thing that a viewer did with a film. `rating` is there exactly for [`EventType::Rating`].
+/// One thing that a viewer did with a movie. `rating` is there exactly for [`EventType::Rating`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     pub event_id: EventId,
@@ -77,7 +77,7 @@ pub struct Event {
     pub occurred_at: DateTime<Utc>,
 }
 
-/// What a viewer wrote about a film.
+/// What a viewer wrote about a movie.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Review {
     pub review_id: ReviewId,
@@ -98,7 +98,7 @@ pub enum Fact {
     Review(Review),
 }
 
-/// What happened to a film in a span of time. Adding up is exact: a rating has 24 significant bits, so fifty million of
+/// What happened to a movie in a span of time. Adding up is exact: a rating has 24 significant bits, so fifty million of
 /// them sum without rounding, in any order. Hence an hour built up by deltas equals the hour recomputed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
@@ -158,7 +158,7 @@ impl AddAssign for Counts {
     }
 }
 
-/// A film's public numbers as a source gave them at one moment.
+/// A movie's public numbers as a source gave them at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     pub movie_id: MovieId,

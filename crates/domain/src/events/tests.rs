@@ -7,8 +7,8 @@ fn now() -> DateTime<Utc> {
     "2026-03-10T12:00:00Z".parse().unwrap()
 }
 
-fn judged(body: Value) -> Judged {
-    judge(body.to_string().as_bytes(), now()).unwrap()
+fn validated(body: Value) -> Validated {
+    validate(body.to_string().as_bytes(), now()).unwrap()
 }
 
 fn code_of(change: Value) -> String {
@@ -16,15 +16,15 @@ fn code_of(change: Value) -> String {
     for (field, value) in change.as_object().unwrap() {
         event[field] = value.clone();
     }
-    judged(json!([event])).rejected.pop().map_or("accepted".into(), |rejected| rejected.code)
+    validated(json!([event])).rejected.pop().map_or("accepted".into(), |rejected| rejected.code)
 }
 
 #[test]
 fn one_event_or_many_with_what_is_absent_filled_in() {
-    let one = judged(json!({"user_id": 1, "movie_id": 550, "event_type": "rating", "rating": 7.5})).accepted;
+    let one = validated(json!({"user_id": 1, "movie_id": 550, "event_type": "rating", "rating": 7.5})).accepted;
     assert_eq!((one[0].rating, one[0].occurred_at, one.len()), (Some(7.5), now(), 1));
     let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
-    let many = judged(json!([{"event_id": id, "user_id": 1, "movie_id": 2, "event_type": "click",
+    let many = validated(json!([{"event_id": id, "user_id": 1, "movie_id": 2, "event_type": "click",
         "occurred_at": "2026-03-10T13:00:00+02:00"}]));
     assert_eq!(many.accepted[0].event_id.to_string(), id);
     assert_eq!(many.accepted[0].occurred_at.to_rfc3339(), "2026-03-10T11:00:00+00:00");
@@ -32,15 +32,15 @@ fn one_event_or_many_with_what_is_absent_filled_in() {
 
 #[test]
 fn each_item_is_judged_by_itself() {
-    let judged = judged(json!([
+    let validated = validated(json!([
         {"user_id": 1, "movie_id": 550, "event_type": "view"},
         {"user_id": 1, "movie_id": "550", "event_type": "view"},
         7,
         {"user_id": 1, "movie_id": 550, "event_type": "like"},
         {"user_id": 1, "movie_id": 550, "event_type": "dance"},
     ]));
-    assert_eq!(judged.accepted.len(), 2);
-    let rejected: Vec<_> = judged.rejected.iter().map(|r| (r.index, r.code.as_str())).collect();
+    assert_eq!(validated.accepted.len(), 2);
+    let rejected: Vec<_> = validated.rejected.iter().map(|r| (r.index, r.code.as_str())).collect();
     assert_eq!(rejected, [(1, "malformed_event"), (2, "malformed_event"), (4, "invalid_event_type")]);
 }
 
@@ -70,30 +70,30 @@ fn every_rule_has_its_code() {
 
 #[test]
 fn a_body_that_is_no_list_of_events_is_refused_as_a_whole() {
-    assert!(matches!(judge(b"{", now()), Err(Unusable::NotJson(_))));
-    assert_eq!(judge(b"7", now()), Err(Unusable::NotEvents));
-    assert_eq!(judge(b"[]", now()), Err(Unusable::NotEvents));
+    assert!(matches!(validate(b"{", now()), Err(Unusable::NotJson(_))));
+    assert_eq!(validate(b"7", now()), Err(Unusable::NotEvents));
+    assert_eq!(validate(b"[]", now()), Err(Unusable::NotEvents));
     let event = json!({"user_id": 1, "movie_id": 550, "event_type": "view"});
-    let many = |n| judge(Value::Array(vec![event.clone(); n]).to_string().as_bytes(), now());
+    let many = |n| validate(Value::Array(vec![event.clone(); n]).to_string().as_bytes(), now());
     assert_eq!(many(BATCH_MAX).unwrap().accepted.len(), BATCH_MAX);
     assert_eq!(many(BATCH_MAX + 1), Err(Unusable::TooMany(BATCH_MAX + 1)));
 }
 
 #[test]
 fn reviews_are_counted_in_characters() {
-    let review = |content: String| judge_review(NewReview { movie_id: 550, content, ..NewReview::default() }, now());
+    let review = |content: String| validate_review(NewReview { movie_id: 550, content, ..NewReview::default() }, now());
     assert!(review("é".repeat(REVIEW_CHARS_MAX)).is_ok());
     for bad in [String::new(), " \n".into(), "\0".into(), "é".repeat(REVIEW_CHARS_MAX + 1)] {
         assert_eq!(review(bad).unwrap_err().code, "invalid_content");
     }
     let rated = NewReview { movie_id: 550, content: "Good.".into(), rating: Some(11.0), ..NewReview::default() };
-    assert_eq!(judge_review(rated, now()).unwrap_err().code, "invalid_rating");
+    assert_eq!(validate_review(rated, now()).unwrap_err().code, "invalid_rating");
 }
 
 #[test]
 fn facts_keep_their_form_in_the_log() {
     let event =
-        judged(json!({"user_id": 1, "movie_id": 550, "event_type": "rating", "rating": 7.3})).accepted.remove(0);
+        validated(json!({"user_id": 1, "movie_id": 550, "event_type": "rating", "rating": 7.3})).accepted.remove(0);
     let fact = Fact::Event(event);
     let text = serde_json::to_string(&fact).unwrap();
     assert!(text.contains(r#""kind":"event""#), "{text}");
@@ -103,7 +103,7 @@ fn facts_keep_their_form_in_the_log() {
 proptest! {
     #[test]
     fn any_body_is_judged_without_a_panic(body in ".{0,200}") {
-        let _ = judge(body.as_bytes(), now());
+        let _ = validate(body.as_bytes(), now());
     }
 
     #[test]

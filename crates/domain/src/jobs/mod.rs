@@ -19,15 +19,17 @@ pub use policy::{BACKOFF_MAX, HEARTBEAT, LEASE, MAX_CRASHES, backoff, eta_second
 #[serde(rename_all = "kebab-case")]
 pub enum JobKind {
     Ingest,
-    /// What the source says of the most popular films just now, for the speed layer.
+    /// What the source says of the most popular movies just now, for the speed layer.
     RefreshPopular,
     Trending,
     GenreStats,
     RatingsByDecade,
-    Recommendations,
-    /// What viewers did, by film and hour.
+    /// Similar titles; seed 3 says "recommendations", which is still understood.
+    #[serde(alias = "recommendations")]
+    Similar,
+    /// What viewers did, by movie and hour.
     EventStats,
-    /// What reviews say, by film and hour.
+    /// What reviews say, by movie and hour.
     Sentiment,
     Trends,
     GenreAnalytics,
@@ -54,7 +56,7 @@ impl JobKind {
         Self::Trending,
         Self::GenreStats,
         Self::RatingsByDecade,
-        Self::Recommendations,
+        Self::Similar,
         Self::EventStats,
         Self::Sentiment,
         Self::Trends,
@@ -79,7 +81,7 @@ impl JobKind {
         Self::GenreAnalytics,
         Self::ActorCollaboration,
         Self::Predictions,
-        Self::Recommendations,
+        Self::Similar,
         Self::SearchIndex,
     ];
 
@@ -90,7 +92,7 @@ impl JobKind {
             Self::Trending => "trending",
             Self::GenreStats => "genre-stats",
             Self::RatingsByDecade => "ratings-by-decade",
-            Self::Recommendations => "recommendations",
+            Self::Similar => "similar",
             Self::EventStats => "event-stats",
             Self::Sentiment => "sentiment",
             Self::Trends => "trends",
@@ -115,11 +117,11 @@ impl JobKind {
     }
 
     /// Longest a single attempt may take. A full TMDB ingest makes a million requests at 30 a second; what reads every
-    /// event or review, or fits a model to every film, takes minutes where the rest takes seconds.
+    /// event or review, or fits a model to every movie, takes minutes where the rest takes seconds.
     pub fn timeout(self) -> Duration {
         match self {
             Self::Ingest => Duration::from_secs(24 * 3_600),
-            Self::Recommendations
+            Self::Similar
             | Self::EventStats
             | Self::Sentiment
             | Self::Predictions
@@ -148,7 +150,7 @@ impl JobKind {
             Self::Trending => Some(Artifact::MovieTrendingDaily),
             Self::GenreStats => Some(Artifact::GenreStatsDaily),
             Self::RatingsByDecade => Some(Artifact::RatingsByDecade),
-            Self::Recommendations => Some(Artifact::MovieRecommendations),
+            Self::Similar => Some(Artifact::SimilarMovies),
             Self::EventStats => Some(Artifact::BatchStatsHourly),
             Self::Sentiment => Some(Artifact::BatchSentimentHourly),
             Self::Trends => Some(Artifact::TemporalTrends),
@@ -170,7 +172,7 @@ impl JobKind {
             Artifact::MovieTrendingDaily => Self::Trending,
             Artifact::GenreStatsDaily => Self::GenreStats,
             Artifact::RatingsByDecade => Self::RatingsByDecade,
-            Artifact::MovieRecommendations => Self::Recommendations,
+            Artifact::SimilarMovies => Self::Similar,
             Artifact::BatchStatsHourly => Self::EventStats,
             Artifact::BatchSentimentHourly => Self::Sentiment,
             Artifact::TemporalTrends => Self::Trends,
@@ -190,6 +192,7 @@ impl fmt::Display for JobKind {
 impl FromStr for JobKind {
     type Err = UnknownJob;
     fn from_str(text: &str) -> Result<Self, UnknownJob> {
+        let text = if text == "recommendations" { "similar" } else { text };
         Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownJob)
     }
 }
@@ -234,6 +237,7 @@ mod tests {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
+        assert_eq!("recommendations".parse(), Ok(JobKind::Similar));
         assert_eq!("mine-bitcoin".parse::<JobKind>(), Err(UnknownJob));
     }
 

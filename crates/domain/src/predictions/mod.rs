@@ -17,8 +17,8 @@ pub const HORIZON_DAYS: usize = 14;
 /// Days of history that a forecast is made from: smoothing forgets within weeks, and fitting takes time by the day.
 pub const HISTORY_DAYS: usize = 60;
 
-/// Films forecast, the most popular first: it bounds a run over a million films.
-pub const FILMS_FORECAST: usize = 50_000;
+/// Movies forecast, the most popular first: it bounds a run over a million movies.
+pub const MOVIES_FORECAST: usize = 50_000;
 
 /// Share of outcomes that the interval is to hold: four of five.
 pub const INTERVAL_SHARE: f64 = 0.8;
@@ -26,8 +26,8 @@ pub const INTERVAL_SHARE: f64 = 0.8;
 /// The back-test stands on each of this many past days in turn and forecasts up to the present.
 pub const BACKTEST_DAYS: usize = HORIZON_DAYS;
 
-/// Films of the back-test, evenly taken from all: enough for errors in the third digit, at a minute's work.
-pub const BACKTEST_FILMS: usize = 2_000;
+/// Movies of the back-test, evenly taken from all: enough for errors in the third digit, at a minute's work.
+pub const BACKTEST_MOVIES: usize = 2_000;
 
 /// Days ahead that somebody asks for, 1 to [`HORIZON_DAYS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -133,8 +133,8 @@ pub fn ranks(scores: &[(MovieId, f64)]) -> Vec<i32> {
         b.total_cmp(&a).then(id_a.cmp(&id_b))
     });
     let mut ranks = vec![0; scores.len()];
-    for (rank, film) in (1..).zip(order) {
-        ranks[film] = rank;
+    for (rank, movie) in (1..).zip(order) {
+        ranks[movie] = rank;
     }
     ranks
 }

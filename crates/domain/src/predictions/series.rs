@@ -21,8 +21,8 @@ pub fn daily(snapshots: &[(NaiveDate, f64)], until: NaiveDate) -> Vec<f64> {
     values
 }
 
-/// The rhythm of the week, shared by all films: what a day's popularity is multiplied by, Monday first. Learnt from
-/// all films together, since a film's own few weeks hold more noise than rhythm.
+/// The rhythm of the week, shared by all movies: what a day's popularity is multiplied by, Monday first. Learnt from
+/// all movies together, since a movie's own few weeks hold more noise than rhythm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Week([f64; 7]);
 
@@ -88,14 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn the_weeks_rhythm_is_found_and_few_films_have_none() {
+    fn the_weeks_rhythm_is_found_and_few_movies_have_none() {
         let rhythm = |n: i64| if n % 7 >= 4 { 1.1 } else { 1.0 };
-        let films: Vec<Vec<f64>> =
-            (0..20).map(|film| (0..57).map(|n| (10.0 + film as f64) * rhythm(n)).collect()).collect();
-        let week = Week::learn(films.iter().map(Vec::as_slice), day(56));
+        let movies: Vec<Vec<f64>> =
+            (0..20).map(|movie| (0..57).map(|n| (10.0 + movie as f64) * rhythm(n)).collect()).collect();
+        let week = Week::learn(movies.iter().map(Vec::as_slice), day(56));
         let ratio = week.factor(day(4)) / week.factor(day(0));
         assert!((ratio - 1.1).abs() < 0.005, "{week:?}");
         assert!((week.factor(day(6)) / week.factor(day(7)) - 1.1).abs() < 0.005, "{week:?}");
-        assert_eq!(Week::learn(films[..1].iter().map(|f| &f[..30]), day(29)), Week::FLAT);
+        assert_eq!(Week::learn(movies[..1].iter().map(|f| &f[..30]), day(29)), Week::FLAT);
     }
 }

@@ -3,7 +3,7 @@
 //! Rules and word list are VADER's own. What is ours: a review of several sentences is scored sentence by sentence, as
 //! VADER's authors advise, since its score of a long text runs into ±1 whatever the text says.
 //!
-//! `tests/sentiment_accuracy.rs` measures it on 10,662 sentences from film reviews.
+//! `tests/sentiment_accuracy.rs` measures it on 10,662 sentences from movie reviews.
 
 use vader_sentimental::SentimentIntensityAnalyzer;
 

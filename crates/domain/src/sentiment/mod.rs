@@ -75,7 +75,7 @@ impl Score {
     }
 }
 
-/// The reviews of a film in a span of time, added up. Adding two tallies weighs each mean by its review count.
+/// The reviews of a movie in a span of time, added up. Adding two tallies weighs each mean by its review count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// Of the scores.

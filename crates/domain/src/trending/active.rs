@@ -1,9 +1,9 @@
-//! What trends within the last hours, kept in memory: the films that a source observed or viewers touched since the
+//! What trends within the last hours, kept in memory: the movies that a source observed or viewers touched since the
 //! merge's cutoff, hour by hour, ranked for any window and genre without asking the database. (PostgreSQL took a third of a second
 //! for fifty thousand of them.)
 //!
-//! Weight: 32 bytes an hour in which a source observed a film, 16 an hour in which viewers touched it, some 250 a film
-//! with its title. Fifty thousand films with six hours of both are 27 MB; [`MAX_FILMS`] films that viewers touched in
+//! Weight: 32 bytes an hour in which a source observed a movie, 16 an hour in which viewers touched it, some 250 a movie
+//! with its title. Fifty thousand movies with six hours of both are 27 MB; [`MAX_MOVIES`] movies that viewers touched in
 //! every hour of two days, of which the source observed the ten thousand that it may, are 225 MB.
 
 use std::cmp::Ordering;
@@ -19,16 +19,16 @@ use crate::movies::Votes;
 #[cfg(test)]
 mod tests;
 
-/// Films kept; beyond, those go whose last hour is the oldest. Four times what we are asked to rank quickly, and a
-/// bound on memory however many films an attacker's events name.
-pub const MAX_FILMS: usize = 200_000;
+/// Movies kept; beyond, those go whose last hour is the oldest. Four times what we are asked to rank quickly, and a
+/// bound on memory however many movies an attacker's events name.
+pub const MAX_MOVIES: usize = 200_000;
 
-/// Films over [`MAX_FILMS`] that may gather before they are looked for: the search reads all films.
-const SLACK: usize = MAX_FILMS / 20;
+/// Movies over [`MAX_MOVIES`] that may gather before they are looked for: the search reads all movies.
+const SLACK: usize = MAX_MOVIES / 20;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
-/// A film's public numbers.
+/// A movie's public numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Numbers {
     pub popularity: f64,
@@ -36,7 +36,7 @@ pub struct Numbers {
     pub vote_count: i64,
 }
 
-/// What a source said of a film at one moment.
+/// What a source said of a movie at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
     /// Microseconds since 1970; the event time's hour follows from it.
@@ -54,7 +54,7 @@ impl Seen {
     }
 }
 
-/// An hour in which viewers touched a film, and how they rated it then.
+/// An hour in which viewers touched a movie, and how they rated it then.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Touched {
     hour: u32,
@@ -63,7 +63,7 @@ pub struct Touched {
 }
 
 impl Touched {
-    /// Numbers that no hour of any film reaches are clamped.
+    /// Numbers that no hour of any movie reaches are clamped.
     pub fn new(hour: Hour, ratings: i64, rating_sum: f64) -> Self {
         let hour = u32::try_from(hour.index()).unwrap_or_default();
         Self { hour, ratings: u32::try_from(ratings).unwrap_or(u32::MAX), rating_sum }
@@ -74,9 +74,9 @@ impl Touched {
     }
 }
 
-/// An active film.
+/// An active movie.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Film {
+pub struct Movie {
     pub movie_id: MovieId,
     pub title: String,
     pub genres: Vec<String>,
@@ -92,7 +92,7 @@ pub struct Film {
     pub touched: Vec<Touched>,
 }
 
-/// [`Film`], packed.
+/// [`Movie`], packed.
 #[derive(Debug)]
 struct Packed {
     title: Box<str>,
@@ -148,66 +148,66 @@ pub struct Place {
     pub genres: Vec<String>,
 }
 
-/// The best films of a span.
+/// The best movies of a span.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ranking {
     pub places: Vec<Place>,
-    /// Films that were active and of the genre.
-    pub films: usize,
+    /// Movies that were active and of the genre.
+    pub movies: usize,
     /// The oldest and newest hour of theirs that counted.
     pub hours: Option<(Hour, Hour)>,
     /// Hours of observations among these.
     pub observed: usize,
 }
 
-/// The active films. See the module's head.
+/// The active movies. See the module's head.
 #[derive(Debug, Default)]
 pub struct Active {
-    films: HashMap<MovieId, Packed>,
-    /// Names that films refer to by number: there are some twenty.
+    movies: HashMap<MovieId, Packed>,
+    /// Names that movies refer to by number: there are some twenty.
     genres: Vec<Box<str>>,
 }
 
 impl Active {
     pub fn len(&self) -> usize {
-        self.films.len()
+        self.movies.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.films.is_empty()
+        self.movies.is_empty()
     }
 
-    /// Takes over what is known of a film. Without any hour it is not active.
-    pub fn put(&mut self, film: Film) {
-        let Film { movie_id, title, genres, shown, base, latest, mut seen, mut touched } = film;
+    /// Takes over what is known of a movie. Without any hour it is not active.
+    pub fn put(&mut self, movie: Movie) {
+        let Movie { movie_id, title, genres, shown, base, latest, mut seen, mut touched } = movie;
         if seen.is_empty() && touched.is_empty() {
-            self.films.remove(&movie_id);
+            self.movies.remove(&movie_id);
             return;
         }
         seen.sort_unstable_by_key(|seen| seen.at);
         touched.sort_unstable_by_key(|touched| touched.hour);
         let genres = genres.iter().filter_map(|genre| self.number(genre)).collect();
         let (seen, touched) = (seen.into(), touched.into());
-        self.films.insert(movie_id, Packed { title: title.into(), genres, shown, base, latest, seen, touched });
-        if self.films.len() > MAX_FILMS + SLACK {
+        self.movies.insert(movie_id, Packed { title: title.into(), genres, shown, base, latest, seen, touched });
+        if self.movies.len() > MAX_MOVIES + SLACK {
             self.trim();
         }
     }
 
-    /// The film is not active, or there is none.
+    /// The movie is not active, or there is none.
     pub fn remove(&mut self, movie_id: MovieId) {
-        self.films.remove(&movie_id);
+        self.movies.remove(&movie_id);
     }
 
-    /// Forgets hours before `first`, and films that have none left.
+    /// Forgets hours before `first`, and movies that have none left.
     pub fn forget_before(&mut self, first: Hour) {
-        self.films.retain(|_, film| {
-            film.forget_before(first);
-            film.last_hour().is_some()
+        self.movies.retain(|_, movie| {
+            movie.forget_before(first);
+            movie.last_hour().is_some()
         });
     }
 
-    /// The films of a span, best first, at most `limit`; `genre` in any case.
+    /// The movies of a span, best first, at most `limit`; `genre` in any case.
     ///
     /// A viewer's rating counts as one more vote on top of the source's: so the list moves between two observations
     /// too, and without any source.
@@ -220,18 +220,18 @@ impl Active {
             },
         };
         let mut ranking = Ranking::default();
-        let mut best: BinaryHeap<Candidate> = BinaryHeap::with_capacity(limit.min(self.films.len()));
-        for (id, film) in &self.films {
-            if !film.shown || genre.is_some_and(|genre| !film.genres.contains(&genre)) {
+        let mut best: BinaryHeap<Candidate> = BinaryHeap::with_capacity(limit.min(self.movies.len()));
+        for (id, movie) in &self.movies {
+            if !movie.shown || genre.is_some_and(|genre| !movie.genres.contains(&genre)) {
                 continue;
             }
-            let seen = since(&film.seen, Seen::hour, span);
-            let touched = since(&film.touched, Touched::hour, span);
+            let seen = since(&movie.seen, Seen::hour, span);
+            let touched = since(&movie.touched, Touched::hour, span);
             if seen.is_empty() && touched.is_empty() {
                 continue;
             }
             ranking.count(seen, touched);
-            let candidate = Candidate { trend: film.trend(*id, seen, touched, span.hours), film };
+            let candidate = Candidate { trend: movie.trend(*id, seen, touched, span.hours), movie };
             if best.len() < limit {
                 best.push(candidate);
             } else if best.peek().is_some_and(|worst| candidate < *worst) {
@@ -245,10 +245,10 @@ impl Active {
     }
 
     fn place(&self, candidate: &Candidate<'_>) -> Place {
-        let genres = candidate.film.genres.iter();
+        let genres = candidate.movie.genres.iter();
         Place {
             trend: candidate.trend,
-            title: candidate.film.title.to_string(),
+            title: candidate.movie.title.to_string(),
             genres: genres.filter_map(|number| Some(self.genres.get(usize::from(*number))?.to_string())).collect(),
         }
     }
@@ -263,19 +263,19 @@ impl Active {
         u16::try_from(number).ok()
     }
 
-    /// Back to [`MAX_FILMS`].
+    /// Back to [`MAX_MOVIES`].
     fn trim(&mut self) {
-        let mut films: Vec<(Option<Hour>, MovieId)> =
-            self.films.iter().map(|(id, film)| (film.last_hour(), *id)).collect();
-        let surplus = films.len().saturating_sub(MAX_FILMS);
+        let mut movies: Vec<(Option<Hour>, MovieId)> =
+            self.movies.iter().map(|(id, movie)| (movie.last_hour(), *id)).collect();
+        let surplus = movies.len().saturating_sub(MAX_MOVIES);
         if surplus > 0 {
-            films.select_nth_unstable(surplus);
-            films[..surplus].iter().for_each(|(_, id)| self.remove(*id));
+            movies.select_nth_unstable(surplus);
+            movies[..surplus].iter().for_each(|(_, id)| self.remove(*id));
         }
     }
 }
 
-/// The hours of a span, of those that are kept, oldest first. Most films have every hour or hardly any, so it is looked
+/// The hours of a span, of those that are kept, oldest first. Most movies have every hour or hardly any, so it is looked
 /// first where the span begins if none is missing: a search through memory that no cache holds would cost more than all
 /// the rest.
 fn since<T>(hours: &[T], hour: fn(&T) -> Hour, span: Span) -> &[T] {
@@ -323,7 +323,7 @@ fn observed_hours(first: &Seen, latest: Option<&Seen>) -> f64 {
 
 impl Ranking {
     fn count(&mut self, seen: &[Seen], touched: &[Touched]) {
-        self.films += 1;
+        self.movies += 1;
         self.observed += seen.len();
         let firsts = [seen.first().map(Seen::hour), touched.first().map(Touched::hour)];
         let lasts = [seen.last().map(Seen::hour), touched.last().map(Touched::hour)];
@@ -333,10 +333,10 @@ impl Ranking {
     }
 }
 
-/// A film on its way into a ranking; the greatest is the worst, which a heap throws out first.
+/// A movie on its way into a ranking; the greatest is the worst, which a heap throws out first.
 struct Candidate<'a> {
     trend: Trend,
-    film: &'a Packed,
+    movie: &'a Packed,
 }
 
 impl Ord for Candidate<'_> {

@@ -16,14 +16,14 @@ pub const VOTE_AVERAGE_WEIGHT: f64 = 2.0;
 /// Weight of new votes per hour.
 pub const VOTE_VELOCITY_WEIGHT: f64 = 0.01;
 
-/// Days of daily snapshots that the nightly score looks at. Seven even out the weekend; a film without a snapshot in
+/// Days of daily snapshots that the nightly score looks at. Seven even out the weekend; a movie without a snapshot in
 /// them is not active and not ranked.
 pub const WINDOW_DAYS: i64 = 7;
 
-/// Ranks kept per run: far deeper than anybody pages, and it bounds a run over a million films.
+/// Ranks kept per run: far deeper than anybody pages, and it bounds a run over a million movies.
 pub const RANKS_KEPT: usize = 10_000;
 
-/// A film's movement over the window. Velocities are per hour.
+/// A movie's movement over the window. Velocities are per hour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trend {
     pub movie_id: MovieId,
@@ -47,10 +47,10 @@ pub fn score(popularity: f64, rating_velocity: f64, vote_average: f64, vote_velo
         + VOTE_VELOCITY_WEIGHT * vote_velocity
 }
 
-/// A film's trend from its earliest and latest snapshot in the window. One snapshot alone has no velocity.
+/// A movie's trend from its earliest and latest snapshot in the window. One snapshot alone has no velocity.
 ///
 /// # Panics
-/// Never; the snapshots are expected to be of one film, and the later one's id is used.
+/// Never; the snapshots are expected to be of one movie, and the later one's id is used.
 pub fn trend(earliest: &DailyMetrics, latest: &DailyMetrics) -> Trend {
     let hours = (latest.day - earliest.day).num_hours() as f64;
     let per_hour = |change: f64| if hours > 0.0 { change / hours } else { 0.0 };

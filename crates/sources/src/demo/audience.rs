@@ -1,4 +1,4 @@
-//! Viewers as they live now: an endless run of what they do with the films that are shown.
+//! Viewers as they live now: an endless run of what they do with the movies that are shown.
 
 use std::collections::VecDeque;
 
@@ -16,14 +16,14 @@ const VIEWERS: u64 = 5_000;
 /// Viewers watching at the same time, whose acts alternate.
 const SESSIONS: u64 = 64;
 
-/// Films that one of them is shown before leaving: at least so many, and at most so many more.
+/// Movies that one of them is shown before leaving: at least so many, and at most so many more.
 const SHOWN_MIN: u64 = 3;
 const SHOWN_MORE: u64 = 10;
 
-/// Where opinions about a film centre that nobody has voted on.
+/// Where opinions about a movie centre that nobody has voted on.
 const UNRATED: f64 = 6.0;
 
-/// A film that viewers may come across.
+/// A movie that viewers may come across.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Showing {
     pub movie_id: MovieId,
@@ -71,23 +71,23 @@ impl Act {
     }
 }
 
-/// The viewers of some films: an iterator without end, the same for the same seed and films.
+/// The viewers of some movies: an iterator without end, the same for the same seed and movies.
 ///
-/// A viewer comes, is shown some films (popular ones more often, those of the own taste rather), and goes as far with
+/// A viewer comes, is shown some movies (popular ones more often, those of the own taste rather), and goes as far with
 /// each as interest carries: impression, click, view, watch, like or dislike, rating, review. Sessions of several
 /// viewers alternate; within one the order is that of the funnel.
 #[derive(Debug)]
 pub struct Audience {
     seed: u64,
     /// The most popular first.
-    films: Vec<Film>,
+    movies: Vec<Movie>,
     dice: Dice,
     begun: u64,
     sessions: Vec<Session>,
 }
 
 #[derive(Debug)]
-struct Film {
+struct Movie {
     showing: Showing,
     genres: u32,
 }
@@ -98,17 +98,17 @@ struct Session {
     taste: Taste,
     dice: Dice,
     to_be_shown: u64,
-    /// What the viewer is about to do with the film shown last.
+    /// What the viewer is about to do with the movie shown last.
     acts: VecDeque<Act>,
 }
 
 impl Audience {
-    /// Of these films, the most popular first; `None` where there is none.
-    pub fn new(seed: u64, films: Vec<Showing>) -> Option<Self> {
-        let film = |showing: Showing| Film { genres: words::genre_bits(&showing.genres), showing };
-        let films: Vec<Film> = films.into_iter().map(film).collect();
+    /// Of these movies, the most popular first; `None` where there is none.
+    pub fn new(seed: u64, movies: Vec<Showing>) -> Option<Self> {
+        let movie = |showing: Showing| Movie { genres: words::genre_bits(&showing.genres), showing };
+        let movies: Vec<Movie> = movies.into_iter().map(movie).collect();
         let dice = Dice::new(seed, About::Session, &[]);
-        (!films.is_empty()).then_some(Self { seed, films, dice, begun: 0, sessions: Vec::new() })
+        (!movies.is_empty()).then_some(Self { seed, movies, dice, begun: 0, sessions: Vec::new() })
     }
 
     /// The next viewer to come.
@@ -137,7 +137,7 @@ impl Iterator for Audience {
                 self.sessions.push(session);
             }
             let at = at.min(self.sessions.len() - 1);
-            match self.sessions[at].act(&self.films) {
+            match self.sessions[at].act(&self.movies) {
                 Some(act) => return Some(act),
                 None => {
                     self.sessions.swap_remove(at);
@@ -148,65 +148,65 @@ impl Iterator for Audience {
 }
 
 impl Session {
-    fn act(&mut self, films: &[Film]) -> Option<Act> {
+    fn act(&mut self, movies: &[Movie]) -> Option<Act> {
         if self.acts.is_empty() {
             self.to_be_shown = self.to_be_shown.checked_sub(1)?;
-            let film = self.find(films)?;
-            self.meet(film);
+            let movie = self.find(movies)?;
+            self.meet(movie);
         }
         self.acts.pop_front()
     }
 
-    /// The film that is shown next.
-    fn find<'a>(&mut self, films: &'a [Film]) -> Option<&'a Film> {
-        let mut film = None;
+    /// The movie that is shown next.
+    fn find<'a>(&mut self, movies: &'a [Movie]) -> Option<&'a Movie> {
+        let mut movie = None;
         for _ in 0..LOOKS {
-            let at = self.dice.zipf(films.len() as u64);
-            film = films.get(at as usize);
-            if film.is_some_and(|film| self.taste.takes(film.genres, &mut self.dice)) {
+            let at = self.dice.zipf(movies.len() as u64);
+            movie = movies.get(at as usize);
+            if movie.is_some_and(|movie| self.taste.takes(movie.genres, &mut self.dice)) {
                 break;
             }
         }
-        film
+        movie
     }
 
-    /// How far the viewer goes with the film.
-    fn meet(&mut self, film: &Film) {
-        let quality = if film.showing.vote_average > 0.0 { film.showing.vote_average } else { UNRATED };
-        let stars = self.taste.stars(quality, film.genres, &mut self.dice);
-        let liked = self.taste.likes(film.genres);
+    /// How far the viewer goes with the movie.
+    fn meet(&mut self, movie: &Movie) {
+        let quality = if movie.showing.vote_average > 0.0 { movie.showing.vote_average } else { UNRATED };
+        let stars = self.taste.stars(quality, movie.genres, &mut self.dice);
+        let liked = self.taste.likes(movie.genres);
         // One in eight was looked for and not stumbled upon.
         let sought = self.dice.one_in(8);
-        self.does(film, Did::Event(if sought { EventType::Search } else { EventType::Impression }));
+        self.does(movie, Did::Event(if sought { EventType::Search } else { EventType::Impression }));
         if !sought && !self.dice.one_in(if liked { 2 } else { 6 }) {
             return;
         }
-        self.does(film, Did::Event(EventType::Click));
+        self.does(movie, Did::Event(EventType::Click));
         if self.dice.one_in(10) {
             return;
         }
-        self.does(film, Did::Event(EventType::View));
+        self.does(movie, Did::Event(EventType::View));
         if !self.dice.one_in(if liked { 2 } else { 4 }) {
             return;
         }
-        self.does(film, Did::Event(EventType::Watch));
+        self.does(movie, Did::Event(EventType::Watch));
         match stars {
-            8.0.. => self.does(film, Did::Event(EventType::Like)),
-            ..=4.0 => self.does(film, Did::Event(EventType::Dislike)),
+            8.0.. => self.does(movie, Did::Event(EventType::Like)),
+            ..=4.0 => self.does(movie, Did::Event(EventType::Dislike)),
             _ => {}
         }
         if !self.dice.one_in(2) {
             return;
         }
-        self.does(film, Did::Rate(stars));
+        self.does(movie, Did::Rate(stars));
         if self.dice.one_in(4) {
-            let content = words::review(stars, &film.showing.title, &mut self.dice);
-            self.does(film, Did::Review(stars, content));
+            let content = words::review(stars, &movie.showing.title, &mut self.dice);
+            self.does(movie, Did::Review(stars, content));
         }
     }
 
-    fn does(&mut self, film: &Film, did: Did) {
-        self.acts.push_back(Act { user_id: self.user_id, movie_id: film.showing.movie_id, did });
+    fn does(&mut self, movie: &Movie, did: Did) {
+        self.acts.push_back(Act { user_id: self.user_id, movie_id: movie.showing.movie_id, did });
     }
 }
 
@@ -214,23 +214,23 @@ impl Session {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use domain::events::{judge, judge_review};
+    use domain::events::{validate, validate_review};
 
     use super::*;
 
-    fn films(count: i64) -> Vec<Showing> {
+    fn movies(count: i64) -> Vec<Showing> {
         let genre = |n: i64| words::GENRES[n as usize % words::GENRES.len()].to_owned();
-        let film = |n| Showing {
+        let movie = |n| Showing {
             movie_id: MovieId::new(n).unwrap(),
-            title: format!("Film {n}"),
+            title: format!("Movie {n}"),
             genres: vec![genre(n), genre(n / 3)],
             vote_average: (n % 11) as f64,
         };
-        (1..=count).map(film).collect()
+        (1..=count).map(movie).collect()
     }
 
     fn acts(seed: u64, count: usize) -> Vec<Act> {
-        Audience::new(seed, films(200)).unwrap().take(count).collect()
+        Audience::new(seed, movies(200)).unwrap().take(count).collect()
     }
 
     /// Its place in the funnel, and its name.
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn nobody_skips_a_step_on_the_way_from_impression_to_review() {
-        // Two sessions of one viewer may come upon the same film side by side, so all that was done counts.
+        // Two sessions of one viewer may come upon the same movie side by side, so all that was done counts.
         let mut done: BTreeMap<(UserId, MovieId), BTreeSet<u8>> = BTreeMap::new();
         for act in acts(1, 50_000) {
             let (step, name) = step(&act);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_go_further_and_popular_films_are_seen_more() {
+    fn fewer_go_further_and_popular_movies_are_seen_more() {
         let (mut did, mut seen): (BTreeMap<_, i32>, BTreeMap<_, i32>) = Default::default();
         for act in acts(7, 50_000) {
             *did.entry(step(&act).1).or_default() += 1;
@@ -294,12 +294,12 @@ mod tests {
         for act in acts(3, 5_000) {
             match act.at(now) {
                 Fact::Event(event) => {
-                    let judged = judge(&serde_json::to_vec(&[&event]).unwrap(), now).unwrap();
-                    assert_eq!(judged.accepted, [event]);
+                    let validated = validate(&serde_json::to_vec(&[&event]).unwrap(), now).unwrap();
+                    assert_eq!(validated.accepted, [event]);
                 }
                 Fact::Review(review) => {
                     let sent = serde_json::from_value(serde_json::to_value(&review).unwrap()).unwrap();
-                    assert_eq!(judge_review(sent, now).unwrap(), review);
+                    assert_eq!(validate_review(sent, now).unwrap(), review);
                 }
             }
         }

@@ -11,7 +11,7 @@ pub(super) enum About {
     Jitter,
     Rising,
     Votes,
-    Film,
+    Movie,
     Viewer,
     Draws,
     Stars,
@@ -22,7 +22,7 @@ pub(super) enum About {
     Session,
 }
 
-/// Softens Zipf's law: the most popular film is rated by many viewers, not by all of them.
+/// Softens Zipf's law: the most popular movie is rated by many viewers, not by all of them.
 const ZIPF_SHIFT: f64 = 20.0;
 
 /// SplitMix64's output function: every bit of the result depends on every bit of `x`.
@@ -107,10 +107,10 @@ mod tests {
     #[test]
     fn numbers_are_fixed_for_ever_and_spread_evenly() {
         // Another value here is another demo world for everybody who has one.
-        assert_eq!(hash(42, About::Film, &[7]), 0x0E77_617E_9C69_AAA7);
+        assert_eq!(hash(42, About::Movie, &[7]), 0x0E77_617E_9C69_AAA7);
         assert_eq!(hash_text("Fritz Lang"), 0x6824_0ADF_345F_1091);
-        assert_ne!(hash(42, About::Film, &[7]), hash(42, About::Rank, &[7]));
-        let mut dice = Dice::new(1, About::Film, &[]);
+        assert_ne!(hash(42, About::Movie, &[7]), hash(42, About::Rank, &[7]));
+        let mut dice = Dice::new(1, About::Movie, &[]);
         let mean = (0..10_000).map(|_| dice.unit()).sum::<f64>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.02, "{mean}");
         assert_eq!((dice.below(0), dice.pick(&[])), (0, ""));

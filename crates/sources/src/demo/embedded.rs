@@ -12,11 +12,11 @@ use crate::SourceError;
 use crate::dumps::DumpProgress;
 use crate::dumps::csv_file::{CsvFile, Row};
 use crate::dumps::lines::Lines;
-use crate::film;
+use crate::movie;
 
-/// Facts about well-known films; lists are separated by `|`, an empty budget or revenue is unknown.
-const FILE: &str = "data/demo_films.csv";
-const CONTENT: &str = include_str!("../../../../data/demo_films.csv");
+/// Facts about well-known movies; lists are separated by `|`, an empty budget or revenue is unknown.
+const FILE: &str = "data/demo_movies.csv";
+const CONTENT: &str = include_str!("../../../../data/demo_movies.csv");
 
 const COLUMNS: [&str; 11] = [
     "movie_id",
@@ -37,20 +37,20 @@ const COLUMNS: [&str; 11] = [
 const PEOPLE_BASE: i64 = 9_000_000_000;
 const PEOPLE_RANGE: u64 = 1_000_000_000;
 
-/// The real films of the demo world, in the order of the file, and rows that are none.
+/// The real movies of the demo world, in the order of the file, and rows that are none.
 pub(super) struct Embedded {
-    pub films: Vec<Movie>,
+    pub movies: Vec<Movie>,
     pub aside: Vec<Record>,
 }
 
-/// Number of real films in the demo world.
-pub fn embedded_films() -> u64 {
-    embedded().films.len() as u64
+/// Number of real movies in the demo world.
+pub fn embedded_movies() -> u64 {
+    embedded().movies.len() as u64
 }
 
 pub(super) fn embedded() -> &'static Embedded {
     static EMBEDDED: LazyLock<Embedded> = LazyLock::new(|| {
-        let mut embedded = Embedded { films: Vec::new(), aside: Vec::new() };
+        let mut embedded = Embedded { movies: Vec::new(), aside: Vec::new() };
         if let Err(e) = read(&mut embedded) {
             embedded.aside.push(Record::Quarantined(Quarantined::new(FILE, None, e.to_string(), "")));
         }
@@ -66,15 +66,15 @@ fn read(embedded: &mut Embedded) -> Result<(), SourceError> {
         match file.next()? {
             Row::End => return Ok(()),
             Row::Aside(aside) => embedded.aside.push(aside),
-            Row::Fields(fields) => match film_of(&fields) {
-                Ok(film) => embedded.films.push(film),
+            Row::Fields(fields) => match movie_of(&fields) {
+                Ok(movie) => embedded.movies.push(movie),
                 Err(defect) => embedded.aside.push(file.aside(Some(defect.field), defect.reason)),
             },
         }
     }
 }
 
-fn film_of(fields: &[String]) -> Result<Movie, film::Defect> {
+fn movie_of(fields: &[String]) -> Result<Movie, movie::Defect> {
     let field = |name| COLUMNS.iter().position(|column| *column == name).map_or("", |at| fields[at].as_str());
     let names = |name| field(name).split('|').map(str::trim).filter(|text| !text.is_empty());
     let body = json!({
@@ -86,7 +86,7 @@ fn film_of(fields: &[String]) -> Result<Movie, film::Defect> {
     let directors: Vec<Person> = names("directors").filter_map(person).collect();
     let cast = names("cast").filter_map(person).take(MAX_CAST).zip(0..);
     let cast = cast.map(|(person, position)| CastMember { person, character: None, position }).collect();
-    let mut movie = film::movie(&body)?;
+    let mut movie = movie::movie(&body)?;
     movie.credits = Credits { cast, directors };
     movie.overview = super::words::overview(&movie);
     Ok(movie)
@@ -104,24 +104,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_of_the_file_is_a_film_of_its_own() {
-        let Embedded { films, aside } = embedded();
+    fn every_row_of_the_file_is_a_movie_of_its_own() {
+        let Embedded { movies, aside } = embedded();
         assert!(aside.is_empty(), "{aside:?}");
-        assert_eq!(films.len(), CONTENT.lines().count() - 1);
-        assert!(films.len() >= 300);
-        assert_eq!(films.iter().map(|film| film.id).collect::<HashSet<_>>().len(), films.len());
-        for film in films {
-            assert!(film.release_date.is_some() && film.runtime.is_some(), "{film:?}");
-            assert!(!film.genres.is_empty() && !film.credits.directors.is_empty() && !film.credits.cast.is_empty());
+        assert_eq!(movies.len(), CONTENT.lines().count() - 1);
+        assert!(movies.len() >= 300);
+        assert_eq!(movies.iter().map(|movie| movie.id).collect::<HashSet<_>>().len(), movies.len());
+        for movie in movies {
+            assert!(movie.release_date.is_some() && movie.runtime.is_some(), "{movie:?}");
+            assert!(!movie.genres.is_empty() && !movie.credits.directors.is_empty() && !movie.credits.cast.is_empty());
         }
     }
 
     #[test]
     fn no_two_names_share_an_id() {
         let mut names: HashMap<PersonId, &str> = HashMap::new();
-        for film in &embedded().films {
-            let cast = film.credits.cast.iter().map(|member| &member.person);
-            for person in cast.chain(&film.credits.directors) {
+        for movie in &embedded().movies {
+            let cast = movie.credits.cast.iter().map(|member| &member.person);
+            for person in cast.chain(&movie.credits.directors) {
                 let known = names.entry(person.id).or_insert(&person.name);
                 assert_eq!(*known, person.name, "{}", person.id);
             }

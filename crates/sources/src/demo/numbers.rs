@@ -1,4 +1,4 @@
-//! A film's public numbers as a function of the day.
+//! A movie's public numbers as a function of the day.
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use domain::MovieId;
@@ -13,10 +13,10 @@ const FIRST_DAY: NaiveDate = match NaiveDate::from_ymd_opt(2015, 1, 1) {
     None => NaiveDate::MIN,
 };
 
-/// Days' worth of votes that a film older than [`FIRST_DAY`] starts with.
+/// Days' worth of votes that a movie older than [`FIRST_DAY`] starts with.
 const HEAD_START: f64 = 1_000.0;
 
-/// One film in so many is rediscovered now and then: its popularity climbs for weeks, then falls back.
+/// One movie in so many is rediscovered now and then: its popularity climbs for weeks, then falls back.
 const RISING_ONE_IN: u64 = 12;
 /// Part of each such period in which it climbs, and in which it falls back again.
 const CLIMB: f64 = 0.35;
@@ -25,7 +25,7 @@ const RISE: f64 = 2.5;
 /// How far popularity swings within hours.
 const HOURLY: f64 = 0.04;
 
-/// What decides a film's numbers.
+/// What decides a movie's numbers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Character {
     pub seed: u64,
@@ -58,7 +58,7 @@ impl Character {
     }
 
     /// The numbers within a day: from those of its first moment to those of the next day's, and a wave of some hours
-    /// that shows which film people talk about this evening.
+    /// that shows which movie people talk about this evening.
     pub(super) fn at(&self, movie_id: MovieId, at: DateTime<Utc>) -> Observation {
         let (day, hour) = (at.date_naive(), at.timestamp().div_euclid(3_600));
         let today = self.on(movie_id, day);
@@ -96,7 +96,7 @@ impl Character {
     }
 }
 
-/// When a film is rediscovered.
+/// When a movie is rediscovered.
 #[derive(Debug, Clone, Copy)]
 struct Rising {
     period: i64,
@@ -149,7 +149,7 @@ mod tests {
     fn votes_only_grow_and_numbers_stay_in_range() {
         for index in [0, 5, 40, 399, 40_000] {
             let days: Vec<_> = (0..400).rev().map(|back| numbers(index, "1999-10-15", back)).collect();
-            assert!(days.windows(2).all(|pair| pair[1].vote_count >= pair[0].vote_count), "film {index}");
+            assert!(days.windows(2).all(|pair| pair[1].vote_count >= pair[0].vote_count), "movie {index}");
             assert!(days.iter().all(|day| day.popularity > 0.0 && (1.0..=10.0).contains(&day.vote_average)));
         }
         assert!(numbers(0, "1999-10-15", 0).vote_count > numbers(0, "1999-10-15", 30).vote_count + 30);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_films_are_rising_on_any_day() {
+    fn a_few_movies_are_rising_on_any_day() {
         for back in [0, 30, 60, 90, 400] {
             let rose = |index: &u64| {
                 numbers(*index, "1999-10-15", back).popularity

@@ -9,7 +9,7 @@ use super::words;
 /// One rating in so many comes with a review.
 const REVIEW_ONE_IN: u64 = 20;
 
-/// The reviews behind the ratings, in the same order. The id names viewer and film, so a review read again is the same.
+/// The reviews behind the ratings, in the same order. The id names viewer and movie, so a review read again is the same.
 pub(super) fn reviews(viewers: Viewers) -> impl Iterator<Item = Review> + Send {
     let writers = viewers.clone();
     viewers.opinions().filter_map(move |opinion| review(&writers, opinion))
@@ -26,7 +26,7 @@ fn review(viewers: &Viewers, Opinion { index, rating }: Opinion) -> Option<Revie
         movie_id: rating.movie_id,
         author: Some(words::name(user)),
         rating: Some(rating.rating),
-        content: words::review(rating.rating, &viewers.films.title(index), &mut dice),
+        content: words::review(rating.rating, &viewers.movies.title(index), &mut dice),
         written_at: rating.rated_at,
     })
 }

@@ -1,7 +1,7 @@
-//! Films and people beyond the real ones: a function of the seed and a number counted from 1.
+//! Movies and people beyond the real ones: a function of the seed and a number counted from 1.
 //!
-//! A film's cast and keywords come from around its own number, so a film is the same in a small and a large world, a
-//! person plays in a few dozen films at most, and people grow with the films while keywords grow with their root.
+//! A movie's cast and keywords come from around its own number, so a movie is the same in a small and a large world, a
+//! person plays in a few dozen movies at most, and people grow with the movies while keywords grow with their root.
 
 use chrono::NaiveDate;
 use domain::movies::{CastMember, Credits, Movie, Person};
@@ -10,17 +10,17 @@ use domain::{MovieId, PersonId};
 use super::dice::{About, Dice};
 use super::words::{self, GENRES};
 
-/// Actors, then directors, are numbered from here: below the people of the real films, above TMDB's.
+/// Actors, then directors, are numbered from here: below the people of the real movies, above TMDB's.
 const ACTORS_BASE: i64 = 7_000_000_000;
 const DIRECTORS_BASE: i64 = 8_000_000_000;
 
-/// Films to one new actor, and actors to choose from around a film: 5 of 80 make careers of about 25 films.
-const FILMS_PER_ACTOR: u64 = 5;
+/// Movies to one new actor, and actors to choose from around a movie: 5 of 80 make careers of about 25 movies.
+const MOVIES_PER_ACTOR: u64 = 5;
 const ACTORS_AROUND: u64 = 80;
-const FILMS_PER_DIRECTOR: u64 = 12;
+const MOVIES_PER_DIRECTOR: u64 = 12;
 const DIRECTORS_AROUND: u64 = 10;
 
-/// Each part of a film has dice of its own, so that its title can be had without its cast.
+/// Each part of a movie has dice of its own, so that its title can be had without its cast.
 #[derive(Debug, Clone, Copy)]
 enum Part {
     Title = 1,
@@ -32,7 +32,7 @@ enum Part {
 }
 
 fn dice(seed: u64, number: u64, part: Part) -> Dice {
-    Dice::new(seed, About::Film, &[number, part as u64])
+    Dice::new(seed, About::Movie, &[number, part as u64])
 }
 
 pub(super) fn id(number: u64) -> Option<MovieId> {
@@ -50,7 +50,7 @@ pub(super) fn genres(seed: u64, number: u64) -> impl Iterator<Item = usize> {
     (0..count).map(move |_| (dice.unit().powi(2) * GENRES.len() as f64) as usize)
 }
 
-/// More films the later, from 1930 to 2025: a fixed range, so that a film does not move with the calendar.
+/// More movies the later, from 1930 to 2025: a fixed range, so that a movie does not move with the calendar.
 pub(super) fn release_date(seed: u64, number: u64) -> Option<NaiveDate> {
     let mut dice = dice(seed, number, Part::Release);
     let year = 2025 - (dice.unit().powi(2) * 95.0) as i32;
@@ -81,9 +81,9 @@ pub(super) fn movie(seed: u64, number: u64) -> Option<Movie> {
 
 fn credits(seed: u64, number: u64) -> Credits {
     let mut dice = dice(seed, number, Part::People);
-    let director = number / FILMS_PER_DIRECTOR + dice.below(DIRECTORS_AROUND);
+    let director = number / MOVIES_PER_DIRECTOR + dice.below(DIRECTORS_AROUND);
     let billed = 3 + dice.below(5);
-    let mut actors: Vec<u64> = (0..billed).map(|_| number / FILMS_PER_ACTOR + dice.below(ACTORS_AROUND)).collect();
+    let mut actors: Vec<u64> = (0..billed).map(|_| number / MOVIES_PER_ACTOR + dice.below(ACTORS_AROUND)).collect();
     let mut met = std::collections::HashSet::new();
     actors.retain(|actor| met.insert(*actor));
     let cast = actors.into_iter().filter_map(|actor| person(ACTORS_BASE, actor)).zip(0..);
@@ -109,7 +109,7 @@ fn keywords(seed: u64, number: u64) -> Vec<String> {
 }
 
 fn distinct(words: impl Iterator<Item = String>) -> Vec<String> {
-    crate::film::distinct(words, usize::MAX)
+    crate::movie::distinct(words, usize::MAX)
 }
 
 #[cfg(test)]
@@ -119,19 +119,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn films_are_plausible_and_people_have_careers() {
-        let films: Vec<Movie> = (1..=20_000).map(|number| movie(42, number).unwrap()).collect();
-        assert_eq!(films, (1..=20_000).map(|number| movie(42, number).unwrap()).collect::<Vec<_>>());
-        let titles: HashSet<_> = films.iter().map(|film| &film.title).collect();
+    fn movies_are_plausible_and_people_have_careers() {
+        let movies: Vec<Movie> = (1..=20_000).map(|number| movie(42, number).unwrap()).collect();
+        assert_eq!(movies, (1..=20_000).map(|number| movie(42, number).unwrap()).collect::<Vec<_>>());
+        let titles: HashSet<_> = movies.iter().map(|movie| &movie.title).collect();
         assert!(titles.len() > 15_000, "{} titles", titles.len());
         let mut careers: HashMap<_, usize> = HashMap::new();
-        for film in &films {
-            assert!(film.release_date.is_some() && !film.genres.is_empty() && !film.keywords.is_empty());
-            film.credits.cast.iter().for_each(|member| *careers.entry(member.person.id).or_default() += 1);
+        for movie in &movies {
+            assert!(movie.release_date.is_some() && !movie.genres.is_empty() && !movie.keywords.is_empty());
+            movie.credits.cast.iter().for_each(|member| *careers.entry(member.person.id).or_default() += 1);
         }
         let longest = careers.values().max().copied().unwrap_or(0);
-        assert!(careers.len() > 3_500 && longest < 80, "{} people, {longest} films", careers.len());
-        let keywords: HashSet<_> = films.iter().flat_map(|film| &film.keywords).collect();
+        assert!(careers.len() > 3_500 && longest < 80, "{} people, {longest} movies", careers.len());
+        let keywords: HashSet<_> = movies.iter().flat_map(|movie| &movie.keywords).collect();
         assert!((300..700).contains(&keywords.len()), "{}", keywords.len());
     }
 }

@@ -1,9 +1,9 @@
 use super::dice::Dice;
 use super::words::GENRES;
 
-/// Films a viewer looks at before taking one outside the own taste.
+/// Movies a viewer looks at before taking one outside the own taste.
 pub(super) const LOOKS: usize = 6;
-/// Chance that a viewer takes such a film at first sight.
+/// Chance that a viewer takes such a movie at first sight.
 const CURIOSITY: f64 = 0.3;
 
 /// What a viewer likes.
@@ -25,12 +25,12 @@ impl Taste {
         self.genres & genres != 0
     }
 
-    /// Whether the viewer stops at a film of these genres.
+    /// Whether the viewer stops at a movie of these genres.
     pub(super) fn takes(self, genres: u32, dice: &mut Dice) -> bool {
         self.likes(genres) || dice.unit() < CURIOSITY
     }
 
-    /// What the viewer gives a film about which opinions centre at `quality`, 1 to 10.
+    /// What the viewer gives a movie about which opinions centre at `quality`, 1 to 10.
     pub(super) fn stars(self, quality: f64, genres: u32, dice: &mut Dice) -> f32 {
         let fits = if self.likes(genres) { 0.7 } else { -0.9 };
         let mood = 3.0 * (dice.unit() + dice.unit() - 1.0);

@@ -6,18 +6,18 @@ use domain::movies::Rating;
 
 use super::DemoConfig;
 use super::dice::{About, Dice, hash};
-use super::films::Films;
+use super::movies::Movies;
 use super::taste::{LOOKS, Taste};
 
-/// The viewers of one world and what they rate. A viewer is drawn whole, film after film, so that no pair comes twice;
+/// The viewers of one world and what they rate. A viewer is drawn whole, movie after movie, so that no pair comes twice;
 /// that takes memory for one viewer at a time.
 #[derive(Debug, Clone)]
 pub(super) struct Viewers {
     config: Arc<DemoConfig>,
-    pub(super) films: Arc<Films>,
+    pub(super) movies: Arc<Movies>,
 }
 
-/// A rating with the film it is about.
+/// A rating with the movie it is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Opinion {
     pub index: u64,
@@ -25,8 +25,8 @@ pub(super) struct Opinion {
 }
 
 impl Viewers {
-    pub(super) fn new(config: Arc<DemoConfig>, films: Arc<Films>) -> Self {
-        Self { config, films }
+    pub(super) fn new(config: Arc<DemoConfig>, movies: Arc<Movies>) -> Self {
+        Self { config, movies }
     }
 
     pub(super) fn seed(&self) -> u64 {
@@ -42,7 +42,7 @@ impl Viewers {
         (0..self.config.users).flat_map(move |viewer| self.opinions_of(viewer))
     }
 
-    /// How many films the viewer rates. Half are busier by as much as their neighbours are lazier, which keeps the sum.
+    /// How many movies the viewer rates. Half are busier by as much as their neighbours are lazier, which keeps the sum.
     fn count(&self, viewer: u64) -> u64 {
         let DemoConfig { users, movies, ratings, .. } = *self.config;
         let total = ratings.min(users.saturating_mul(movies));
@@ -68,23 +68,23 @@ impl Viewers {
             let mut rank = 0;
             for _ in 0..LOOKS {
                 rank = dice.zipf(self.config.movies);
-                let genres = self.films.genres(self.films.at_rank(rank));
+                let genres = self.movies.genres(self.movies.at_rank(rank));
                 if free.is_free(rank) && taste.takes(genres, &mut dice) {
                     break;
                 }
             }
             let Some(rank) = free.take(rank) else { break };
-            opinions.extend(self.opinion(viewer, self.films.at_rank(rank), taste));
+            opinions.extend(self.opinion(viewer, self.movies.at_rank(rank), taste));
         }
         opinions
     }
 
     fn opinion(&self, viewer: u64, index: u64, taste: Taste) -> Option<Opinion> {
         let mut dice = Dice::new(self.config.seed, About::Stars, &[viewer, index]);
-        let stars = taste.stars(self.films.quality(index), self.films.genres(index), &mut dice);
+        let stars = taste.stars(self.movies.quality(index), self.movies.genres(index), &mut dice);
         let rating = Rating {
             user_id: i64::try_from(viewer).ok()?.checked_add(1)?,
-            movie_id: self.films.id(index)?,
+            movie_id: self.movies.id(index)?,
             rating: stars,
             rated_at: moment(&self.config, hash(self.config.seed, About::Moment, &[viewer, index]))?,
         };

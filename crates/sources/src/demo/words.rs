@@ -5,7 +5,7 @@ use domain::movies::Movie;
 
 use super::dice::Dice;
 
-/// TMDB's genres, the common ones first: synthetic films and viewers' tastes are drawn from the front.
+/// TMDB's genres, the common ones first: synthetic movies and viewers' tastes are drawn from the front.
 #[rustfmt::skip]
 pub(super) const GENRES: [&str; 18] = [
     "Drama", "Comedy", "Thriller", "Action", "Romance", "Crime", "Adventure", "Science Fiction", "Horror", "Family",
@@ -100,11 +100,11 @@ pub(super) fn title(dice: &mut Dice) -> String {
     }
 }
 
-/// One sentence out of what is known about a film.
+/// One sentence out of what is known about a movie.
 pub(super) fn overview(movie: &Movie) -> Option<String> {
     let genres = list(movie.genres.iter().take(2).map(|genre| genre.to_lowercase()).collect())?;
     let article = if genres.starts_with(['a', 'e', 'i', 'o', 'u']) { "An" } else { "A" };
-    let mut text = format!("{article} {genres} film");
+    let mut text = format!("{article} {genres} movie");
     if let Some(date) = movie.release_date {
         text += &format!(" from {}", date.year());
     }

@@ -11,7 +11,7 @@ use domain::ingest::{Quarantined, Record};
 use super::DumpProgress;
 use crate::SourceError;
 
-/// Longest line kept whole. The longest real one (all credits of a film) has under 300 KiB; past this it is not a row
+/// Longest line kept whole. The longest real one (all credits of a movie) has under 300 KiB; past this it is not a row
 /// but a binary file.
 pub(super) const MAX_LINE: usize = 4 << 20;
 

@@ -4,9 +4,9 @@
 //! what concerns a whole file is a [`SourceError`]: it is missing, has another header, or the disk fails.
 
 pub(crate) mod csv_file;
-mod films;
 pub(crate) mod lines;
 mod movielens;
+mod movies;
 mod movies_dataset;
 mod python;
 mod ratings;
@@ -91,7 +91,7 @@ impl DumpProgress {
     }
 }
 
-/// A dump being read: films first, then what refers to them. Blocking; run it off the async threads.
+/// A dump being read: movies first, then what refers to them. Blocking; run it off the async threads.
 ///
 /// After an `Err` there is nothing more.
 pub struct Dump {
@@ -106,7 +106,7 @@ trait Reader {
     fn step(&mut self, records: &mut VecDeque<Record>) -> Result<bool, SourceError>;
 }
 
-/// Opens all files of a dump and checks their headers; `day` dates the snapshot of each film's numbers.
+/// Opens all files of a dump and checks their headers; `day` dates the snapshot of each movie's numbers.
 ///
 /// # Errors
 /// A file that the format needs is missing, or is another file under that name.

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 use domain::MovieId;
-use domain::genres::canonical;
+use domain::genre_stats::canonical;
 use domain::ingest::Record;
 use domain::movies::Movie;
 
@@ -13,8 +13,8 @@ use super::ratings::RatingsFile;
 use super::title;
 use super::{DumpProgress, Reader};
 use crate::SourceError;
-use crate::film::distinct;
 use crate::lenient::clean;
+use crate::movie::distinct;
 
 const HOLDS: &str = "a movielens directory holds movies.csv, links.csv and ratings.csv (ml-latest), or movies.dat and ratings.dat (ml-1m)";
 
@@ -25,15 +25,15 @@ const MAX_GENRES: usize = 20;
 /// MovieLens' numbers stay in six digits; one beyond this would leave the range kept for them.
 const MAX_NUMBER: i64 = 1_000_000_000;
 
-/// MovieLens: films as stubs, then ratings. Of a film it knows a title, the year (kept as the first of January, the
+/// MovieLens: movies as stubs, then ratings. Of a movie it knows a title, the year (kept as the first of January, the
 /// only date that claims no more than the year to whoever groups by it) and genres. Tags are left out: they are
 /// viewers' notes, and as keywords they would replace better ones.
 pub(super) struct Movielens {
     links: Option<Box<CsvFile>>,
-    films: Option<Films>,
+    movies: Option<Movies>,
     ratings: RatingsFile,
     linked: HashMap<i64, Link>,
-    /// Our id by MovieLens' number, for every film read.
+    /// Our id by MovieLens' number, for every movie read.
     numbered: HashMap<i64, MovieId>,
     taken: HashSet<MovieId>,
 }
@@ -43,8 +43,8 @@ struct Link {
     imdb: Option<String>,
 }
 
-/// The file of films: CSV, or `.dat` with `::` and no quoting.
-enum Films {
+/// The file of movies: CSV, or `.dat` with `::` and no quoting.
+enum Movies {
     Csv(Box<CsvFile>),
     Dat(Lines, Line),
 }
@@ -52,20 +52,20 @@ enum Films {
 impl Movielens {
     pub(super) fn open(dir: &Path, progress: &mut DumpProgress) -> Result<Self, SourceError> {
         let dat = dir.join("movies.dat");
-        let (links, films, ratings) = if dat.exists() && !dir.join("movies.csv").exists() {
-            let films = Films::Dat(Lines::open(dat, HOLDS, progress)?, Line::default());
-            (None, films, RatingsFile::dat(dir.join("ratings.dat"), HOLDS, progress)?)
+        let (links, movies, ratings) = if dat.exists() && !dir.join("movies.csv").exists() {
+            let movies = Movies::Dat(Lines::open(dat, HOLDS, progress)?, Line::default());
+            (None, movies, RatingsFile::dat(dir.join("ratings.dat"), HOLDS, progress)?)
         } else {
-            let films = CsvFile::open(dir.join("movies.csv"), &["movieId", "title", "genres"], HOLDS, progress)?;
+            let movies = CsvFile::open(dir.join("movies.csv"), &["movieId", "title", "genres"], HOLDS, progress)?;
             let links = CsvFile::open(dir.join("links.csv"), &["movieId", "tmdbId", "imdbId"], HOLDS, progress)?;
             (
                 Some(Box::new(links)),
-                Films::Csv(Box::new(films)),
+                Movies::Csv(Box::new(movies)),
                 RatingsFile::csv(dir.join("ratings.csv"), HOLDS, progress)?,
             )
         };
         let (linked, numbered, taken) = (HashMap::new(), HashMap::new(), HashSet::new());
-        Ok(Self { links, films: Some(films), ratings, linked, numbered, taken })
+        Ok(Self { links, movies: Some(movies), ratings, linked, numbered, taken })
     }
 
     fn link(&mut self, fields: &[String]) -> Result<(), (&'static str, &'static str)> {
@@ -81,7 +81,7 @@ impl Movielens {
         Ok(())
     }
 
-    fn film(&mut self, fields: &[&str]) -> Result<Record, (&'static str, &'static str)> {
+    fn movie(&mut self, fields: &[&str]) -> Result<Record, (&'static str, &'static str)> {
         let &[number, raw, genres] = fields else { return Err(("movieId", "does not have 3 columns")) };
         let number = number_of(number)?;
         let raw = clean(raw, MAX_TITLE).ok_or(("title", "must not be empty"))?;
@@ -91,10 +91,10 @@ impl Movielens {
         let link = self.linked.get(&number);
         let id = link.and_then(|link| link.tmdb).map_or_else(|| MovieId::new(MovieId::MOVIELENS_BASE + number), Ok);
         let id = id.map_err(|_| ("movieId", "is too large"))?;
-        // Also where the film itself is a duplicate: its ratings are about the film that has the id.
+        // Also where the movie itself is a duplicate: its ratings are about the movie that has the id.
         self.numbered.insert(number, id);
         if !self.taken.insert(id) {
-            return Err(("tmdbId", "is the film of an earlier row; its ratings count for that one"));
+            return Err(("tmdbId", "is the movie of an earlier row; its ratings count for that one"));
         }
         let title = title::parse(&raw);
         Ok(Record::Stub(Box::new(Movie {
@@ -106,24 +106,24 @@ impl Movielens {
         })))
     }
 
-    /// The next row of the films' file; `false` at its end.
-    fn next_film(&mut self, films: &mut Films, records: &mut VecDeque<Record>) -> Result<bool, SourceError> {
-        let record = match films {
-            Films::Csv(file) => match file.next()? {
+    /// The next row of the movies' file; `false` at its end.
+    fn next_movie(&mut self, movies: &mut Movies, records: &mut VecDeque<Record>) -> Result<bool, SourceError> {
+        let record = match movies {
+            Movies::Csv(file) => match file.next()? {
                 Row::End => return Ok(false),
                 Row::Aside(aside) => aside,
                 Row::Fields(fields) => {
                     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-                    self.film(&fields).unwrap_or_else(|(field, reason)| file.aside(Some(field), reason))
+                    self.movie(&fields).unwrap_or_else(|(field, reason)| file.aside(Some(field), reason))
                 }
             },
-            Films::Dat(lines, line) => {
+            Movies::Dat(lines, line) => {
                 if !lines.next(line)? {
                     return Ok(false);
                 }
                 let row = decode(&line.bytes);
                 let fields: Vec<&str> = row.split("::").collect();
-                self.film(&fields).unwrap_or_else(|(field, reason)| lines.aside(line, Some(field), reason))
+                self.movie(&fields).unwrap_or_else(|(field, reason)| lines.aside(line, Some(field), reason))
             }
         };
         records.push_back(record);
@@ -146,9 +146,9 @@ impl Reader for Movielens {
             self.links = Some(links);
             return Ok(true);
         }
-        if let Some(mut films) = self.films.take() {
-            if self.next_film(&mut films, records)? {
-                self.films = Some(films);
+        if let Some(mut movies) = self.movies.take() {
+            if self.next_movie(&mut movies, records)? {
+                self.movies = Some(movies);
             }
             return Ok(true);
         }

@@ -7,17 +7,17 @@ use domain::ingest::Record;
 use serde_json::Value;
 
 use super::csv_file::{CsvFile, Row};
-use super::films::{FilmsFile, ListsFile};
+use super::movies::{ListsFile, MoviesFile};
 use super::ratings::RatingsFile;
 use super::tmdb5000::credits_record;
 use super::{DumpProgress, Reader, python};
 use crate::SourceError;
-use crate::film;
+use crate::movie;
 
 const HOLDS: &str = "a movies-dataset directory holds movies_metadata.csv and, where they are wanted, credits.csv, \
     keywords.csv, and ratings.csv with links.csv (or ratings_small.csv with links_small.csv)";
 
-const FILM_COLUMNS: [&str; 17] = [
+const MOVIE_COLUMNS: [&str; 17] = [
     "id",
     "title",
     "original_title",
@@ -41,8 +41,8 @@ const CREDITS_COLUMNS: [&str; 3] = ["id", "cast", "crew"];
 const KEYWORDS_COLUMNS: [&str; 2] = ["id", "keywords"];
 const LINKS_COLUMNS: [&str; 2] = ["movieId", "tmdbId"];
 
-/// Kaggle "The Movies Dataset": films, credits, keywords, ratings. The lists in the cells are Python literals, ids come
-/// twice, and some rows are broken in two. Ratings know films by MovieLens' number, links translate.
+/// Kaggle "The Movies Dataset": movies, credits, keywords, ratings. The lists in the cells are Python literals, ids come
+/// twice, and some rows are broken in two. Ratings know movies by MovieLens' number, links translate.
 pub(super) struct MoviesDataset {
     stages: VecDeque<Stage>,
     known: HashSet<MovieId>,
@@ -51,7 +51,7 @@ pub(super) struct MoviesDataset {
 }
 
 enum Stage {
-    Films(FilmsFile),
+    Movies(MoviesFile),
     Lists(ListsFile, HashSet<MovieId>),
     Links(CsvFile),
     Ratings(RatingsFile),
@@ -59,13 +59,13 @@ enum Stage {
 
 impl MoviesDataset {
     pub(super) fn open(dir: &Path, day: NaiveDate, progress: &mut DumpProgress) -> Result<Self, SourceError> {
-        let films = CsvFile::open(dir.join("movies_metadata.csv"), &FILM_COLUMNS, HOLDS, progress)?;
-        let films = FilmsFile { file: films, columns: &FILM_COLUMNS, cell: python::literal, day };
-        let mut stages = VecDeque::from([Stage::Films(films)]);
+        let movies = CsvFile::open(dir.join("movies_metadata.csv"), &MOVIE_COLUMNS, HOLDS, progress)?;
+        let movies = MoviesFile { file: movies, columns: &MOVIE_COLUMNS, cell: python::literal, day };
+        let mut stages = VecDeque::from([Stage::Movies(movies)]);
         stages.extend(lists(dir, "credits.csv", &CREDITS_COLUMNS, credits_record, progress)?);
         stages.extend(lists(dir, "keywords.csv", &KEYWORDS_COLUMNS, keywords_record, progress)?);
         if let Some(path) = first_present(dir, &["ratings.csv", "ratings_small.csv"]) {
-            // Without links nobody can tell which film a rating is for: then the missing links are the error.
+            // Without links nobody can tell which movie a rating is for: then the missing links are the error.
             let names = ["links.csv", "links_small.csv"];
             let links = first_present(dir, &names).unwrap_or_else(|| dir.join(names[0]));
             stages.push_back(Stage::Links(CsvFile::open(links, &LINKS_COLUMNS, HOLDS, progress)?));
@@ -79,12 +79,12 @@ impl Reader for MoviesDataset {
     fn step(&mut self, records: &mut VecDeque<Record>) -> Result<bool, SourceError> {
         let Some(stage) = self.stages.front_mut() else { return Ok(false) };
         let more = match stage {
-            Stage::Films(films) => films.step(&mut self.known, records)?,
+            Stage::Movies(movies) => movies.step(&mut self.known, records)?,
             Stage::Lists(lists, done) => lists.step(&self.known, done, records)?,
             Stage::Links(links) => link(links, &mut self.linked, records)?,
             Stage::Ratings(ratings) => {
-                let film = |id| self.linked.get(&id).copied().filter(|id| self.known.contains(id));
-                let record = ratings.next(film)?;
+                let movie = |id| self.linked.get(&id).copied().filter(|id| self.known.contains(id));
+                let record = ratings.next(movie)?;
                 let more = record.is_some();
                 records.extend(record);
                 more
@@ -106,14 +106,14 @@ fn lists(
     progress: &mut DumpProgress,
 ) -> Result<Option<Stage>, SourceError> {
     let Some(path) = first_present(dir, &[name]) else {
-        tracing::warn!(file = name, "not in the directory, so films come in without it");
+        tracing::warn!(file = name, "not in the directory, so movies come in without it");
         return Ok(None);
     };
     let file = CsvFile::open(path, columns, HOLDS, progress)?;
     Ok(Some(Stage::Lists(ListsFile { file, cell: python::literal, record, columns }, HashSet::new())))
 }
 
-/// Reads one link. A film without a TMDB id is no error: TMDB lacks some.
+/// Reads one link. A movie without a TMDB id is no error: TMDB lacks some.
 fn link(
     links: &mut CsvFile,
     linked: &mut HashMap<i64, MovieId>,
@@ -123,7 +123,7 @@ fn link(
         Row::End => return Ok(false),
         Row::Aside(aside) => records.push_back(aside),
         Row::Fields(fields) if fields[1].trim().is_empty() => {}
-        Row::Fields(fields) => match (fields[0].trim().parse(), film::movie_id(&Value::String(fields[1].clone()))) {
+        Row::Fields(fields) => match (fields[0].trim().parse(), movie::movie_id(&Value::String(fields[1].clone()))) {
             (Ok(number), Ok(id)) => drop(linked.insert(number, id)),
             (Err(_), _) => records.push_back(links.aside(Some("movieId"), "must be a whole number")),
             (_, Err(defect)) => records.push_back(links.aside(Some("tmdbId"), defect.reason)),
@@ -133,7 +133,7 @@ fn link(
 }
 
 fn keywords_record(id: MovieId, lists: Vec<Value>) -> Record {
-    Record::Keywords(id, lists.first().map(film::keywords).unwrap_or_default())
+    Record::Keywords(id, lists.first().map(movie::keywords).unwrap_or_default())
 }
 
 fn first_present(dir: &Path, names: &[&str]) -> Option<PathBuf> {

@@ -15,7 +15,7 @@ const STARS: std::ops::RangeInclusive<f32> = 0.5..=5.0;
 /// 2150-01-01. MovieLens counts seconds since 1970; a later date is a number of something else.
 const MAX_TIMESTAMP: i64 = 5_680_281_600;
 
-/// A file of `user, film, stars, seconds`, split at a separator without any quoting: these files have tens of
+/// A file of `user, movie, stars, seconds`, split at a separator without any quoting: these files have tens of
 /// millions of rows and four numbers in each.
 pub(super) struct RatingsFile {
     lines: Lines,
@@ -41,8 +41,8 @@ impl RatingsFile {
         Ok(Self { lines: Lines::open(path, holds, progress)?, line: Line::default(), separator: "::" })
     }
 
-    /// The next row, for films that `film` finds by MovieLens' number; `None` at the end.
-    pub(super) fn next(&mut self, film: impl Fn(i64) -> Option<MovieId>) -> Result<Option<Record>, SourceError> {
+    /// The next row, for movies that `movie` finds by MovieLens' number; `None` at the end.
+    pub(super) fn next(&mut self, movie: impl Fn(i64) -> Option<MovieId>) -> Result<Option<Record>, SourceError> {
         loop {
             if !self.lines.next(&mut self.line)? {
                 return Ok(None);
@@ -50,7 +50,7 @@ impl RatingsFile {
             if self.line.bytes.is_empty() {
                 continue;
             }
-            return Ok(Some(match rating(&decode(&self.line.bytes), self.separator, film) {
+            return Ok(Some(match rating(&decode(&self.line.bytes), self.separator, movie) {
                 Ok(rating) => Record::Rating(rating),
                 Err((field, reason)) => self.lines.aside(&self.line, field, reason),
             }));
@@ -60,7 +60,7 @@ impl RatingsFile {
 
 type Defect = (Option<&'static str>, &'static str);
 
-fn rating(row: &str, separator: &str, film: impl Fn(i64) -> Option<MovieId>) -> Result<Rating, Defect> {
+fn rating(row: &str, separator: &str, movie_of: impl Fn(i64) -> Option<MovieId>) -> Result<Rating, Defect> {
     let mut fields = row.split(separator).map(|field| field.trim().trim_matches('"'));
     let mut next = || fields.next();
     let (Some(user), Some(movie), Some(stars), Some(seconds), None) = (next(), next(), next(), next(), next()) else {
@@ -81,7 +81,7 @@ fn rating(row: &str, separator: &str, film: impl Fn(i64) -> Option<MovieId>) -> 
         .filter(|seconds| (0..=MAX_TIMESTAMP).contains(seconds))
         .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
         .ok_or((Some("timestamp"), "must be seconds since 1970"))?;
-    let movie_id = film(movie).ok_or((Some("movieId"), "is no film of this dump"))?;
+    let movie_id = movie_of(movie).ok_or((Some("movieId"), "is no movie of this dump"))?;
     Ok(Rating { user_id, movie_id, rating: stars * 2.0, rated_at })
 }
 

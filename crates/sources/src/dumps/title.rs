@@ -5,7 +5,7 @@
 pub(super) struct Title {
     /// With its article in front.
     pub title: String,
-    /// What stood in brackets behind it, usually the title in the film's own language.
+    /// What stood in brackets behind it, usually the title in the movie's own language.
     pub original: Option<String>,
     pub year: Option<i32>,
 }

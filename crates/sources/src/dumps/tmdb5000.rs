@@ -7,14 +7,14 @@ use domain::ingest::Record;
 use serde_json::{Value, json};
 
 use super::csv_file::CsvFile;
-use super::films::{FilmsFile, ListsFile};
+use super::movies::{ListsFile, MoviesFile};
 use super::{DumpProgress, Reader};
 use crate::SourceError;
-use crate::film;
+use crate::movie;
 
 const HOLDS: &str = "a tmdb-5000 directory holds tmdb_5000_movies.csv and tmdb_5000_credits.csv";
 
-const FILM_COLUMNS: [&str; 16] = [
+const MOVIE_COLUMNS: [&str; 16] = [
     "id",
     "title",
     "original_title",
@@ -35,9 +35,9 @@ const FILM_COLUMNS: [&str; 16] = [
 
 const CREDITS_COLUMNS: [&str; 3] = ["movie_id", "cast", "crew"];
 
-/// Kaggle "TMDB 5000": films with their numbers, then credits; the lists in the cells are JSON.
+/// Kaggle "TMDB 5000": movies with their numbers, then credits; the lists in the cells are JSON.
 pub(super) struct Tmdb5000 {
-    films: Option<FilmsFile>,
+    movies: Option<MoviesFile>,
     credits: ListsFile,
     known: HashSet<MovieId>,
     credited: HashSet<MovieId>,
@@ -46,10 +46,10 @@ pub(super) struct Tmdb5000 {
 impl Tmdb5000 {
     pub(super) fn open(dir: &Path, day: NaiveDate, progress: &mut DumpProgress) -> Result<Self, SourceError> {
         let mut open = |name, columns: &[&str]| CsvFile::open(dir.join(name), columns, HOLDS, progress);
-        let films = open("tmdb_5000_movies.csv", &FILM_COLUMNS)?;
+        let movies = open("tmdb_5000_movies.csv", &MOVIE_COLUMNS)?;
         let credits = open("tmdb_5000_credits.csv", &CREDITS_COLUMNS)?;
         Ok(Self {
-            films: Some(FilmsFile { file: films, columns: &FILM_COLUMNS, cell: json_cell, day }),
+            movies: Some(MoviesFile { file: movies, columns: &MOVIE_COLUMNS, cell: json_cell, day }),
             credits: ListsFile { file: credits, columns: &CREDITS_COLUMNS, cell: json_cell, record: credits_record },
             known: HashSet::new(),
             credited: HashSet::new(),
@@ -59,9 +59,9 @@ impl Tmdb5000 {
 
 impl Reader for Tmdb5000 {
     fn step(&mut self, records: &mut VecDeque<Record>) -> Result<bool, SourceError> {
-        if let Some(films) = &mut self.films {
-            if !films.step(&mut self.known, records)? {
-                self.films = None;
+        if let Some(movies) = &mut self.movies {
+            if !movies.step(&mut self.known, records)? {
+                self.movies = None;
             }
             return Ok(true);
         }
@@ -73,7 +73,7 @@ impl Reader for Tmdb5000 {
 pub(super) fn credits_record(id: MovieId, lists: Vec<Value>) -> Record {
     let mut lists = lists.into_iter();
     let body = json!({"cast": lists.next(), "crew": lists.next()});
-    Record::Credits(id, film::credits(&body))
+    Record::Credits(id, movie::credits(&body))
 }
 
 fn json_cell(text: &str) -> Result<Value, String> {

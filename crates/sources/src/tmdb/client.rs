@@ -10,8 +10,8 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::Url;
 
+use super::config::{TmdbConfig, TmdbCredential};
 use super::response::{Answer, Failure, classify, read_body, transport};
-use super::settings::{TmdbCredential, TmdbSettings};
 use crate::SourceError;
 use crate::pause::{Pause, retry_after};
 
@@ -30,7 +30,7 @@ pub struct TmdbClient {
 #[derive(Debug)]
 struct Inner {
     http: reqwest::Client,
-    settings: TmdbSettings,
+    settings: TmdbConfig,
     bucket: DefaultDirectRateLimiter,
     pause: Pause,
 }
@@ -40,7 +40,7 @@ impl TmdbClient {
     ///
     /// # Errors
     /// A base URL that cannot carry paths.
-    pub fn new(mut settings: TmdbSettings) -> Result<Self, SourceError> {
+    pub fn new(mut settings: TmdbConfig) -> Result<Self, SourceError> {
         settings.base_url = directory(settings.base_url)?;
         settings.concurrency = settings.concurrency.max(1);
         let rate = NonZeroU32::new(settings.requests_per_second).unwrap_or(NonZeroU32::MIN);

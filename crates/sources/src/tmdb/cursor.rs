@@ -27,26 +27,26 @@ pub struct InProgress {
     /// Becomes `synced_through` in the end.
     pub started_on: NaiveDate,
     /// What is left to walk; the last one is walked now.
-    pub windows: Vec<Window>,
+    pub windows: Vec<DateWindow>,
     /// The next page of that window, from 1.
     pub page: u32,
     /// Whether the window is walked again, since pages drifted under the first walk.
     pub again: bool,
     /// Ids met in that window; `None` when they are too many to store.
     pub seen: Option<Vec<i64>>,
-    /// Films handled so far, and how many TMDB counted at the start.
+    /// Movies handled so far, and how many TMDB counted at the start.
     pub done: u64,
     pub total: Option<u64>,
 }
 
 /// Days of release or of change, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
+pub struct DateWindow {
     pub first: NaiveDate,
     pub last: NaiveDate,
 }
 
-impl fmt::Display for Window {
+impl fmt::Display for DateWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} to {}", self.first, self.last)
     }

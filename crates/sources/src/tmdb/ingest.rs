@@ -5,36 +5,36 @@ use domain::MovieId;
 use domain::ingest::{IngestMode, Quarantined, Record};
 
 use super::client::TmdbClient;
-use super::cursor::{InProgress, TmdbCursor, Window};
-use super::films::Films;
+use super::cursor::{DateWindow, InProgress, TmdbCursor};
 use super::listing::Listing;
+use super::movies::Movies;
 use super::plan::{PAGE_CAP, Plan, plan};
 use crate::SourceError;
 
 /// Ids kept in the stored cursor: as many as a full listing's window can have. A window of changes can have more, and
-/// writing those with every batch would cost more than fetching some films twice after a kill.
+/// writing those with every chunk would cost more than fetching some movies twice after a kill.
 const MAX_SEEN_STORED: usize = 10_000;
 
 /// An ingest left lying longer than this is begun anew: what it has read is older than TMDB's memory of changes.
 const STALE_DAYS: i64 = 14;
 
-/// One page of films, fetched. Commit `records`, `missing` and `cursor` in one transaction.
+/// One page of movies, fetched. Commit `records`, `missing` and `cursor` in one transaction.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
+pub struct Chunk {
     pub records: Vec<Record>,
-    /// Films that TMDB does not have this time (see [`Films::missing`]).
+    /// Movies that TMDB does not have this time (see [`Movies::missing`]).
     pub missing: Vec<MovieId>,
-    /// Where the ingest stands after this batch.
+    /// Where the ingest stands after this chunk.
     pub cursor: TmdbCursor,
-    /// Films handled so far in this ingest, before a kill included.
+    /// Movies handled so far in this ingest, before a kill included.
     pub done: u64,
-    /// Films in all, as TMDB counted at the start.
+    /// Movies in all, as TMDB counted at the start.
     pub total: Option<u64>,
     /// For people: `full: released 1994-01-01 to 1994-06-30`.
     pub phase: String,
 }
 
-/// Walks TMDB page by page. Call [`TmdbIngest::next_batch`] until it answers `None`.
+/// Walks TMDB page by page. Call [`TmdbIngest::next_chunk`] until it answers `None`.
 #[derive(Debug)]
 pub struct TmdbIngest {
     client: TmdbClient,
@@ -54,7 +54,7 @@ enum WindowEnd {
 
 impl TmdbIngest {
     /// Goes on where `cursor` stands, or begins what [`plan`] says. An explicit full ingest drops unfinished changes,
-    /// which it includes. `today` dates the films' numbers and ends the windows.
+    /// which it includes. `today` dates the movies' numbers and ends the windows.
     pub fn new(client: TmdbClient, mode: IngestMode, cursor: TmdbCursor, today: NaiveDate) -> Self {
         let resumable = cursor.in_progress.clone().filter(|work| {
             (today - work.started_on).num_days() <= STALE_DAYS && (mode != IngestMode::Full || work.plan == Plan::Full)
@@ -66,17 +66,17 @@ impl TmdbIngest {
         Self { client, today, cursor, seen, seen_all }
     }
 
-    /// How films are found, for the log; `None` once all are.
+    /// How movies are found, for the log; `None` once all are.
     pub fn plan(&self) -> Option<Plan> {
         self.cursor.in_progress.as_ref().map(|work| work.plan)
     }
 
-    /// The next page of films; `None` when there are no more. After an error, or when the future is dropped before its
+    /// The next page of movies; `None` when there are no more. After an error, or when the future is dropped before its
     /// end, the next call tries the same page again.
     ///
     /// # Errors
-    /// As [`TmdbClient::films`]; a page that cannot be had is an error as well.
-    pub async fn next_batch(&mut self) -> Result<Option<Batch>, SourceError> {
+    /// As [`TmdbClient::movies`]; a page that cannot be had is an error as well.
+    pub async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
         while let Some(work) = &mut self.cursor.in_progress {
             let Some(&window) = work.windows.last() else {
                 // Only a cursor edited by hand has no window left to walk.
@@ -99,12 +99,12 @@ impl TmdbIngest {
         Ok(None)
     }
 
-    /// Fetches a page's new films, then moves on. Nothing is changed before the last request has succeeded.
-    async fn take(&mut self, window: Window, page: u32, listing: Listing) -> Result<Batch, SourceError> {
+    /// Fetches a page's new movies, then moves on. Nothing is changed before the last request has succeeded.
+    async fn take(&mut self, window: DateWindow, page: u32, listing: Listing) -> Result<Chunk, SourceError> {
         let mut fresh = listing.ids.clone();
         let mut met = HashSet::new();
         fresh.retain(|id| !self.seen.contains(&id.get()) && met.insert(*id));
-        let Films { mut records, missing } = self.client.films(&fresh, self.today).await?;
+        let Movies { mut records, missing } = self.client.movies(&fresh, self.today).await?;
         records.extend(listing.odd.iter().cloned());
         self.seen.extend(fresh.iter().map(|id| id.get()));
 
@@ -127,20 +127,20 @@ impl TmdbIngest {
                 }
             }
         }
-        Ok(Batch { records, missing, cursor: self.stored(), done: progress.0, total: progress.1, phase })
+        Ok(Chunk { records, missing, cursor: self.stored(), done: progress.0, total: progress.1, phase })
     }
 
     fn window_end(&self, listing: &Listing) -> WindowEnd {
         let (seen, total) = (self.seen.len() as u64, listing.total_results);
         let again = self.cursor.in_progress.as_ref().is_some_and(|work| work.again);
         if listing.total_pages > PAGE_CAP {
-            WindowEnd::Short(format!("TMDB counts {total} films here and shows {PAGE_CAP} pages; {seen} were read"))
+            WindowEnd::Short(format!("TMDB counts {total} movies here and shows {PAGE_CAP} pages; {seen} were read"))
         } else if !self.seen_all || seen >= total {
             WindowEnd::Done
         } else if !again {
             WindowEnd::Again
         } else {
-            WindowEnd::Short(format!("TMDB counts {total} films here and listed {seen} in two walks"))
+            WindowEnd::Short(format!("TMDB counts {total} movies here and listed {seen} in two walks"))
         }
     }
 

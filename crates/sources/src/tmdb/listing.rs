@@ -3,13 +3,13 @@ use domain::ingest::{Quarantined, Record};
 use serde_json::Value;
 
 use super::client::TmdbClient;
-use super::cursor::Window;
+use super::cursor::DateWindow;
 use super::plan::Plan;
 use crate::SourceError;
-use crate::film::movie_id;
 use crate::lenient::integer;
+use crate::movie::movie_id;
 
-/// One page of film ids.
+/// One page of movie ids.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub ids: Vec<MovieId>,
@@ -21,8 +21,8 @@ pub(super) struct Listing {
 }
 
 impl TmdbClient {
-    /// Page `page` (from 1) of the films that `plan` looks for in `window`.
-    pub(super) async fn listing(&self, plan: Plan, window: Window, page: u32) -> Result<Listing, SourceError> {
+    /// Page `page` (from 1) of the movies that `plan` looks for in `window`.
+    pub(super) async fn listing(&self, plan: Plan, window: DateWindow, page: u32) -> Result<Listing, SourceError> {
         let (first, last) = (window.first.to_string(), window.last.to_string());
         let (path, mut query) = match plan {
             Plan::Full => (
@@ -47,7 +47,7 @@ fn read(location: &str, body: &Value) -> Result<Listing, &'static str> {
     let count = |field: &str| integer(&body[field]).and_then(|count| u64::try_from(count).ok());
     let mut listing = Listing {
         total_pages: count("total_pages").ok_or("the page does not say how many there are")?,
-        total_results: count("total_results").ok_or("the page does not say how many films there are")?,
+        total_results: count("total_results").ok_or("the page does not say how many movies there are")?,
         ..Listing::default()
     };
     for entry in body["results"].as_array().ok_or("the page has no list of results")? {

@@ -4,26 +4,26 @@ use domain::ingest::{Quarantined, Record};
 use domain::movies::Review;
 use serde_json::Value;
 
-use crate::film::{self, Defect};
 use crate::lenient::{list, number, text};
+use crate::movie::{self, Defect};
 
 /// Longest review kept, in bytes: about 3,000 words. TMDB's longest are novels nobody scores by.
 const MAX_REVIEW: usize = 20_000;
 const MAX_AUTHOR: usize = 200;
 const MAX_REVIEW_ID: usize = 64;
 
-/// Reviews kept per film; the page that comes with a film holds 20.
+/// Reviews kept per movie; the page that comes with a movie holds 20.
 const MAX_REVIEWS: usize = 100;
 
-/// The records in a movie detail with `append_to_response=credits,keywords,reviews`: the film, its numbers as of `day`,
-/// its reviews. Whatever the body lacks or has wrong is unknown; a film without id or title, and a review without
+/// The records in a movie detail with `append_to_response=credits,keywords,reviews`: the movie, its numbers as of `day`,
+/// its reviews. Whatever the body lacks or has wrong is unknown; a movie without id or title, and a review without
 /// id, text or date, come out as `Quarantined`. `location` says where the body is from: `movie/550`.
 pub fn movie_records(location: &str, body: &Value, day: NaiveDate) -> Vec<Record> {
-    let movie = match film::movie(body) {
+    let movie = match movie::movie(body) {
         Ok(movie) => movie,
         Err(defect) => return vec![quarantined(location, defect, body)],
     };
-    let mut records = vec![Record::Metrics(film::metrics(&movie, day))];
+    let mut records = vec![Record::Metrics(movie::metrics(&movie, day))];
     records.extend(list(&body["reviews"]["results"]).iter().take(MAX_REVIEWS).map(|entry| {
         match review(movie.id, entry) {
             Ok(review) => Record::Review(review),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_film_brings_its_numbers_and_its_reviews() {
+    fn a_movie_brings_its_numbers_and_its_reviews() {
         let body = json!({
             "id": 7, "title": "Seven", "popularity": 4.5, "vote_average": 8.1, "vote_count": 12,
             "reviews": {"results": [
@@ -84,7 +84,7 @@ mod tests {
         });
         let records = movie_records("movie/7", &body, day());
         let [
-            Record::Movie(film),
+            Record::Movie(movie),
             Record::Metrics(numbers),
             Record::Review(first),
             Record::Review(second),
@@ -94,7 +94,7 @@ mod tests {
         else {
             panic!("{records:?}")
         };
-        assert_eq!((film.title.as_str(), numbers.vote_count, numbers.day), ("Seven", 12, day()));
+        assert_eq!((movie.title.as_str(), numbers.vote_count, numbers.day), ("Seven", 12, day()));
         assert_eq!((first.content.as_str(), first.rating), ("Good.", Some(9.0)));
         assert_eq!((second.author.as_deref(), second.rating), (Some("bob"), None));
         assert_eq!(
@@ -113,7 +113,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_panics(body in film::tests::any_json()) {
+        fn no_body_panics(body in movie::tests::any_json()) {
             prop_assert!(!movie_records("movie/1", &body, day()).is_empty());
         }
     }

@@ -2,7 +2,7 @@ use chrono::{Days, NaiveDate};
 use domain::ingest::IngestMode;
 use serde::{Deserialize, Serialize};
 
-use super::cursor::Window;
+use super::cursor::DateWindow;
 
 /// The oldest release that TMDB knows (Passage de Venus).
 pub const FIRST_RELEASE: NaiveDate = match NaiveDate::from_ymd_opt(1874, 1, 1) {
@@ -10,7 +10,7 @@ pub const FIRST_RELEASE: NaiveDate = match NaiveDate::from_ymd_opt(1874, 1, 1) {
     None => NaiveDate::MIN,
 };
 
-/// Announced films are listed up to two years ahead; later dates are placeholders.
+/// Announced movies are listed up to two years ahead; later dates are placeholders.
 const HORIZON: Days = Days::new(731);
 
 /// TMDB looks back 14 days for changes, and no further.
@@ -23,13 +23,13 @@ pub(super) const PAGE_CAP: u64 = 500;
 /// again costs little, and the ids seen in it fit into the cursor.
 const FULL_WINDOW_PAGES: u64 = 50;
 
-/// How an ingest finds its films.
+/// How an ingest finds its movies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Plan {
-    /// Every film, by date of release.
+    /// Every movie, by date of release.
     Full,
-    /// Films changed from that day on.
+    /// Movies changed from that day on.
     Changes { since: NaiveDate },
 }
 
@@ -48,16 +48,16 @@ pub fn plan(mode: IngestMode, synced_through: Option<NaiveDate>, today: NaiveDat
 
 impl Plan {
     /// The windows to walk, as a stack: the first one last.
-    pub(super) fn windows(self, today: NaiveDate) -> Vec<Window> {
+    pub(super) fn windows(self, today: NaiveDate) -> Vec<DateWindow> {
         let Self::Changes { since } = self else {
-            return vec![Window { first: FIRST_RELEASE, last: today.checked_add_days(HORIZON).unwrap_or(today) }];
+            return vec![DateWindow { first: FIRST_RELEASE, last: today.checked_add_days(HORIZON).unwrap_or(today) }];
         };
         let mut windows = Vec::new();
         let mut first = since;
         // Neighbours share a day: TMDB does not say whether `end_date` is part of the answer.
         loop {
             let reach = first.checked_add_days(Days::new(CHANGES_DAYS as u64 - 1)).unwrap_or(today);
-            windows.push(Window { first, last: reach.min(today) });
+            windows.push(DateWindow { first, last: reach.min(today) });
             if reach >= today {
                 break;
             }
@@ -76,7 +76,7 @@ impl Plan {
     }
 
     /// Two halves, the earlier first; a window that cannot be smaller has none.
-    pub(super) fn split(self, window: Window) -> Option<(Window, Window)> {
+    pub(super) fn split(self, window: DateWindow) -> Option<(DateWindow, DateWindow)> {
         let (least, gap) = match self {
             Self::Full => (1, 1),
             Self::Changes { .. } => (2, 0),
@@ -87,10 +87,10 @@ impl Plan {
         }
         let middle = window.first.checked_add_days(Days::new(days as u64 / 2))?;
         let next = middle.checked_add_days(Days::new(gap))?;
-        Some((Window { last: middle, ..window }, Window { first: next, ..window }))
+        Some((DateWindow { last: middle, ..window }, DateWindow { first: next, ..window }))
     }
 
-    pub(super) fn phase(self, window: Window) -> String {
+    pub(super) fn phase(self, window: DateWindow) -> String {
         match self {
             Self::Full => format!("full: released {window}"),
             Self::Changes { .. } => format!("changes: {window}"),
@@ -133,7 +133,7 @@ mod tests {
 
         #[test]
         fn halves_cover_the_whole_and_get_smaller(days in 0i64..60_000) {
-            let window = Window { first: day(0), last: day(days) };
+            let window = DateWindow { first: day(0), last: day(days) };
             for plan in [Plan::Full, Plan::Changes { since: day(0) }] {
                 if let Some((early, late)) = plan.split(window) {
                     prop_assert_eq!((early.first, late.last), (window.first, window.last));

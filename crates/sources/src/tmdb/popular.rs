@@ -5,13 +5,13 @@ use serde_json::Value;
 
 use super::client::TmdbClient;
 use crate::SourceError;
-use crate::film::observation;
 use crate::lenient::integer;
+use crate::movie::observation;
 
-/// Films on a page of TMDB's lists.
+/// Movies on a page of TMDB's lists.
 pub const POPULAR_PAGE: u32 = 20;
 
-/// One page of the most popular films, as they stood when TMDB answered.
+/// One page of the most popular movies, as they stood when TMDB answered.
 #[derive(Debug, Default)]
 pub struct Popular {
     pub seen: Vec<Observation>,
@@ -22,7 +22,7 @@ pub struct Popular {
 }
 
 impl TmdbClient {
-    /// Page `page` (from 1) of the most popular films. One request; the numbers are in the list itself.
+    /// Page `page` (from 1) of the most popular movies. One request; the numbers are in the list itself.
     ///
     /// # Errors
     /// The key is refused, TMDB throttles without end, or it is down.
@@ -43,7 +43,7 @@ fn read(page: u32, body: &Value) -> Result<Popular, &'static str> {
         match observation(entry, now) {
             Ok(seen) => popular.seen.push(seen),
             Err(defect) => {
-                // Not by page: the same film is on another one an hour later.
+                // Not by page: the same movie is on another one an hour later.
                 let location = format!("movie/popular {}", entry["id"]);
                 popular.odd.push(Quarantined::new(location, Some(defect.field), defect.reason, &entry.to_string()));
             }

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use domain::MovieId;
 use domain::ingest::Record;
 use domain::movies::{DailyMetrics, Movie, Rating, Review};
-use sources::demo::{DEMO_ACTIVE_FILMS, DEMO_MAX_REVIEWS, DemoConfig, embedded_films, world};
+use sources::demo::{DEMO_ACTIVE_MOVIES, DEMO_MAX_REVIEWS, DemoConfig, embedded_movies, world};
 
 use crate::day;
 
@@ -33,7 +33,7 @@ fn read(config: DemoConfig) -> World {
             Record::Review(review) => (3, found.reviews.push(review)),
             other => panic!("{other:?}"),
         };
-        assert!(at >= stage, "films, then metrics, then ratings, then reviews");
+        assert!(at >= stage, "movies, then metrics, then ratings, then reviews");
         stage = at;
     }
     found
@@ -70,13 +70,13 @@ fn counts_are_as_configured_and_pairs_are_unique() {
 }
 
 #[test]
-fn the_first_films_are_real_and_their_numbers_are_those_of_today() {
-    let found = read(DemoConfig { movies: embedded_films() + 10, ..small() });
-    let real = embedded_films() as usize;
-    assert!(found.movies[..real].iter().all(|film| film.id.get() < MovieId::SYNTHETIC_BASE));
-    assert!(found.movies[real..].iter().all(|film| film.id.get() > MovieId::SYNTHETIC_BASE));
+fn the_first_movies_are_real_and_their_numbers_are_those_of_today() {
+    let found = read(DemoConfig { movies: embedded_movies() + 10, ..small() });
+    let real = embedded_movies() as usize;
+    assert!(found.movies[..real].iter().all(|movie| movie.id.get() < MovieId::SYNTHETIC_BASE));
+    assert!(found.movies[real..].iter().all(|movie| movie.id.get() > MovieId::SYNTHETIC_BASE));
     assert_eq!(found.movies[real].id.get(), MovieId::SYNTHETIC_BASE + 1);
-    let godfather = found.movies.iter().find(|film| film.id.get() == 238).unwrap();
+    let godfather = found.movies.iter().find(|movie| movie.id.get() == 238).unwrap();
     assert_eq!(godfather.title, "The Godfather");
     assert!(godfather.overview.as_deref().unwrap().contains("Francis Ford Coppola"));
     let today: HashMap<_, _> = found
@@ -86,10 +86,10 @@ fn the_first_films_are_real_and_their_numbers_are_those_of_today() {
         .map(|metrics| (metrics.movie_id, metrics))
         .collect();
     assert_eq!(today.len(), found.movies.len());
-    for film in &found.movies {
-        let numbers = today[&film.id];
+    for movie in &found.movies {
+        let numbers = today[&movie.id];
         assert_eq!(
-            (film.popularity, film.vote_average, film.vote_count),
+            (movie.popularity, movie.vote_average, movie.vote_count),
             (numbers.popularity, numbers.vote_average, numbers.vote_count)
         );
     }
@@ -135,15 +135,15 @@ fn ratings_lie_in_the_full_days_before_today_and_reviews_follow_their_tone() {
 }
 
 #[test]
-fn films_differ_in_how_many_rate_them_and_how_well() {
+fn movies_differ_in_how_many_rate_them_and_how_well() {
     let found = read(DemoConfig { ratings: 20_000, users: 600, days: 1, ..small() });
-    let mut by_film: HashMap<MovieId, Vec<f32>> = HashMap::new();
-    found.ratings.iter().for_each(|rating| by_film.entry(rating.movie_id).or_default().push(rating.rating));
-    let mut counts: Vec<usize> = by_film.values().map(Vec::len).collect();
+    let mut by_movie: HashMap<MovieId, Vec<f32>> = HashMap::new();
+    found.ratings.iter().for_each(|rating| by_movie.entry(rating.movie_id).or_default().push(rating.rating));
+    let mut counts: Vec<usize> = by_movie.values().map(Vec::len).collect();
     counts.sort_unstable();
-    assert!(counts.iter().rev().take(40).sum::<usize>() > 20_000 / 4, "few films have many ratings");
-    assert!(counts.iter().max() < Some(&500), "no film is rated by everybody");
-    let means: Vec<f32> = by_film
+    assert!(counts.iter().rev().take(40).sum::<usize>() > 20_000 / 4, "few movies have many ratings");
+    assert!(counts.iter().max() < Some(&500), "no movie is rated by everybody");
+    let means: Vec<f32> = by_movie
         .values()
         .filter(|stars| stars.len() > 30)
         .map(|stars| stars.iter().sum::<f32>() / stars.len() as f32)
@@ -153,23 +153,23 @@ fn films_differ_in_how_many_rate_them_and_how_well() {
 }
 
 #[test]
-fn ten_thousand_films_are_as_they_would_be_among_more() {
+fn ten_thousand_movies_are_as_they_would_be_among_more() {
     let config = DemoConfig { movies: 10_000, ratings: 0, days: 1, ..small() };
     let found = read(config.clone());
-    assert_eq!(found.movies.iter().map(|film| film.id).collect::<HashSet<_>>().len(), 10_000);
+    assert_eq!(found.movies.iter().map(|movie| movie.id).collect::<HashSet<_>>().len(), 10_000);
     let larger: Vec<Record> = world(DemoConfig { movies: 1_000_000, ..config }).take(10_000).collect();
     assert!(
         found
             .movies
             .iter()
             .zip(&larger)
-            .all(|(film, record)| matches!(record, Record::Movie(other) if **other == *film))
+            .all(|(movie, record)| matches!(record, Record::Movie(other) if **other == *movie))
     );
 }
 
 #[test]
 fn the_largest_world_has_bounded_metrics_and_reviews() {
-    let movies = DEMO_ACTIVE_FILMS + 5;
+    let movies = DEMO_ACTIVE_MOVIES + 5;
     let config = DemoConfig { movies, users: 3_000, ratings: 450_000, days: 3, ..small() };
     let mut metrics = 0;
     let mut reviews = 0;
@@ -180,5 +180,5 @@ fn the_largest_world_has_bounded_metrics_and_reviews() {
             _ => {}
         }
     }
-    assert_eq!((metrics, reviews), (3 * DEMO_ACTIVE_FILMS + 5, DEMO_MAX_REVIEWS));
+    assert_eq!((metrics, reviews), (3 * DEMO_ACTIVE_MOVIES + 5, DEMO_MAX_REVIEWS));
 }

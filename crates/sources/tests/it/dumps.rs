@@ -52,10 +52,12 @@ fn kind(record: &Record) -> &'static str {
     }
 }
 
-pub fn films(records: &[Record]) -> Vec<&Movie> {
+pub fn movies(records: &[Record]) -> Vec<&Movie> {
     records
         .iter()
-        .filter_map(|record| if let Record::Movie(film) | Record::Stub(film) = record { Some(&**film) } else { None })
+        .filter_map(
+            |record| if let Record::Movie(movie) | Record::Stub(movie) = record { Some(&**movie) } else { None },
+        )
         .collect()
 }
 
@@ -79,7 +81,7 @@ const TMDB_MOVIES: &str = "budget,genres,homepage,id,keywords,original_language,
     vote_average,vote_count\n";
 
 #[test]
-fn tmdb_5000_brings_films_numbers_and_credits_and_keeps_bad_rows_aside() {
+fn tmdb_5000_brings_movies_numbers_and_credits_and_keeps_bad_rows_aside() {
     let movies = format!(
         "{TMDB_MOVIES}\
         0,\"[{{\"\"id\"\": 28, \"\"name\"\": \"\"Action\"\"}}]\",,7,\"[{{\"\"name\"\": \"\"space\"\"}}]\",en,Seven,\"Two\nlines\",1.5,[],[],1995-09-22,0,,[],Released,,Seven,8.1,12\n\
@@ -157,8 +159,8 @@ fn movies_dataset() -> TempDir {
 fn the_movies_dataset_is_read_with_its_python_lists_doubles_and_shifted_rows() {
     let dir = movies_dataset();
     let records = read(DumpFormat::MoviesDataset, dir.path());
-    let found = films(&records);
-    assert_eq!(found.iter().map(|film| film.id.get()).collect::<Vec<_>>(), [862, 15602]);
+    let found = movies(&records);
+    assert_eq!(found.iter().map(|movie| movie.id.get()).collect::<Vec<_>>(), [862, 15602]);
     assert_eq!((found[0].genres.as_slice(), found[0].runtime), (&["Animation".into(), "Family".into()][..], Some(81)));
     assert_eq!((found[0].revenue, found[0].imdb_id.as_deref()), (Some(373_554_033), Some("tt0114709")));
     let expected = [("credits", 1), ("keywords", 1), ("metrics", 2), ("movie", 2), ("quarantined", 10), ("rating", 2)];
@@ -196,20 +198,20 @@ fn full_ratings_are_preferred_and_need_links() {
 }
 
 #[test]
-fn ml_latest_films_are_stubs_under_their_tmdb_id() {
-    let movies = "movieId,title,genres\n1,Toy Story (1995),Adventure|Children|Sci-Fi\n2,\"Matrix, The (1999)\",IMAX|Action\n\
+fn ml_latest_movies_are_stubs_under_their_tmdb_id() {
+    let movies_csv = "movieId,title,genres\n1,Toy Story (1995),Adventure|Children|Sci-Fi\n2,\"Matrix, The (1999)\",IMAX|Action\n\
         3,No Link (2001),(no genres listed)\n4,Toy Story again (1995),Adventure\n4,Same number,\n5,,Drama\n0,Zero,Drama\n";
     let links = "movieId,imdbId,tmdbId\n1,0114709,862\n2,0133093,603\n3,0000003,\n4,0000004,862\n6,1,-5\n";
     let ratings_csv =
         "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n1,3,0.5,964982703\n2,4,5.0,964982703\n2,9,5.0,964982703\n";
     let dir = dir_of(&[
-        ("movies.csv", movies.as_bytes()),
+        ("movies.csv", movies_csv.as_bytes()),
         ("links.csv", links.as_bytes()),
         ("ratings.csv", ratings_csv.as_bytes()),
     ]);
     let records = read(DumpFormat::Movielens, dir.path());
-    let found = films(&records);
-    assert_eq!(found.iter().map(|film| film.id.get()).collect::<Vec<_>>(), [862, 603, MovieId::MOVIELENS_BASE + 3]);
+    let found = movies(&records);
+    assert_eq!(found.iter().map(|movie| movie.id.get()).collect::<Vec<_>>(), [862, 603, MovieId::MOVIELENS_BASE + 3]);
     assert_eq!((found[0].imdb_id.as_deref(), found[0].release_date), (Some("tt0114709"), Some(day("1995-01-01"))));
     assert_eq!(found[0].genres, ["Adventure", "Family", "Science Fiction"]);
     assert_eq!((found[1].title.as_str(), found[1].genres.as_slice()), ("The Matrix", &["Action".to_owned()][..]));
@@ -231,12 +233,12 @@ fn ml_latest_films_are_stubs_under_their_tmdb_id() {
 
 #[test]
 fn ml_1m_is_read_in_latin1_without_links() {
-    let movies =
+    let movies_dat =
         b"1::Toy Story (1995)::Animation|Children's|Comedy\n73::Mis\xe9rables, Les (1995)::Drama|Musical\nbroken\n";
     let ratings_dat = b"1::1::5::978300760\n1::73::3::978302109\n1::2::3::978302109\n1::73::0::978302109\n";
-    let dir = dir_of(&[("movies.dat", movies), ("ratings.dat", ratings_dat)]);
+    let dir = dir_of(&[("movies.dat", movies_dat), ("ratings.dat", ratings_dat)]);
     let records = read(DumpFormat::Movielens, dir.path());
-    let found = films(&records);
+    let found = movies(&records);
     assert_eq!((found[1].title.as_str(), found[1].id.get()), ("Les Misérables", MovieId::MOVIELENS_BASE + 73));
     assert_eq!(ratings(&records).iter().map(|rating| rating.rating).collect::<Vec<_>>(), [10.0, 6.0]);
     assert_eq!(

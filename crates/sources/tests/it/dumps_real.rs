@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use domain::ingest::Record;
 use sources::dumps::DumpFormat;
 
-use crate::dumps::{aside, films, kinds, ratings, read};
+use crate::dumps::{aside, kinds, movies, ratings, read};
 use crate::shared_data;
 
 #[test]
@@ -26,10 +26,10 @@ fn the_real_ml_latest_small_comes_in_whole() {
     let records = read(DumpFormat::Movielens, &data.join("ml-latest-small"));
     let kinds = kinds(&records);
     assert_eq!((kinds["stub"], kinds["rating"], kinds["quarantined"]), (9_741, 100_836, 1), "{:?}", aside(&records));
-    let ids: HashSet<_> = films(&records).iter().map(|film| film.id).collect();
+    let ids: HashSet<_> = movies(&records).iter().map(|movie| movie.id).collect();
     assert_eq!(ids.len(), 9_741);
     assert!(ratings(&records).iter().all(|rating| ids.contains(&rating.movie_id)));
-    let dated = films(&records).iter().filter(|film| film.release_date.is_some()).count();
+    let dated = movies(&records).iter().filter(|movie| movie.release_date.is_some()).count();
     assert!(dated > 9_700, "{dated}");
-    assert!(films(&records).iter().any(|film| film.title == "The Matrix"));
+    assert!(movies(&records).iter().any(|movie| movie.title == "The Matrix"));
 }

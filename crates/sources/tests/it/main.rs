@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use domain::MovieId;
-use sources::tmdb::{TmdbClient, TmdbSettings};
+use sources::tmdb::{TmdbClient, TmdbConfig};
 
 /// Real data beside the repository, where there is some; tests that need it say that they skip.
 fn shared_data() -> Option<PathBuf> {
@@ -35,14 +35,14 @@ fn shared_data() -> Option<PathBuf> {
 }
 
 /// Settings with waits in milliseconds and no rate to speak of.
-fn settings(stub: &tmdb_stub::TmdbStub) -> TmdbSettings {
-    TmdbSettings {
+fn settings(stub: &tmdb_stub::TmdbStub) -> TmdbConfig {
+    TmdbConfig {
         requests_per_second: 100_000,
         timeout: Duration::from_secs(5),
         backoff_min: Duration::from_millis(1),
         backoff_max: Duration::from_millis(4),
         pause_default: Duration::from_millis(20),
-        ..TmdbSettings::new(stub.base_url().parse().unwrap(), tmdb_stub::STUB_KEY.parse().unwrap())
+        ..TmdbConfig::new(stub.base_url().parse().unwrap(), tmdb_stub::STUB_KEY.parse().unwrap())
     }
 }
 

@@ -5,20 +5,20 @@ use std::time::{Duration, Instant, SystemTime};
 use domain::ingest::Record;
 use serde_json::json;
 use sources::SourceError;
-use sources::tmdb::{TmdbClient, TmdbSettings};
+use sources::tmdb::{TmdbClient, TmdbConfig};
 
-use crate::tmdb_stub::{Mischief, STUB_KEY, StubFilm, TmdbStub};
+use crate::tmdb_stub::{Mischief, STUB_KEY, StubMovie, TmdbStub};
 use crate::{client, day, ids, settings};
 
 async fn stub() -> TmdbStub {
-    TmdbStub::start((1..=9).map(|id| StubFilm::new(id, &format!("Film {id}"), "2020-05-01"))).await
+    TmdbStub::start((1..=9).map(|id| StubMovie::new(id, &format!("Movie {id}"), "2020-05-01"))).await
 }
 
 fn titles(records: &[Record]) -> Vec<&str> {
     records
         .iter()
         .filter_map(|record| match record {
-            Record::Movie(film) => Some(film.title.as_str()),
+            Record::Movie(movie) => Some(movie.title.as_str()),
             _ => None,
         })
         .collect()
@@ -35,17 +35,17 @@ fn quarantined(records: &[Record]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn one_request_brings_a_film_with_people_keywords_and_reviews() {
+async fn one_request_brings_a_movie_with_people_keywords_and_reviews() {
     let stub = stub().await;
-    let found = client(&stub).films(&ids([3]), day("2026-01-02")).await.unwrap();
-    let [Record::Movie(film), Record::Metrics(numbers), Record::Review(review)] = found.records.as_slice() else {
+    let found = client(&stub).movies(&ids([3]), day("2026-01-02")).await.unwrap();
+    let [Record::Movie(movie), Record::Metrics(numbers), Record::Review(review)] = found.records.as_slice() else {
         panic!("{found:?}")
     };
-    assert_eq!((film.title.as_str(), film.runtime, film.revenue), ("Film 3", Some(101), None));
-    assert_eq!(film.credits.cast[0].person.name, "Lead of Film 3");
-    assert_eq!(film.credits.directors[0].name, "Director of Film 3");
+    assert_eq!((movie.title.as_str(), movie.runtime, movie.revenue), ("Movie 3", Some(101), None));
+    assert_eq!(movie.credits.cast[0].person.name, "Lead of Movie 3");
+    assert_eq!(movie.credits.directors[0].name, "Director of Movie 3");
     assert_eq!(
-        (film.keywords.as_slice(), film.genres.as_slice()),
+        (movie.keywords.as_slice(), movie.genres.as_slice()),
         (&["stub".into()][..], &["Drama".into(), "Thriller".into()][..])
     );
     assert_eq!((numbers.day, numbers.vote_count, review.rating), (day("2026-01-02"), 321, Some(8.0)));
@@ -56,24 +56,24 @@ async fn one_request_brings_a_film_with_people_keywords_and_reviews() {
 async fn a_token_goes_into_the_header_and_a_key_into_the_query() {
     let stub = stub().await;
     stub.take_key("eyJh.eyJz.c2ln");
-    let bearer = TmdbSettings { credential: "eyJh.eyJz.c2ln".parse().unwrap(), ..settings(&stub) };
-    assert!(TmdbClient::new(bearer).unwrap().films(&ids([1]), day("2026-01-02")).await.is_ok());
-    assert!(matches!(client(&stub).films(&ids([1]), day("2026-01-02")).await, Err(SourceError::KeyRefused)));
+    let bearer = TmdbConfig { credential: "eyJh.eyJz.c2ln".parse().unwrap(), ..settings(&stub) };
+    assert!(TmdbClient::new(bearer).unwrap().movies(&ids([1]), day("2026-01-02")).await.is_ok());
+    assert!(matches!(client(&stub).movies(&ids([1]), day("2026-01-02")).await, Err(SourceError::KeyRefused)));
 }
 
 #[tokio::test]
 async fn a_429_pauses_every_request_for_as_many_seconds_as_it_says() {
     let stub = stub().await;
     stub.misbehave("movie/1?", 1, Mischief::TooMany(Some("1".into())));
-    let client = TmdbClient::new(TmdbSettings { concurrency: 1, ..settings(&stub) }).unwrap();
+    let client = TmdbClient::new(TmdbConfig { concurrency: 1, ..settings(&stub) }).unwrap();
     let (other, started) = (client.clone(), Instant::now());
-    let first = tokio::spawn(async move { client.films(&ids([1]), day("2026-01-02")).await.map(|_| ()) });
+    let first = tokio::spawn(async move { client.movies(&ids([1]), day("2026-01-02")).await.map(|_| ()) });
     while stub.count("movie/1?") == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     // A clone shares the pause, although nobody refused its own request.
-    other.films(&ids([2]), day("2026-01-02")).await.unwrap();
+    other.movies(&ids([2]), day("2026-01-02")).await.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(950), "{:?}", started.elapsed());
     first.await.unwrap().unwrap();
 }
@@ -86,12 +86,12 @@ async fn a_429_with_a_date_is_heeded_and_one_without_anything_waits_a_little() {
     stub.misbehave("movie/2?", 1, Mischief::TooMany(None));
     stub.misbehave("movie/3?", 1, Mischief::TooMany(Some("next Tuesday".into())));
     let started = Instant::now();
-    let found = client(&stub).films(&ids([1]), day("2026-01-02")).await.unwrap();
+    let found = client(&stub).movies(&ids([1]), day("2026-01-02")).await.unwrap();
     // Dates have whole seconds: of three, two are certain, and one may be lost to the server's cached `Date`.
     assert!(started.elapsed() >= Duration::from_millis(900), "{:?}", started.elapsed());
-    assert_eq!(titles(&found.records), ["Film 1"]);
+    assert_eq!(titles(&found.records), ["Movie 1"]);
     let started = Instant::now();
-    assert!(client(&stub).films(&ids([2, 3]), day("2026-01-02")).await.is_ok());
+    assert!(client(&stub).movies(&ids([2, 3]), day("2026-01-02")).await.is_ok());
     assert!((20..2_500).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
 }
 
@@ -99,8 +99,8 @@ async fn a_429_with_a_date_is_heeded_and_one_without_anything_waits_a_little() {
 async fn a_pause_is_bounded_and_so_is_their_number() {
     let stub = stub().await;
     stub.misbehave_always("movie/1?", Mischief::TooMany(Some("31536000".into())));
-    let quick = TmdbSettings { pause_max: Duration::from_millis(2), ..settings(&stub) };
-    let error = TmdbClient::new(quick).unwrap().films(&ids([1]), day("2026-01-02")).await.unwrap_err();
+    let quick = TmdbConfig { pause_max: Duration::from_millis(2), ..settings(&stub) };
+    let error = TmdbClient::new(quick).unwrap().movies(&ids([1]), day("2026-01-02")).await.unwrap_err();
     assert!(matches!(error, SourceError::Unavailable { .. }) && !error.is_permanent(), "{error}");
     assert_eq!(stub.count("movie/1?"), 10);
 }
@@ -122,7 +122,7 @@ async fn what_may_pass_is_tried_again() {
     for (id, mischief) in (1..).zip(passing) {
         stub.misbehave(&format!("movie/{id}?"), 2, mischief);
     }
-    let found = client(&stub).films(&ids(1..=9), day("2026-01-02")).await.unwrap();
+    let found = client(&stub).movies(&ids(1..=9), day("2026-01-02")).await.unwrap();
     assert_eq!(titles(&found.records).len(), 9, "{found:?}");
     assert_eq!(stub.count("movie/"), 27);
 }
@@ -131,56 +131,56 @@ async fn what_may_pass_is_tried_again() {
 async fn a_hanging_server_is_given_up_and_tried_again() {
     let stub = stub().await;
     stub.misbehave("movie/1?", 1, Mischief::Hang(Duration::from_secs(30)));
-    let hasty = TmdbSettings { timeout: Duration::from_millis(200), ..settings(&stub) };
-    let found = TmdbClient::new(hasty).unwrap().films(&ids([1]), day("2026-01-02")).await.unwrap();
-    assert_eq!(titles(&found.records), ["Film 1"]);
+    let hasty = TmdbConfig { timeout: Duration::from_millis(200), ..settings(&stub) };
+    let found = TmdbClient::new(hasty).unwrap().movies(&ids([1]), day("2026-01-02")).await.unwrap();
+    assert_eq!(titles(&found.records), ["Movie 1"]);
 }
 
 #[tokio::test]
-async fn a_film_that_cannot_be_delivered_is_quarantined_and_stops_nothing() {
+async fn a_movie_that_cannot_be_delivered_is_quarantined_and_stops_nothing() {
     let stub = stub().await;
     stub.misbehave_always("movie/1?", Mischief::Html);
     stub.misbehave_always("movie/2?", Mischief::Truncated);
     stub.misbehave_always("movie/3?", Mischief::Status(500));
-    stub.put(StubFilm::new(4, "", "").with("original_title", json!(null)));
-    stub.put(StubFilm::new(5, "Another's", "").with("id", json!(6)));
+    stub.put(StubMovie::new(4, "", "").with("original_title", json!(null)));
+    stub.put(StubMovie::new(5, "Another's", "").with("id", json!(6)));
     stub.put(
-        StubFilm::new(6, "Odd", "")
+        StubMovie::new(6, "Odd", "")
             .with("popularity", json!("0.89"))
             .with("credits", json!(7))
             .with("runtime", json!({})),
     );
-    let found = client(&stub).films(&ids(1..=7), day("2026-01-02")).await.unwrap();
-    assert_eq!(titles(&found.records), ["Odd", "Film 7"]);
+    let found = client(&stub).movies(&ids(1..=7), day("2026-01-02")).await.unwrap();
+    assert_eq!(titles(&found.records), ["Odd", "Movie 7"]);
     assert_eq!(quarantined(&found.records), ["movie/1", "movie/2", "movie/3", "movie/4", "movie/5"]);
     assert_eq!(stub.count("movie/1?"), 5);
 }
 
 #[tokio::test]
-async fn one_poisoned_film_alone_in_its_page_does_not_block_the_ingest() {
+async fn one_poisoned_movie_alone_in_its_page_does_not_block_the_ingest() {
     let stub = stub().await;
     stub.misbehave_always("movie/1?", Mischief::Status(500));
-    let found = client(&stub).films(&ids([1]), day("2026-01-02")).await.unwrap();
+    let found = client(&stub).movies(&ids([1]), day("2026-01-02")).await.unwrap();
     assert_eq!(quarantined(&found.records), ["movie/1"]);
     assert_eq!(stub.count("configuration"), 1);
 }
 
 #[tokio::test]
-async fn when_tmdb_is_down_no_film_is_blamed() {
+async fn when_tmdb_is_down_no_movie_is_blamed() {
     let stub = stub().await;
     stub.misbehave_always("", Mischief::Status(502));
-    let error = client(&stub).films(&ids(1..=3), day("2026-01-02")).await.unwrap_err();
+    let error = client(&stub).movies(&ids(1..=3), day("2026-01-02")).await.unwrap_err();
     assert!(matches!(&error, SourceError::Unavailable { what, .. } if what == "configuration"), "{error}");
     assert!(!error.is_permanent());
 }
 
 #[tokio::test]
-async fn a_404_and_an_adult_film_are_missing_but_a_proxys_404_is_not() {
+async fn a_404_and_an_adult_movie_are_missing_but_a_proxys_404_is_not() {
     let stub = stub().await;
     stub.remove(1);
-    stub.put(StubFilm::new(2, "Adult", "2020-01-01").with("adult", json!(true)));
+    stub.put(StubMovie::new(2, "Adult", "2020-01-01").with("adult", json!(true)));
     stub.misbehave_always("movie/3?", Mischief::Status(404));
-    let found = client(&stub).films(&ids([1, 2, 3, 4]), day("2026-01-02")).await.unwrap();
+    let found = client(&stub).movies(&ids([1, 2, 3, 4]), day("2026-01-02")).await.unwrap();
     assert_eq!(found.missing, ids([1, 2]));
     assert_eq!(quarantined(&found.records), ["movie/3"]);
     assert_eq!(stub.count("movie/1?"), 1);
@@ -192,7 +192,7 @@ async fn a_refused_key_stops_at_once_and_names_the_setting() {
     for mischief in [Mischief::Code(401, 7), Mischief::Code(401, 10), Mischief::Code(200, 7), Mischief::Status(401)] {
         stub.behave();
         stub.misbehave_always("", mischief);
-        let error = client(&stub).films(&ids(1..=9), day("2026-01-02")).await.unwrap_err();
+        let error = client(&stub).movies(&ids(1..=9), day("2026-01-02")).await.unwrap_err();
         assert!(error.is_permanent() && error.to_string().contains("TMDB_API_KEY"), "{error}");
     }
     assert!(stub.requests().len() <= 4 * 9, "a refused key is not tried again");
@@ -203,7 +203,7 @@ async fn no_error_shows_the_key() {
     let stub = stub().await;
     stub.misbehave_always("configuration", Mischief::Broken);
     let mut errors = vec![client(&stub).check().await.unwrap_err()];
-    let nobody = TmdbSettings { base_url: "http://127.0.0.1:9/3".parse().unwrap(), ..settings(&stub) };
+    let nobody = TmdbConfig { base_url: "http://127.0.0.1:9/3".parse().unwrap(), ..settings(&stub) };
     errors.push(TmdbClient::new(nobody).unwrap().check().await.unwrap_err());
     for error in errors {
         let shown = format!("{error} {error:?}");
@@ -214,9 +214,9 @@ async fn no_error_shows_the_key() {
 #[tokio::test]
 async fn requests_keep_to_the_rate() {
     let stub = stub().await;
-    let slow = TmdbSettings { requests_per_second: 50, ..settings(&stub) };
+    let slow = TmdbConfig { requests_per_second: 50, ..settings(&stub) };
     let started = Instant::now();
-    TmdbClient::new(slow).unwrap().films(&ids((1..=9).cycle().take(30)), day("2026-01-02")).await.unwrap();
+    TmdbClient::new(slow).unwrap().movies(&ids((1..=9).cycle().take(30)), day("2026-01-02")).await.unwrap();
     // 30 requests, the first five at once: at least 25 fiftieths of a second.
     assert!(started.elapsed() >= Duration::from_millis(480), "{:?}", started.elapsed());
 }

@@ -5,52 +5,52 @@ use std::collections::BTreeSet;
 use chrono::{Days, NaiveDate};
 use domain::ingest::{IngestMode, Record};
 use serde_json::json;
-use sources::tmdb::{Batch, Plan, TmdbCursor, TmdbIngest};
+use sources::tmdb::{Chunk, Plan, TmdbCursor, TmdbIngest};
 
-use crate::tmdb_stub::{Mischief, StubFilm, TmdbStub};
+use crate::tmdb_stub::{Mischief, StubMovie, TmdbStub};
 use crate::{client, day, ids};
 
 const TODAY: &str = "2026-11-22";
 
-fn film(id: i64, released: NaiveDate) -> StubFilm {
-    StubFilm::new(id, &format!("Film {id}"), &released.to_string())
+fn movie(id: i64, released: NaiveDate) -> StubMovie {
+    StubMovie::new(id, &format!("Movie {id}"), &released.to_string())
 }
 
-/// `count` films, one released every ten days from 2000 on.
+/// `count` movies, one released every ten days from 2000 on.
 async fn stub(count: i64) -> TmdbStub {
     let start = day("2000-01-01");
-    TmdbStub::start((1..=count).map(|id| film(id, start + Days::new(id as u64 * 10)))).await
+    TmdbStub::start((1..=count).map(|id| movie(id, start + Days::new(id as u64 * 10)))).await
 }
 
 fn ingest(stub: &TmdbStub, mode: IngestMode, cursor: TmdbCursor, today: &str) -> TmdbIngest {
     TmdbIngest::new(client(stub), mode, cursor, day(today))
 }
 
-async fn run(mut ingest: TmdbIngest) -> Vec<Batch> {
-    let mut batches = Vec::new();
-    while let Some(batch) = ingest.next_batch().await.unwrap() {
+async fn run(mut ingest: TmdbIngest) -> Vec<Chunk> {
+    let mut chunks = Vec::new();
+    while let Some(chunk) = ingest.next_chunk().await.unwrap() {
         // What is stored must be what goes on.
-        let stored = serde_json::to_value(&batch.cursor).unwrap();
-        assert_eq!(TmdbCursor::load(Some(&stored), IngestMode::Auto).unwrap(), batch.cursor);
-        batches.push(batch);
+        let stored = serde_json::to_value(&chunk.cursor).unwrap();
+        assert_eq!(TmdbCursor::load(Some(&stored), IngestMode::Auto).unwrap(), chunk.cursor);
+        chunks.push(chunk);
     }
-    batches
+    chunks
 }
 
-fn films(batches: &[Batch]) -> Vec<i64> {
-    let id = |record: &Record| if let Record::Movie(film) = record { Some(film.id.get()) } else { None };
-    batches.iter().flat_map(|batch| &batch.records).filter_map(id).collect()
+fn movies(chunks: &[Chunk]) -> Vec<i64> {
+    let id = |record: &Record| if let Record::Movie(movie) = record { Some(movie.id.get()) } else { None };
+    chunks.iter().flat_map(|chunk| &chunk.records).filter_map(id).collect()
 }
 
-fn reasons(batches: &[Batch]) -> Vec<&str> {
-    let records = batches.iter().flat_map(|batch| &batch.records);
+fn reasons(chunks: &[Chunk]) -> Vec<&str> {
+    let records = chunks.iter().flat_map(|chunk| &chunk.records);
     records
         .filter_map(|record| if let Record::Quarantined(aside) = record { Some(aside.reason.as_str()) } else { None })
         .collect()
 }
 
-fn cursor_of(batches: &[Batch]) -> TmdbCursor {
-    batches.last().unwrap().cursor.clone()
+fn cursor_of(chunks: &[Chunk]) -> TmdbCursor {
+    chunks.last().unwrap().cursor.clone()
 }
 
 fn synced(through: &str) -> TmdbCursor {
@@ -58,19 +58,19 @@ fn synced(through: &str) -> TmdbCursor {
 }
 
 #[tokio::test]
-async fn a_full_ingest_fetches_every_film_once_and_is_then_in_sync() {
+async fn a_full_ingest_fetches_every_movie_once_and_is_then_in_sync() {
     let stub = stub(120).await;
     stub.page_sizes(2, 100);
-    let batches = run(ingest(&stub, IngestMode::Auto, TmdbCursor::default(), TODAY)).await;
-    let found = films(&batches);
+    let chunks = run(ingest(&stub, IngestMode::Auto, TmdbCursor::default(), TODAY)).await;
+    let found = movies(&chunks);
     assert_eq!((found.len(), found.iter().collect::<BTreeSet<_>>().len()), (120, 120));
     assert_eq!(stub.count("movie/1?"), 1);
     // 60 pages are over the 50 of a window: it is split, and no page past its windows' ends is asked for.
-    assert!(batches.iter().map(|batch| &batch.phase).collect::<BTreeSet<_>>().len() > 1);
-    assert_eq!(cursor_of(&batches), synced(TODAY));
-    let last = batches.last().unwrap();
+    assert!(chunks.iter().map(|chunk| &chunk.phase).collect::<BTreeSet<_>>().len() > 1);
+    assert_eq!(cursor_of(&chunks), synced(TODAY));
+    let last = chunks.last().unwrap();
     assert_eq!((last.done, last.total), (120, Some(120)));
-    assert!(reasons(&batches).is_empty());
+    assert!(reasons(&chunks).is_empty());
 }
 
 #[tokio::test]
@@ -81,11 +81,11 @@ async fn an_ingest_killed_after_any_batch_resumes_where_it_stopped() {
     let mut found = Vec::new();
     let mut lives = 0;
     loop {
-        // Each life does one batch, then dies before the next is committed.
+        // Each life does one chunk, then dies before the next is committed.
         let mut life = ingest(&stub, IngestMode::Auto, cursor.clone(), TODAY);
-        let Some(batch) = life.next_batch().await.unwrap() else { break };
-        cursor = batch.cursor.clone();
-        found.extend(films(&[batch]));
+        let Some(chunk) = life.next_chunk().await.unwrap() else { break };
+        cursor = chunk.cursor.clone();
+        found.extend(movies(&[chunk]));
         lives += 1;
         if cursor.in_progress.is_none() {
             break;
@@ -101,48 +101,48 @@ async fn pages_that_drift_are_walked_once_more() {
     let stub = stub(30).await;
     stub.page_sizes(10, 100);
     stub.drift_once();
-    let batches = run(ingest(&stub, IngestMode::Full, TmdbCursor::default(), TODAY)).await;
-    assert_eq!(films(&batches).into_iter().collect::<BTreeSet<_>>(), (1..=30).collect());
+    let chunks = run(ingest(&stub, IngestMode::Full, TmdbCursor::default(), TODAY)).await;
+    assert_eq!(movies(&chunks).into_iter().collect::<BTreeSet<_>>(), (1..=30).collect());
     assert_eq!(stub.count("append_to_response"), 30, "what was seen in the first walk is not fetched again");
     assert_eq!(stub.count("discover"), 6);
-    assert!(reasons(&batches).is_empty());
+    assert!(reasons(&chunks).is_empty());
 }
 
 #[tokio::test]
 async fn a_day_over_the_page_cap_is_read_to_the_cap_and_says_so() {
-    let stub = TmdbStub::start((1..=502).map(|id| film(id, day("2020-01-01")))).await;
+    let stub = TmdbStub::start((1..=502).map(|id| movie(id, day("2020-01-01")))).await;
     stub.page_sizes(1, 100);
-    let batches = run(ingest(&stub, IngestMode::Full, TmdbCursor::default(), TODAY)).await;
-    assert_eq!(films(&batches).len(), 500);
-    assert_eq!(reasons(&batches), ["TMDB counts 502 films here and shows 500 pages; 500 were read"]);
+    let chunks = run(ingest(&stub, IngestMode::Full, TmdbCursor::default(), TODAY)).await;
+    assert_eq!(movies(&chunks).len(), 500);
+    assert_eq!(reasons(&chunks), ["TMDB counts 502 movies here and shows 500 pages; 500 were read"]);
     assert_eq!(stub.count("page=501"), 0);
-    assert_eq!(cursor_of(&batches), synced(TODAY));
+    assert_eq!(cursor_of(&chunks), synced(TODAY));
 }
 
 #[tokio::test]
 async fn changes_overlap_the_last_sync_by_a_day_and_leave_the_rest_alone() {
     let stub = stub(5).await;
     for (id, changed) in [(1, "2026-11-18"), (2, "2026-11-19"), (3, "2026-11-20"), (4, "2026-11-22")] {
-        stub.put(film(id, day("2020-01-01")).changed_on(day(changed)));
+        stub.put(movie(id, day("2020-01-01")).changed_on(day(changed)));
     }
-    stub.put(film(6, day("2020-01-01")).changed_on(day("2026-11-21")));
+    stub.put(movie(6, day("2020-01-01")).changed_on(day("2026-11-21")));
     stub.misbehave_always("movie/6?", Mischief::Code(404, 34));
-    let batches = run(ingest(&stub, IngestMode::Auto, synced("2026-11-20"), TODAY)).await;
-    assert_eq!(films(&batches), [2, 3, 4]);
-    assert_eq!(batches[0].missing, ids([6]));
-    assert_eq!((batches[0].done, batches[0].total), (4, Some(4)));
+    let chunks = run(ingest(&stub, IngestMode::Auto, synced("2026-11-20"), TODAY)).await;
+    assert_eq!(movies(&chunks), [2, 3, 4]);
+    assert_eq!(chunks[0].missing, ids([6]));
+    assert_eq!((chunks[0].done, chunks[0].total), (4, Some(4)));
     assert_eq!(stub.count("discover"), 0);
     assert!(stub.requests()[0].contains("start_date=2026-11-19&end_date=2026-11-22"));
-    assert_eq!(cursor_of(&batches), synced(TODAY));
+    assert_eq!(cursor_of(&chunks), synced(TODAY));
 }
 
 #[tokio::test]
 async fn a_gap_of_fourteen_days_takes_two_windows_and_a_larger_one_everything() {
     let stub = stub(3).await;
-    stub.put(film(2, day("2020-01-01")).changed_on(day("2026-11-09")));
-    assert_eq!(films(&run(ingest(&stub, IngestMode::Changes, synced("2026-11-08"), TODAY)).await), [2]);
+    stub.put(movie(2, day("2020-01-01")).changed_on(day("2026-11-09")));
+    assert_eq!(movies(&run(ingest(&stub, IngestMode::Changes, synced("2026-11-08"), TODAY)).await), [2]);
     assert_eq!((stub.count("movie/changes"), stub.count("discover")), (2, 0));
-    assert_eq!(films(&run(ingest(&stub, IngestMode::Changes, synced("2026-11-07"), TODAY)).await).len(), 3);
+    assert_eq!(movies(&run(ingest(&stub, IngestMode::Changes, synced("2026-11-07"), TODAY)).await).len(), 3);
     assert_eq!((stub.count("movie/changes"), stub.count("discover")), (2, 1));
 }
 
@@ -150,11 +150,11 @@ async fn a_gap_of_fourteen_days_takes_two_windows_and_a_larger_one_everything() 
 async fn an_ingest_resumed_on_a_later_day_ends_with_the_changes_since() {
     let stub = stub(30).await;
     let mut first = ingest(&stub, IngestMode::Auto, TmdbCursor::default(), "2026-11-20");
-    let cursor = first.next_batch().await.unwrap().unwrap().cursor;
-    stub.put(film(1, day("2000-01-11")).with("title", json!("Renamed")).changed_on(day("2026-11-21")));
-    let batches = run(ingest(&stub, IngestMode::Auto, cursor, TODAY)).await;
-    assert_eq!(films(&batches), (21..=30).chain([1]).collect::<Vec<_>>());
-    assert_eq!(cursor_of(&batches), synced(TODAY));
+    let cursor = first.next_chunk().await.unwrap().unwrap().cursor;
+    stub.put(movie(1, day("2000-01-11")).with("title", json!("Renamed")).changed_on(day("2026-11-21")));
+    let chunks = run(ingest(&stub, IngestMode::Auto, cursor, TODAY)).await;
+    assert_eq!(movies(&chunks), (21..=30).chain([1]).collect::<Vec<_>>());
+    assert_eq!(cursor_of(&chunks), synced(TODAY));
 }
 
 #[tokio::test]
@@ -179,17 +179,17 @@ async fn a_page_that_cannot_be_had_is_an_error_and_the_next_call_goes_on() {
     let stub = stub(3).await;
     stub.misbehave("discover", 5, Mischief::Html);
     let mut ingest = ingest(&stub, IngestMode::Auto, TmdbCursor::default(), TODAY);
-    let error = ingest.next_batch().await.unwrap_err();
+    let error = ingest.next_chunk().await.unwrap_err();
     assert!(!error.is_permanent() && error.to_string().contains("discover/movie"), "{error}");
-    let batch = ingest.next_batch().await.unwrap().unwrap();
-    assert_eq!(films(&[batch]), [1, 2, 3]);
-    assert_eq!(ingest.next_batch().await.unwrap(), None);
+    let chunk = ingest.next_chunk().await.unwrap().unwrap();
+    assert_eq!(movies(&[chunk]), [1, 2, 3]);
+    assert_eq!(ingest.next_chunk().await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn an_empty_tmdb_ends_in_sync_and_the_ingest_can_run_on_any_thread() {
     let stub = TmdbStub::start([]).await;
     let task = tokio::spawn(run(ingest(&stub, IngestMode::Auto, TmdbCursor::default(), TODAY)));
-    let batches = task.await.unwrap();
-    assert_eq!((batches.len(), cursor_of(&batches)), (1, synced(TODAY)));
+    let chunks = task.await.unwrap();
+    assert_eq!((chunks.len(), cursor_of(&chunks)), (1, synced(TODAY)));
 }

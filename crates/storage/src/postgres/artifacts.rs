@@ -1,12 +1,12 @@
 //! Runs of artifacts: staged, published by moving the head, collected later.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::artifacts::{Artifact, CacheFamily, Verdict, judge};
+use domain::artifacts::{Artifact, CacheFamily, PublishDecision, publish_decision};
 use domain::hours::Hour;
 use domain::{JobId, RunId};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use super::generations;
+use super::changes;
 use crate::StorageError;
 
 /// The run that readers of an artifact see.
@@ -45,7 +45,7 @@ pub async fn publish(
     run: RunId,
     rows: u64,
     force: bool,
-) -> Result<Verdict, StorageError> {
+) -> Result<PublishDecision, StorageError> {
     let mut tx = pool.begin().await?;
     let verdict = publish_in(&mut tx, artifact, run, rows, force).await?;
     tx.commit().await?;
@@ -59,7 +59,7 @@ pub(super) async fn publish_in(
     run: RunId,
     rows: u64,
     force: bool,
-) -> Result<Verdict, StorageError> {
+) -> Result<PublishDecision, StorageError> {
     let before = sqlx::query!(
         "SELECT r.row_count, r.started_at > (SELECT started_at FROM artifact_runs WHERE run_id = $2) AS newer
          FROM artifact_heads h JOIN artifact_runs r USING (run_id) WHERE h.artifact = $1 FOR UPDATE OF h",
@@ -69,19 +69,19 @@ pub(super) async fn publish_in(
     .fetch_optional(&mut *conn)
     .await?;
     let mut verdict = match &before {
-        _ if force => Verdict::Publish,
+        _ if force => PublishDecision::Publish,
         Some(head) if head.newer == Some(true) => {
-            Verdict::HoldBack { reason: "a run that started later is already published".into() }
+            PublishDecision::HoldBack { reason: "a run that started later is already published".into() }
         }
-        head => judge(rows, head.as_ref().map(|head| head.row_count.unsigned_abs())),
+        head => publish_decision(rows, head.as_ref().map(|head| head.row_count.unsigned_abs())),
     };
     // Force publishes a small run, never an empty one: there would be nothing to read.
     if rows == 0 {
-        verdict = judge(rows, None);
+        verdict = publish_decision(rows, None);
     }
     match &verdict {
-        Verdict::Publish => move_head(conn, artifact, run, rows).await?,
-        Verdict::HoldBack { reason } => {
+        PublishDecision::Publish => move_head(conn, artifact, run, rows).await?,
+        PublishDecision::HoldBack { reason } => {
             sqlx::query!(
                 "UPDATE artifact_runs SET status = 'held', row_count = $2, note = $3 WHERE run_id = $1",
                 run.0,
@@ -111,7 +111,7 @@ async fn move_head(conn: &mut PgConnection, artifact: Artifact, run: RunId, rows
     )
     .execute(&mut *conn)
     .await?;
-    generations::bump(conn, &[CacheFamily::from(artifact)]).await
+    changes::bump(conn, &[CacheFamily::from(artifact)]).await
 }
 
 /// What readers see now; `None` until a first run is published.
@@ -208,7 +208,7 @@ async fn delete_rows(conn: &mut PgConnection, artifact: Artifact, run: RunId) ->
         Artifact::RatingsByDecade => {
             sqlx::query!("DELETE FROM ratings_by_decade WHERE run_id = $1", run.0).execute(conn).await?
         }
-        Artifact::MovieRecommendations => {
+        Artifact::SimilarMovies => {
             sqlx::query!("DELETE FROM movie_recommendations WHERE run_id = $1", run.0).execute(conn).await?
         }
         Artifact::BatchStatsHourly => {

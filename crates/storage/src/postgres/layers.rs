@@ -1,11 +1,11 @@
-//! What both layers hold of a film, as it stands at one moment: in between two questions a run could be published and
+//! What both layers hold of a movie, as it stands at one moment: in between two questions a run could be published and
 //! the hours that it took over dropped, and the two answers would have a gap between them.
 
 use chrono::{DateTime, Utc};
 use domain::artifacts::Artifact;
 use domain::events::{Counts, Observation};
 use domain::hours::Hour;
-use domain::merge::Routing;
+use domain::merge::LayerSplit;
 use domain::movies::Votes;
 use domain::sentiment::Tally;
 use domain::{MovieId, RunId};
@@ -14,7 +14,7 @@ use sqlx::{PgExecutor, PgPool};
 
 use super::artifacts::{self, Head};
 use super::catalogue::movie_id;
-use super::movies::{MovieDetail, PageCredits};
+use super::catalogue::movies::{MovieDetail, PageCredits};
 use super::speed::Row;
 use super::{batch, speed};
 use crate::StorageError;
@@ -28,7 +28,7 @@ pub struct Layers<T> {
     pub speed: Vec<Row<T>>,
 }
 
-/// A film's sentiment by hour, from `from` on.
+/// A movie's sentiment by hour, from `from` on.
 pub async fn sentiment(pool: &PgPool, movie: MovieId, from: Hour) -> Result<Layers<Tally>, StorageError> {
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let head = artifacts::head(&mut *tx, Artifact::BatchSentimentHourly).await?;
@@ -41,11 +41,11 @@ pub async fn sentiment(pool: &PgPool, movie: MovieId, from: Hour) -> Result<Laye
     Ok(Layers { head, batch, speed })
 }
 
-/// A film's page: what the catalogue has, what a source observed last, and what viewers did in all hours.
+/// A movie's page: what the catalogue has, what a source observed last, and what viewers did in all hours.
 #[derive(Debug, Clone)]
-pub struct FilmPage {
-    pub film: MovieDetail,
-    /// Newer than the film's own numbers: an ingest job that brings newer ones writes them here too, CLI imports and
+pub struct MergedMovie {
+    pub movie: MovieDetail,
+    /// Newer than the movie's own numbers: an ingest job that brings newer ones writes them here too, CLI imports and
     /// `moviemetric demo` do not.
     pub latest: Option<Observation>,
     pub viewers: Counts,
@@ -58,19 +58,19 @@ pub struct FilmPage {
     pub run_id: Option<RunId>,
     pub watermark: Option<Hour>,
     /// By which it was split.
-    pub routing: Routing,
+    pub routing: LayerSplit,
 }
 
-impl FilmPage {
+impl MergedMovie {
     pub fn popularity(&self) -> f64 {
-        self.latest.map_or(self.film.popularity, |seen| seen.popularity)
+        self.latest.map_or(self.movie.popularity, |seen| seen.popularity)
     }
 
     /// The source's votes and the viewers'.
     pub fn votes(&self) -> Votes {
         let (average, count) = match self.latest {
             Some(seen) => (seen.vote_average, seen.vote_count),
-            None => (self.film.vote_average, self.film.vote_count),
+            None => (self.movie.vote_average, self.movie.vote_count),
         };
         Votes { average, count }.with_ratings(self.viewers.ratings, self.viewers.rating_sum)
     }
@@ -89,10 +89,14 @@ impl FilmPage {
 /// The pages of those among `ids` that are shown, in any order. Many at once, since requests that arrive together share
 /// one query (see the API's loader), and in one statement, so that no run is published between its parts.
 ///
-/// The batch layer's part is the film's total over the whole run, less the few hours that are not its own: those from
+/// The batch layer's part is the movie's total over the whole run, less the few hours that are not its own: those from
 /// the boundary on, and the reopened ones. Sums are exact, so this is the sum of its own hours to the bit, whatever the
-/// film's age.
-pub async fn pages(conn: impl PgExecutor<'_>, ids: &[i64], routing: Routing) -> Result<Vec<FilmPage>, StorageError> {
+/// movie's age.
+pub async fn pages(
+    conn: impl PgExecutor<'_>,
+    ids: &[i64],
+    routing: LayerSplit,
+) -> Result<Vec<MergedMovie>, StorageError> {
     let rows = sqlx::query!(
         r#"WITH head AS (
                -- least() leaves NULL out: without a limit the boundary is the watermark (domain/merge.rs).
@@ -115,7 +119,7 @@ pub async fn pages(conn: impl PgExecutor<'_>, ids: &[i64], routing: Routing) -> 
                   d.updated_at AS "speed_updated_at?"
            FROM movies m
                 LEFT JOIN head ON true
-                -- LIMIT, so that it is looked up film by film: joined, all that sources observe might be read.
+                -- LIMIT, so that it is looked up movie by movie: joined, all that sources observe might be read.
                 LEFT JOIN LATERAL (SELECT * FROM speed_latest WHERE movie_id = m.movie_id LIMIT 1) AS l ON true
                 LEFT JOIN batch_stats_total t ON t.run_id = head.run_id AND t.movie_id = m.movie_id
                 CROSS JOIN LATERAL (
@@ -163,7 +167,7 @@ pub async fn pages(conn: impl PgExecutor<'_>, ids: &[i64], routing: Routing) -> 
     .await?;
     rows.into_iter()
         .map(|row| {
-            Ok(FilmPage {
+            Ok(MergedMovie {
                 latest: match (row.observed_at, row.seen_popularity, row.seen_average, row.seen_count) {
                     (Some(observed_at), Some(popularity), Some(vote_average), Some(vote_count)) => {
                         let movie_id = movie_id(row.movie_id)?;
@@ -188,7 +192,7 @@ pub async fn pages(conn: impl PgExecutor<'_>, ids: &[i64], routing: Routing) -> 
                 run_id: row.run_id.map(RunId),
                 watermark: row.watermark.map(Hour::of),
                 routing,
-                film: MovieDetail {
+                movie: MovieDetail {
                     movie_id: row.movie_id,
                     title: row.title,
                     original_title: row.original_title,

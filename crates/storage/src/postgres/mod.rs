@@ -3,22 +3,12 @@
 pub mod artifacts;
 pub mod batch;
 pub mod catalogue;
-pub mod dead_letters;
-pub mod decades;
-pub mod demo;
-pub mod events;
-pub mod generations;
-pub mod genres;
+pub mod changes;
+pub mod facts;
 pub mod health;
 pub mod jobs;
 pub mod layers;
-pub mod movies;
-pub mod quarantine;
-pub mod recommendations;
-pub mod schedules;
-pub mod search;
 pub mod speed;
-pub mod trending;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -75,7 +65,7 @@ pub fn connect_for_requests(url: &str, size: u32, acquire_timeout: Duration) -> 
 
 /// A pool beside another, to the same database, whose statements are planned once a connection. PostgreSQL would plan a
 /// statement of many joins anew each time it is executed, as long as it thinks that it gains by knowing the parameters;
-/// for the look-up of some films by id, planning takes most of the time.
+/// for the look-up of some movies by id, planning takes most of the time.
 pub fn planned_once(pool: &PgPool, size: u32) -> PgPool {
     let options = PgConnectOptions::clone(&pool.connect_options()).options([("plan_cache_mode", "force_generic_plan")]);
     pool.options().clone().max_connections(size).connect_lazy_with(options)

@@ -14,12 +14,12 @@ use crate::StorageError;
 
 /// Longest a search may take before PostgreSQL is asked instead.
 const SEARCH_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// How often a task's progress is asked for, and how long it may take: indexing a batch of 10,000 films takes seconds,
+/// How often a task's progress is asked for, and how long it may take: indexing a batch of 10,000 movies takes seconds,
 /// a busy server queues it behind others.
 const TASK_POLL: Duration = Duration::from_millis(50);
 const TASK_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// A Meilisearch server and the index that holds films.
+/// A Meilisearch server and the index that holds movies.
 #[derive(Clone)]
 pub struct Meilisearch {
     client: Client,
@@ -37,7 +37,7 @@ impl Meilisearch {
         Ok(self.client.get_version().await?.pkg_version)
     }
 
-    /// Films in the live index; `None` until it was built once.
+    /// Movies in the live index; `None` until it was built once.
     pub async fn document_count(&self) -> Result<Option<usize>, StorageError> {
         let stats = self.client.get_stats().await?;
         Ok(stats.indexes.get(&self.index).map(|index| index.number_of_documents))

@@ -44,10 +44,10 @@ impl SearchIndex {
                 }
             }
         }
-        postgres::search::search(&self.pool, query).await
+        postgres::catalogue::search::search(&self.pool, query).await
     }
 
-    /// Takes films out of the live index; PostgreSQL forgot them when they became tombstones.
+    /// Takes movies out of the live index; PostgreSQL forgot them when they became tombstones.
     pub async fn remove(&self, ids: &[MovieId]) -> Result<(), StorageError> {
         match &self.meilisearch {
             Some(meilisearch) if !ids.is_empty() => meilisearch.remove(ids).await,
@@ -55,7 +55,7 @@ impl SearchIndex {
         }
     }
 
-    /// Puts films into the live index, as ingest changes them between rebuilds.
+    /// Puts movies into the live index, as ingest changes them between rebuilds.
     pub async fn put(&self, documents: &[SearchDocument]) -> Result<(), StorageError> {
         match &self.meilisearch {
             Some(meilisearch) if !documents.is_empty() => meilisearch.put(documents).await,

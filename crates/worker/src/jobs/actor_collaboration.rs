@@ -1,21 +1,21 @@
-//! actor_collaboration: who appeared together in leading parts, how often, and how those films are rated.
+//! actor_collaboration: who appeared together in leading parts, how often, and how those movies are rated.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use domain::RunId;
+use domain::actor_collaboration::{Pair, Together, pairs};
 use domain::artifacts::Artifact;
-use domain::collaboration::{Pair, Together, pairs};
 use futures::TryStreamExt;
 use serde_json::Value;
 use sqlx::PgPool;
-use storage::postgres::batch::collaboration;
+use storage::postgres::batch::actor_collaboration;
 
 use super::publish;
 use crate::{JobContext, JobError};
 
-/// Pairs held before they are added to the run: some 50 MB. A million films have ten million pairs, and those of a part
-/// of the films add up with those of the next in the table.
+/// Pairs held before they are added to the run: some 50 MB. A million movies have ten million pairs, and those of a part
+/// of the movies add up with those of the next in the table.
 const PAIRS_HELD: usize = 500_000;
 
 /// Rows of one INSERT.
@@ -24,22 +24,22 @@ const CHUNK: usize = 10_000;
 pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     publish::staged(pool, context, Artifact::ActorCollaboration, today, force, |run| async move {
         let mut held: BTreeMap<Pair, Together> = BTreeMap::new();
-        let (mut casts, mut films) = (collaboration::casts(pool), 0);
-        while let Some(film) = casts.try_next().await? {
-            for pair in pairs(&film.cast) {
-                held.entry(pair).or_default().add(film.vote_average, film.vote_count);
+        let (mut casts, mut movies) = (actor_collaboration::casts(pool), 0);
+        while let Some(movie) = casts.try_next().await? {
+            for pair in pairs(&movie.cast) {
+                held.entry(pair).or_default().add(movie.vote_average, movie.vote_count);
             }
-            films += 1;
+            movies += 1;
             if held.len() >= PAIRS_HELD {
                 add(pool, run, std::mem::take(&mut held)).await?;
             }
-            if films % 10_000 == 0 {
-                context.progress(films, None, "reading casts");
+            if movies % 10_000 == 0 {
+                context.progress(movies, None, "reading casts");
             }
         }
         add(pool, run, held).await?;
-        context.progress(films, Some(films), "reading casts");
-        Ok(collaboration::count(pool, run).await?)
+        context.progress(movies, Some(movies), "reading casts");
+        Ok(actor_collaboration::count(pool, run).await?)
     })
     .await
 }
@@ -47,7 +47,7 @@ pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, f
 async fn add(pool: &PgPool, run: RunId, held: BTreeMap<Pair, Together>) -> Result<(), JobError> {
     let held: Vec<(Pair, Together)> = held.into_iter().collect();
     for chunk in held.chunks(CHUNK) {
-        collaboration::add(pool, run, chunk).await?;
+        actor_collaboration::add(pool, run, chunk).await?;
     }
     Ok(())
 }

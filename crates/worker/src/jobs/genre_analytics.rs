@@ -18,17 +18,17 @@ const CHUNK: usize = 2_000;
 
 pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     publish::staged(pool, context, Artifact::GenreAnalytics, today, force, |run| async move {
-        // Twenty genres, a century and a half, twelve months: 36,000 at most, however many films.
+        // Twenty genres, a century and a half, twelve months: 36,000 at most, however many movies.
         let mut sums: BTreeMap<(String, i32, i32), GenreSums> = BTreeMap::new();
-        let (mut films, mut read) = (genre_analytics::films(pool), 0);
-        while let Some(film) = films.try_next().await? {
-            let (year, month) = month_of(film.release_date);
-            for genre in film.genres {
-                sums.entry((genre, year, month)).or_default().add(&film.facts, film.sentiment);
+        let (mut movies, mut read) = (genre_analytics::movies(pool), 0);
+        while let Some(movie) = movies.try_next().await? {
+            let (year, month) = month_of(movie.release_date);
+            for genre in movie.genres {
+                sums.entry((genre, year, month)).or_default().add(&movie.facts, movie.sentiment);
             }
             read += 1;
             if read % 10_000 == 0 {
-                context.progress(read, None, "reading films");
+                context.progress(read, None, "reading movies");
             }
         }
         let months: Vec<Month> =
@@ -36,7 +36,7 @@ pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, f
         for chunk in months.chunks(CHUNK) {
             genre_analytics::stage(pool, run, chunk).await?;
         }
-        context.progress(read, Some(read), "reading films");
+        context.progress(read, Some(read), "reading movies");
         Ok(months.len() as u64)
     })
     .await

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use domain::artifacts::Artifact;
-use domain::genres::{FilmFacts, GenreStats};
+use domain::genre_stats::{GenreStats, MovieFacts};
 use futures::TryStreamExt;
 use serde_json::Value;
 use sqlx::PgPool;
-use storage::postgres::{genres, movies};
+use storage::postgres::batch::genre_stats;
+use storage::postgres::catalogue::movies;
 
 use super::publish;
 use crate::{JobContext, JobError};
@@ -16,22 +17,22 @@ use crate::{JobContext, JobError};
 pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     publish::staged(pool, context, Artifact::GenreStatsDaily, today, force, |run| async move {
         let mut stats: BTreeMap<String, GenreStats> = BTreeMap::new();
-        let mut films = movies::facts(pool);
-        while let Some(film) = films.try_next().await? {
-            let facts = FilmFacts {
-                vote_average: film.vote_average,
-                vote_count: film.vote_count,
-                popularity: film.popularity,
-                revenue: film.revenue,
-                budget: film.budget,
-                runtime: film.runtime,
+        let mut movies = movies::facts(pool);
+        while let Some(movie) = movies.try_next().await? {
+            let facts = MovieFacts {
+                vote_average: movie.vote_average,
+                vote_count: movie.vote_count,
+                popularity: movie.popularity,
+                revenue: movie.revenue,
+                budget: movie.budget,
+                runtime: movie.runtime,
             };
-            for genre in film.genres {
+            for genre in movie.genres {
                 stats.entry(genre).or_default().add(&facts);
             }
         }
         let stats: Vec<_> = stats.into_iter().collect();
-        genres::stage(pool, run, &stats).await?;
+        genre_stats::stage(pool, run, &stats).await?;
         context.progress(stats.len() as i64, Some(stats.len() as i64), "genres");
         Ok(stats.len() as u64)
     })

@@ -11,10 +11,10 @@ mod predictions;
 mod probe;
 mod publish;
 mod ratings_by_decade;
-mod recommendations;
 mod refresh_popular;
 mod search_index;
 mod sentiment;
+mod similar;
 mod tmdb;
 mod trending;
 mod trends;
@@ -47,7 +47,7 @@ async fn step(shared: &Shared, kind: JobKind, context: &JobContext, force: bool)
         JobKind::Trending => trending::run(pool, context, today, force).await,
         JobKind::GenreStats => genre_stats::run(pool, context, today, force).await,
         JobKind::RatingsByDecade => ratings_by_decade::run(pool, context, today, force).await,
-        JobKind::Recommendations => recommendations::run(pool, context, today, force).await,
+        JobKind::Similar => similar::run(pool, context, today, force).await,
         JobKind::EventStats => event_stats::run(pool, context, now, force).await,
         JobKind::Sentiment => sentiment::run(pool, context, now, force).await,
         JobKind::Trends => trends::run(pool, context, today, force).await,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::RunId;
-use domain::artifacts::{Artifact, Verdict};
+use domain::artifacts::{Artifact, PublishDecision};
 use domain::hours::Hour;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -62,8 +62,8 @@ where
 }
 
 /// The job's result: what was made, and what became of it.
-fn told(mut result: Value, verdict: Verdict) -> Value {
-    if let Verdict::HoldBack { reason } = &verdict {
+fn told(mut result: Value, verdict: PublishDecision) -> Value {
+    if let PublishDecision::HoldBack { reason } = &verdict {
         tracing::warn!(run = %result["run_id"], artifact = %result["artifact"], reason, "run held back");
     }
     if let (Value::Object(result), Value::Object(verdict)) = (&mut result, json!(verdict)) {

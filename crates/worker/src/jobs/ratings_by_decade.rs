@@ -1,14 +1,15 @@
-//! ratings_by_decade: how the films of each decade are rated.
+//! ratings_by_decade: how the movies of each decade are rated.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use domain::artifacts::Artifact;
-use domain::decades::{DecadeStats, decade};
+use domain::ratings_by_decade::{DecadeStats, decade};
 use futures::TryStreamExt;
 use serde_json::Value;
 use sqlx::PgPool;
-use storage::postgres::{decades, movies};
+use storage::postgres::batch::ratings_by_decade;
+use storage::postgres::catalogue::movies;
 
 use super::publish;
 use crate::{JobContext, JobError};
@@ -16,14 +17,14 @@ use crate::{JobContext, JobError};
 pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     publish::staged(pool, context, Artifact::RatingsByDecade, today, force, |run| async move {
         let mut stats: BTreeMap<i32, DecadeStats> = BTreeMap::new();
-        let mut films = movies::facts(pool);
-        while let Some(film) = films.try_next().await? {
-            if let Some(date) = film.release_date {
-                stats.entry(decade(date)).or_default().add(film.vote_average, film.vote_count);
+        let mut movies = movies::facts(pool);
+        while let Some(movie) = movies.try_next().await? {
+            if let Some(date) = movie.release_date {
+                stats.entry(decade(date)).or_default().add(movie.vote_average, movie.vote_count);
             }
         }
         let stats: Vec<_> = stats.into_iter().collect();
-        decades::stage(pool, run, &stats).await?;
+        ratings_by_decade::stage(pool, run, &stats).await?;
         context.progress(stats.len() as i64, Some(stats.len() as i64), "decades");
         Ok(stats.len() as u64)
     })

@@ -1,4 +1,4 @@
-//! What the source says of the most popular films just now: the speed layer's observations between two nights.
+//! What the source says of the most popular movies just now: the speed layer's observations between two nights.
 
 use chrono::Utc;
 use domain::events::Observation;
@@ -7,23 +7,24 @@ use serde_json::{Value, json};
 use sources::demo;
 use sources::tmdb::{POPULAR_PAGE, Popular, TmdbClient};
 use storage::StorageError;
-use storage::postgres::{self, quarantine, speed};
+use storage::postgres::catalogue::quarantine;
+use storage::postgres::{self, speed};
 
 use super::ingest::demo::loaded;
 use super::tmdb::failed;
 use crate::{JobContext, JobError, Shared};
 
-/// Films of the demo world per transaction.
+/// Movies of the demo world per transaction.
 const DEMO_PAGE: u32 = 500;
 
-/// Where pages of the most popular films come from.
+/// Where pages of the most popular movies come from.
 enum Pages {
     Tmdb(TmdbClient),
     Demo(Vec<Observation>),
 }
 
 impl Pages {
-    /// Films on a page.
+    /// Movies on a page.
     fn size(&self) -> u32 {
         match self {
             Self::Tmdb(_) => POPULAR_PAGE,
@@ -35,10 +36,10 @@ impl Pages {
     async fn get(&self, page: u32) -> Result<Popular, JobError> {
         match self {
             Self::Tmdb(client) => client.popular(page).await.map_err(failed),
-            Self::Demo(films) => {
+            Self::Demo(movies) => {
                 let (first, last) = (((page - 1) * DEMO_PAGE) as usize, (page * DEMO_PAGE) as usize);
-                let seen = films.get(first..last.min(films.len())).unwrap_or_default().to_vec();
-                Ok(Popular { seen, last: last >= films.len(), ..Popular::default() })
+                let seen = movies.get(first..last.min(movies.len())).unwrap_or_default().to_vec();
+                Ok(Popular { seen, last: last >= movies.len(), ..Popular::default() })
             }
         }
     }
@@ -46,7 +47,7 @@ impl Pages {
 
 /// Each page is one transaction with the number of pages done, so that a killed job goes on behind it.
 pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
-    let films = shared.settings.refresh_popular_films;
+    let movies = shared.settings.refresh_popular_movies;
     let (source, pages) = match shared.tmdb()? {
         Some(client) => (Source::Tmdb, Pages::Tmdb(client)),
         None => {
@@ -55,26 +56,26 @@ pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Value, 
                 let note = "TMDB_API_KEY is not set and no demo world was loaded, so there is nothing to ask";
                 return Ok(json!({ "source": Source::Demo.as_str(), "observed": 0, "quarantined": 0, "note": note }));
             };
-            // Made-up numbers must not reach films that another source has taken over.
-            let mut seen = demo::popular(&world, films.into(), now);
+            // Made-up numbers must not reach movies that another source has taken over.
+            let mut seen = demo::popular(&world, movies.into(), now);
             let ids: Vec<i64> = seen.iter().map(|o| o.movie_id.get()).collect();
-            let own = postgres::demo::own(&shared.pool, &ids).await?;
+            let own = postgres::catalogue::demo::own(&shared.pool, &ids).await?;
             seen.retain(|o| own.contains(&o.movie_id.get()));
             (Source::Demo, Pages::Demo(seen))
         }
     };
-    let total = films.div_ceil(pages.size());
+    let total = movies.div_ceil(pages.size());
     let (mut observed, mut quarantined) = (0, 0);
     for page in speed::refreshed(&shared.pool, context.job_id).await? + 1..=total {
         let Popular { mut seen, odd, last } = pages.get(page).await?;
         // The last page may hold more than was asked for.
-        seen.truncate((films - (page - 1) * pages.size()) as usize);
+        seen.truncate((movies - (page - 1) * pages.size()) as usize);
         observed += seen.len();
         quarantined += odd.len();
         commit(shared, context, source, page, &seen, &odd).await?;
-        let done = i64::from(films.min(page * pages.size()));
-        // A source with fewer films than asked for is done all the same.
-        context.progress(done, Some(if last { done } else { films.into() }), "looking at popular films");
+        let done = i64::from(movies.min(page * pages.size()));
+        // A source with fewer movies than asked for is done all the same.
+        context.progress(done, Some(if last { done } else { movies.into() }), "looking at popular movies");
         if last {
             break;
         }

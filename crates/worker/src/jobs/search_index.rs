@@ -6,7 +6,9 @@ use domain::artifacts::CacheFamily;
 use domain::search::SearchDocument;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use storage::postgres::{generations, movies, search};
+use storage::postgres::catalogue::movies;
+use storage::postgres::catalogue::search;
+use storage::postgres::changes;
 use storage::search_index::{Meilisearch, SearchIndex};
 
 use crate::{JobContext, JobError};
@@ -24,7 +26,7 @@ pub(super) async fn run(pool: &PgPool, index: &SearchIndex, context: &JobContext
         Some(meilisearch) => Some(build(pool, index, meilisearch, context, total).await?),
     };
     let mut tx = pool.begin().await.map_err(storage::StorageError::from)?;
-    generations::bump(&mut tx, &[CacheFamily::Search]).await?;
+    changes::bump(&mut tx, &[CacheFamily::Search]).await?;
     tx.commit().await.map_err(storage::StorageError::from)?;
     Ok(json!({ "documents": { "postgres": postgres, "meilisearch": meilisearch } }))
 }

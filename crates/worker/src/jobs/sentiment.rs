@@ -1,4 +1,4 @@
-//! batch_sentiment_hourly: what reviews say, by film and hour: viewers' and those of the catalogue's sources.
+//! batch_sentiment_hourly: what reviews say, by movie and hour: viewers' and those of the catalogue's sources.
 
 use chrono::{DateTime, Utc};
 use domain::artifacts::Artifact;
@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use storage::StorageError;
-use storage::postgres::batch::sentiment::{self, FilmHour, Opinion, Said};
+use storage::postgres::batch::sentiment::{self, MovieHour, Opinion, Said};
 use storage::postgres::batch::snapshot;
 
 use super::publish;
@@ -42,7 +42,7 @@ async fn stage(
     watermark: Hour,
 ) -> Result<u64, JobError> {
     let mut opinions = sentiment::opinions(snapshot, watermark).try_chunks(CHUNK);
-    let (mut open, mut reviews, mut rows): (Option<FilmHour>, i64, u64) = (None, 0, 0);
+    let (mut open, mut reviews, mut rows): (Option<MovieHour>, i64, u64) = (None, 0, 0);
     // An error behind a chunk's first reviews is the stream's: nothing of a broken run is used.
     while let Some(chunk) = opinions.try_next().await.map_err(|broken| broken.1)? {
         reviews += chunk.len() as i64;
@@ -62,10 +62,10 @@ async fn stage(
     Ok(rows + open.iter().len() as u64)
 }
 
-/// Adds reviews, which come film by film and hour by hour, to the hour that is open.
-fn fold(open: Option<FilmHour>, opinions: Vec<Opinion>) -> Vec<FilmHour> {
+/// Adds reviews, which come movie by movie and hour by hour, to the hour that is open.
+fn fold(open: Option<MovieHour>, opinions: Vec<Opinion>) -> Vec<MovieHour> {
     let lexicon = Lexicon::new();
-    let mut hours: Vec<FilmHour> = Vec::from_iter(open);
+    let mut hours: Vec<MovieHour> = Vec::from_iter(open);
     for Opinion { movie_id, hour, said } in opinions {
         let score = match said {
             Said::Scored(score) => score,

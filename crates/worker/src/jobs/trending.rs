@@ -1,4 +1,4 @@
-//! movie_trending_daily: every active film's score over the last week of daily metrics.
+//! movie_trending_daily: every active movie's score over the last week of daily metrics.
 
 use chrono::NaiveDate;
 use domain::artifacts::Artifact;
@@ -7,7 +7,7 @@ use domain::trending::{RANKS_KEPT, Trend, rank, trend};
 use futures::TryStreamExt;
 use serde_json::Value;
 use sqlx::PgPool;
-use storage::postgres::trending;
+use storage::postgres::batch::trending;
 
 use super::publish;
 use crate::{JobContext, JobError};
@@ -32,37 +32,37 @@ pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, f
 /// The best [`RANKS_KEPT`] trends; no more of them than a few times that are held, so memory does not grow with the
 /// catalogue.
 async fn ranked(pool: &PgPool, context: &JobContext, as_of: NaiveDate) -> Result<Vec<Trend>, JobError> {
-    let (mut trends, mut films): (Vec<Trend>, i64) = (Vec::new(), 0);
+    let (mut trends, mut movies): (Vec<Trend>, i64) = (Vec::new(), 0);
     each(pool, as_of, |trend| {
         trends.push(trend);
-        films += 1;
+        movies += 1;
         if trends.len() >= 4 * RANKS_KEPT {
             rank(&mut trends);
-            context.progress(films, None, "scoring films");
+            context.progress(movies, None, "scoring movies");
         }
     })
     .await?;
     rank(&mut trends);
-    context.progress(films, Some(films), "scoring films");
+    context.progress(movies, Some(movies), "scoring movies");
     Ok(trends)
 }
 
-/// Folds each active film's snapshots into its trend, by film. They come film by film and day by day, so two of them
+/// Folds each active movie's snapshots into its trend, by movie. They come movie by movie and day by day, so two of them
 /// are kept.
 pub(super) async fn each(pool: &PgPool, as_of: NaiveDate, mut take: impl FnMut(Trend)) -> Result<(), JobError> {
-    let mut film: Option<(DailyMetrics, DailyMetrics)> = None;
+    let mut movie: Option<(DailyMetrics, DailyMetrics)> = None;
     let mut snapshots = trending::window(pool, as_of);
     while let Some(snapshot) = snapshots.try_next().await? {
-        match &mut film {
+        match &mut movie {
             Some((_, latest)) if latest.movie_id == snapshot.movie_id => *latest = snapshot,
             _ => {
-                if let Some((first, last)) = film.replace((snapshot, snapshot)) {
+                if let Some((first, last)) = movie.replace((snapshot, snapshot)) {
                     take(trend(&first, &last));
                 }
             }
         }
     }
-    if let Some((first, last)) = film {
+    if let Some((first, last)) = movie {
         take(trend(&first, &last));
     }
     Ok(())

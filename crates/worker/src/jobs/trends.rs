@@ -1,4 +1,4 @@
-//! temporal_trends: daily series of rating, popularity and sentiment, of all films and of each genre.
+//! temporal_trends: daily series of rating, popularity and sentiment, of all movies and of each genre.
 
 use chrono::NaiveDate;
 use domain::artifacts::Artifact;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use domain::events::Fact;
 use domain::sentiment::Lexicon;
 use storage::event_log::Entry;
-use storage::postgres::events::ScoredReview;
+use storage::postgres::facts::events::ScoredReview;
 use storage::postgres::speed::Batch;
 
 /// Entries that can be applied together, and those that cannot be read.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use storage::StorageError;
 use storage::event_log::{Entry, EntryId};
-use storage::postgres::dead_letters;
+use storage::postgres::facts::dead_letters;
 use storage::postgres::speed::{self, Applied, Batch};
 use tokio_util::sync::CancellationToken;
 

@@ -5,7 +5,7 @@ use domain::jobs::{JobKind, JobPayload, JobStatus};
 use sqlx::PgPool;
 use storage::postgres::artifacts;
 
-use crate::support::World;
+use crate::support::TestWorld;
 
 /// An artifact's published rows as text, without the run id.
 pub(crate) async fn rows(pool: &PgPool, artifact: Artifact) -> Vec<String> {
@@ -19,10 +19,10 @@ pub(crate) async fn rows(pool: &PgPool, artifact: Artifact) -> Vec<String> {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn every_compute_job_run_twice_publishes_the_same_rows_under_a_new_run(pool: PgPool) {
-    let world = World::new(&pool).await;
-    test_support::world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    test_support::fixture::catalogue(&world.pool).await;
     let worker = world.worker().await;
-    for kind in [JobKind::Trending, JobKind::GenreStats, JobKind::RatingsByDecade, JobKind::Recommendations] {
+    for kind in [JobKind::Trending, JobKind::GenreStats, JobKind::RatingsByDecade, JobKind::Similar] {
         let artifact = kind.artifact().unwrap();
         assert_eq!(artifacts::head(&world.pool, artifact).await.unwrap(), None);
         let job = world.run(kind).await;
@@ -42,8 +42,8 @@ async fn every_compute_job_run_twice_publishes_the_same_rows_under_a_new_run(poo
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn the_artifacts_say_what_the_catalogue_says(pool: PgPool) {
-    let world = World::new(&pool).await;
-    test_support::world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    test_support::fixture::catalogue(&world.pool).await;
     let worker = world.worker().await;
     let job = world.run(JobKind::ComputeAll).await;
     assert_eq!(job.status, JobStatus::Succeeded, "{job:?}");
@@ -87,8 +87,8 @@ async fn the_artifacts_say_what_the_catalogue_says(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_run_that_halves_an_artifact_is_held_back_unless_forced(pool: PgPool) {
-    let world = World::new(&pool).await;
-    test_support::world::small(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    test_support::fixture::small(&world.pool).await;
     let worker = world.worker().await;
     let head = || async { artifacts::head(&world.pool, Artifact::RatingsByDecade).await.unwrap().unwrap() };
     let before = head().await;
@@ -113,15 +113,15 @@ async fn a_run_that_halves_an_artifact_is_held_back_unless_forced(pool: PgPool) 
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn seven_runs_are_kept_and_the_head_is_never_collected(pool: PgPool) {
-    let world = World::new(&pool).await.with("ARTIFACT_RUNS_KEPT", "7");
-    test_support::world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await.with("ARTIFACT_RUNS_KEPT", "7");
+    test_support::fixture::catalogue(&world.pool).await;
     let worker = world.worker().await;
     for _ in 0..9 {
         assert_eq!(world.run(JobKind::GenreStats).await.status, JobStatus::Succeeded);
     }
     // What a killed attempt leaves: a staged run whose job is over.
     let dead = world.run(JobKind::Probe).await.id;
-    artifacts::begin(&world.pool, Artifact::GenreStatsDaily, dead, test_support::world::today()).await.unwrap();
+    artifacts::begin(&world.pool, Artifact::GenreStatsDaily, dead, test_support::fixture::today()).await.unwrap();
     let head = artifacts::head(&world.pool, Artifact::GenreStatsDaily).await.unwrap().unwrap();
 
     let first = world.run(JobKind::CollectRuns).await.result.unwrap();
@@ -140,14 +140,14 @@ async fn seven_runs_are_kept_and_the_head_is_never_collected(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_slow_old_run_does_not_undo_a_newer_one(pool: PgPool) {
-    let world = World::new(&pool).await;
-    test_support::world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    test_support::fixture::catalogue(&world.pool).await;
     let job = world.enqueue(JobKind::Probe).await;
-    let begin = || artifacts::begin(&world.pool, Artifact::RatingsByDecade, job, test_support::world::today());
+    let begin = || artifacts::begin(&world.pool, Artifact::RatingsByDecade, job, test_support::fixture::today());
     let (old, new) = (begin().await.unwrap(), begin().await.unwrap());
     artifacts::publish(&world.pool, Artifact::RatingsByDecade, new, 5, false).await.unwrap();
     let verdict = artifacts::publish(&world.pool, Artifact::RatingsByDecade, old, 5, false).await.unwrap();
-    assert!(matches!(verdict, domain::artifacts::Verdict::HoldBack { .. }), "{verdict:?}");
+    assert!(matches!(verdict, domain::artifacts::PublishDecision::HoldBack { .. }), "{verdict:?}");
     let head = artifacts::head(&world.pool, Artifact::RatingsByDecade).await.unwrap().unwrap();
     assert_eq!(head.run_id, new);
 }

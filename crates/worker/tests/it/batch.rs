@@ -10,18 +10,18 @@ use domain::{PersonId, RunId};
 use futures::TryStreamExt;
 use sqlx::PgPool;
 use storage::postgres::artifacts::{self, Head};
-use storage::postgres::batch::{collaboration, genre_analytics, trends};
-use test_support::world;
+use storage::postgres::batch::{actor_collaboration, genre_analytics, trends};
+use test_support::fixture;
 
 use crate::artifacts::rows;
 use crate::batch_events::viewers;
-use crate::support::World;
+use crate::support::TestWorld;
 
 pub(crate) async fn head(pool: &PgPool, artifact: Artifact) -> Head {
     artifacts::head(pool, artifact).await.unwrap().unwrap()
 }
 
-async fn succeed(world: &World, kind: JobKind) -> RunId {
+async fn succeed(world: &TestWorld, kind: JobKind) -> RunId {
     let job = world.run(kind).await;
     assert_eq!(job.status, JobStatus::Succeeded, "{job:?}");
     head(&world.pool, kind.artifact().unwrap()).await.run_id
@@ -44,8 +44,8 @@ async fn casts(pool: &PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn every_batch_job_run_twice_publishes_the_same_rows_under_a_new_run(pool: PgPool) {
-    let world = World::new(&pool).await;
-    world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    fixture::catalogue(&world.pool).await;
     casts(&world.pool).await;
     viewers(&world.pool).await;
     let worker = world.worker().await;
@@ -71,8 +71,8 @@ async fn every_batch_job_run_twice_publishes_the_same_rows_under_a_new_run(pool:
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn runs_of_batch_views_are_collected_with_their_rows(pool: PgPool) {
-    let world = World::new(&pool).await.with("ARTIFACT_RUNS_KEPT", "1");
-    world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await.with("ARTIFACT_RUNS_KEPT", "1");
+    fixture::catalogue(&world.pool).await;
     casts(&world.pool).await;
     viewers(&world.pool).await;
     let worker = world.worker().await;
@@ -91,18 +91,18 @@ async fn runs_of_batch_views_are_collected_with_their_rows(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn trends_say_what_the_daily_metrics_say(pool: PgPool) {
-    let world = World::new(&pool).await;
-    world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    fixture::catalogue(&world.pool).await;
     let worker = world.worker().await;
     let run = succeed(&world, JobKind::Trends).await;
     worker.stop().await;
     let (as_of, pool) = (head(&world.pool, Artifact::TemporalTrends).await.as_of, &world.pool);
-    assert_eq!(as_of, world::today());
+    assert_eq!(as_of, fixture::today());
     let points = async |scope, metric, days| {
         trends::points(pool, run, as_of, &scope, metric, as_of - TimeDelta::days(days)).await.unwrap()
     };
 
-    // Eight films; Fight Club gains 4 a day for seven days, the others stand still.
+    // Eight movies; Fight Club gains 4 a day for seven days, the others stand still.
     let all = points(Scope::All, Metric::Popularity, 30).await;
     assert_eq!(all.len(), 8);
     assert_eq!((all[0].value, all[0].count), (51.5, 8));
@@ -114,11 +114,11 @@ async fn trends_say_what_the_daily_metrics_say(pool: PgPool) {
     assert!(drama.iter().all(|day| (day.value - 8.475).abs() < 1e-6 && day.count == 4), "{drama:?}");
     assert_eq!(summary(&drama).trend, Direction::Stable);
 
-    let film = points(Scope::Movie(world::movie_id(550)), Metric::Popularity, 30).await;
-    assert_eq!(film.iter().map(|day| day.value).collect::<Vec<_>>(), [42., 46., 50., 54., 58., 62., 66., 70.]);
-    let film = summary(&film);
-    assert_eq!(film.trend, Direction::Increasing);
-    assert!((film.change_rate - 4.0).abs() < 1e-9, "{film:?}");
+    let movie = points(Scope::Movie(fixture::movie_id(550)), Metric::Popularity, 30).await;
+    assert_eq!(movie.iter().map(|day| day.value).collect::<Vec<_>>(), [42., 46., 50., 54., 58., 62., 66., 70.]);
+    let movie = summary(&movie);
+    assert_eq!(movie.trend, Direction::Increasing);
+    assert!((movie.change_rate - 4.0).abs() < 1e-9, "{movie:?}");
 
     assert_eq!(points(Scope::All, Metric::Sentiment, 30).await, [], "nobody wrote a review");
     assert_eq!(points(Scope::Genre("Western".into()), Metric::Rating, 30).await, []);
@@ -126,8 +126,8 @@ async fn trends_say_what_the_daily_metrics_say(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn genre_analytics_answer_every_selection_of_months(pool: PgPool) {
-    let world = World::new(&pool).await;
-    world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    fixture::catalogue(&world.pool).await;
     viewers(&world.pool).await;
     let worker = world.worker().await;
     succeed(&world, JobKind::Sentiment).await;
@@ -137,18 +137,18 @@ async fn genre_analytics_answer_every_selection_of_months(pool: PgPool) {
     let ask = async |year, month| {
         let selection = Selection { genre: "Drama".into(), year, month };
         let sums = genre_analytics::sums(pool, run, &selection).await.unwrap();
-        let films: Vec<_> = genre_analytics::list(pool, &selection).try_collect().await.unwrap();
-        assert_eq!(sums.total_movies, films.len() as i64, "{selection:?}");
-        (sums.statistics(), films.into_iter().map(|film| film.movie_id).collect::<Vec<_>>())
+        let movies: Vec<_> = genre_analytics::list(pool, &selection).try_collect().await.unwrap();
+        assert_eq!(sums.total_movies, movies.len() as i64, "{selection:?}");
+        (sums.statistics(), movies.into_iter().map(|movie| movie.movie_id).collect::<Vec<_>>())
     };
 
-    let (whole, films) = ask(None, None).await;
-    assert_eq!(films, [238, 240, 550, 289], "best rated first");
+    let (whole, movies) = ask(None, None).await;
+    assert_eq!(movies, [238, 240, 550, 289], "best rated first");
     assert!((whole.avg_rating.unwrap() - 8.475).abs() < 1e-9, "{whole:?}");
     assert_eq!((whole.avg_popularity, whole.total_revenue), (Some(60.0), 245_066_411));
 
-    let (march, films) = ask(Some(1972), Some(3)).await;
-    assert_eq!(films, [238]);
+    let (march, movies) = ask(Some(1972), Some(3)).await;
+    assert_eq!(movies, [238]);
     let expected = Statistics {
         total_movies: 1,
         avg_rating: Some(8.7),
@@ -160,8 +160,8 @@ async fn genre_analytics_answer_every_selection_of_months(pool: PgPool) {
     };
     assert_eq!(march, expected);
 
-    let (octobers, films) = ask(None, Some(10)).await;
-    assert_eq!(films, [550]);
+    let (octobers, movies) = ask(None, Some(10)).await;
+    assert_eq!(movies, [550]);
     // Three viewers: 0.5, 0.25 and -0.75.
     assert_eq!(octobers.avg_sentiment, Some(0.0), "{octobers:?}");
     assert_eq!(ask(Some(1974), None).await.1, [240]);
@@ -170,33 +170,33 @@ async fn genre_analytics_answer_every_selection_of_months(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn people_who_lead_films_together_find_each_other(pool: PgPool) {
-    let world = World::new(&pool).await;
-    world::catalogue(&world.pool).await;
+async fn people_who_lead_movies_together_find_each_other(pool: PgPool) {
+    let world = TestWorld::new(&pool).await;
+    fixture::catalogue(&world.pool).await;
     casts(&world.pool).await;
     let worker = world.worker().await;
     let run = succeed(&world, JobKind::ActorCollaboration).await;
     worker.stop().await;
     let of = async |person| {
         let person = PersonId::new(person).unwrap();
-        let (rows, total) = collaboration::of_person(&world.pool, run, person, Page::default()).await.unwrap();
+        let (rows, total) = actor_collaboration::of_person(&world.pool, run, person, Page::default()).await.unwrap();
         assert_eq!(rows.len() as i64, total);
-        rows.into_iter().map(|row| (row.name, row.films, row.avg_rating)).collect::<Vec<_>>()
+        rows.into_iter().map(|row| (row.name, row.movies, row.avg_rating)).collect::<Vec<_>>()
     };
     let keaton = of(3092).await;
     assert_eq!(keaton[0].0, "Al Pacino");
     assert_eq!(keaton[0].1, 2);
     assert!((keaton[0].2.unwrap() - 8.65).abs() < 1e-9, "{keaton:?}");
-    assert_eq!(keaton[1], ("Robert Duvall".to_owned(), 1, Some(8.6)), "two parts in one film are one film");
+    assert_eq!(keaton[1], ("Robert Duvall".to_owned(), 1, Some(8.6)), "two parts in one movie are one movie");
     assert_eq!(of(1158).await.len(), 2);
     assert_eq!(of(287).await, [], "alone on the bill");
-    let name = collaboration::name(&world.pool, PersonId::new(3092).unwrap()).await.unwrap();
+    let name = actor_collaboration::name(&world.pool, PersonId::new(3092).unwrap()).await.unwrap();
     assert_eq!(name.as_deref(), Some("Diane Keaton"));
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_job_with_nothing_to_work_from_says_so(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let worker = world.worker().await;
     for kind in [JobKind::Trends, JobKind::Predictions] {
         let job = world.run(kind).await;
@@ -215,8 +215,8 @@ async fn a_job_with_nothing_to_work_from_says_so(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_tests_publish_without_a_worker_is_what_the_jobs_publish(pool: PgPool) {
-    let world = World::new(&pool).await;
-    world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    fixture::catalogue(&world.pool).await;
     casts(&world.pool).await;
     viewers(&world.pool).await;
     test_support::batch::events(&world.pool, chrono::Utc::now()).await;
@@ -234,8 +234,8 @@ async fn what_tests_publish_without_a_worker_is_what_the_jobs_publish(pool: PgPo
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_a_dead_attempt_staged_is_never_read_and_goes_with_the_next_collection(pool: PgPool) {
-    let world = World::new(&pool).await;
-    world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    fixture::catalogue(&world.pool).await;
     casts(&world.pool).await;
     viewers(&world.pool).await;
     test_support::batch::events(&world.pool, chrono::Utc::now()).await;
@@ -256,7 +256,7 @@ async fn what_a_dead_attempt_staged_is_never_read_and_goes_with_the_next_collect
 
         // A worker that died half way: a run of the job that waits, with some of its rows.
         let id = world.enqueue(kind).await;
-        let dead = artifacts::begin(&world.pool, artifact, id, world::today()).await.unwrap();
+        let dead = artifacts::begin(&world.pool, artifact, id, fixture::today()).await.unwrap();
         let table = artifact.as_str();
         let sql = format!(
             "INSERT INTO {table} SELECT (jsonb_populate_record(t, jsonb_build_object('run_id', $1::text))).*

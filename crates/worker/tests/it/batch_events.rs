@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::artifacts::{Artifact, Verdict};
+use domain::artifacts::{Artifact, PublishDecision};
 use domain::events::Counts;
 use domain::hours::Hour;
 use domain::jobs::{JobKind, JobStatus};
@@ -12,10 +12,10 @@ use domain::trends::{Metric, Scope};
 use sqlx::PgPool;
 use storage::postgres::artifacts;
 use storage::postgres::batch::{self, EventRun, event_stats, sentiment, trends};
-use test_support::world;
+use test_support::fixture;
 
 use crate::batch::head;
-use crate::support::World;
+use crate::support::TestWorld;
 
 /// A full hour, well before the one that has begun.
 fn hour() -> DateTime<Utc> {
@@ -67,8 +67,8 @@ pub(crate) async fn viewers(pool: &PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn events_are_counted_by_hour_up_to_the_last_that_is_over(pool: PgPool) {
-    let world = World::new(&pool).await;
-    world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    fixture::catalogue(&world.pool).await;
     viewers(&world.pool).await;
     let worker = world.worker().await;
     let before = Hour::of(Utc::now());
@@ -79,7 +79,7 @@ async fn events_are_counted_by_hour_up_to_the_last_that_is_over(pool: PgPool) {
     let watermark = head.watermark.unwrap();
     assert!(watermark == before || watermark == before.plus(1), "{watermark}");
     assert_eq!(batch::watermark(&world.pool, Artifact::BatchStatsHourly).await.unwrap(), Some(watermark));
-    let movie = world::movie_id(550);
+    let movie = fixture::movie_id(550);
     let all = event_stats::hours(&world.pool, head.run_id, movie, Hour::of(DateTime::<Utc>::MIN_UTC)).await.unwrap();
     let first = Hour::of(hour());
     let expected = [
@@ -93,10 +93,10 @@ async fn events_are_counted_by_hour_up_to_the_last_that_is_over(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn sentiment_counts_viewers_reviews_and_the_sources(pool: PgPool) {
-    let world = World::new(&pool).await;
-    world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    fixture::catalogue(&world.pool).await;
     viewers(&world.pool).await;
-    let text = "A wonderful, brilliant film. I loved it!";
+    let text = "A wonderful, brilliant movie. I loved it!";
     sqlx::query(
         "INSERT INTO reviews (source, review_id, movie_id, content, written_at) VALUES ('demo', '1', 550, $1, $2)",
     )
@@ -114,7 +114,7 @@ async fn sentiment_counts_viewers_reviews_and_the_sources(pool: PgPool) {
     assert!(written > 0.3, "{written}");
     let run = head(&world.pool, Artifact::BatchSentimentHourly).await.run_id;
     let first = Hour::of(hour());
-    let hours = sentiment::hours(&world.pool, run, world::movie_id(550), first).await.unwrap();
+    let hours = sentiment::hours(&world.pool, run, fixture::movie_id(550), first).await.unwrap();
     let one = Tally { sum: -0.25, sum_squares: 0.8125, positive: 1, negative: 1, neutral: 0 };
     let two =
         Tally { sum: 0.25 + written, sum_squares: 0.0625 + written * written, positive: 1, negative: 0, neutral: 1 };
@@ -127,21 +127,21 @@ async fn sentiment_counts_viewers_reviews_and_the_sources(pool: PgPool) {
         let (pool, run) = (world.pool.clone(), head.run_id);
         async move { trends::points(&pool, run, head.as_of, &scope, Metric::Sentiment, since).await.unwrap() }
     };
-    let film = days(Scope::Movie(world::movie_id(550))).await;
-    assert_eq!(film.iter().map(|day| day.count).sum::<i64>(), 4);
-    let total: f64 = film.iter().map(|day| day.value * day.count as f64).sum();
-    assert!((total - (one.sum + two.sum)).abs() < 1e-6, "{film:?}");
+    let movie = days(Scope::Movie(fixture::movie_id(550))).await;
+    assert_eq!(movie.iter().map(|day| day.count).sum::<i64>(), 4);
+    let total: f64 = movie.iter().map(|day| day.value * day.count as f64).sum();
+    assert!((total - (one.sum + two.sum)).abs() < 1e-6, "{movie:?}");
     for scope in [Scope::All, Scope::Genre("Thriller".into())] {
         let days = days(scope).await;
-        let same = days.iter().zip(&film).all(|(a, b)| a.count == b.count && (a.value - b.value).abs() < 1e-6);
-        assert!(same && days.len() == film.len(), "it is the only film with reviews: {days:?}");
+        let same = days.iter().zip(&movie).all(|(a, b)| a.count == b.count && (a.value - b.value).abs() < 1e-6);
+        assert!(same && days.len() == movie.len(), "it is the only movie with reviews: {days:?}");
     }
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn an_hour_with_more_reviews_than_a_chunk_is_one_hour(pool: PgPool) {
-    let world = World::new(&pool).await;
-    world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    fixture::catalogue(&world.pool).await;
     sqlx::query(
         "INSERT INTO viewer_reviews (review_id, movie_id, content, sentiment, label, occurred_at)
          SELECT gen_random_uuid(), CASE WHEN n <= 3 THEN 129 ELSE 550 END, 'words', 0.5, 'positive', $1
@@ -156,7 +156,7 @@ async fn an_hour_with_more_reviews_than_a_chunk_is_one_hour(pool: PgPool) {
     worker.stop().await;
     assert_eq!((job.status, &job.result.as_ref().unwrap()["rows"]), (JobStatus::Succeeded, &2.into()), "{job:?}");
     let run = head(&world.pool, Artifact::BatchSentimentHourly).await.run_id;
-    let hours = sentiment::hours(&world.pool, run, world::movie_id(550), Hour::of(hour())).await.unwrap();
+    let hours = sentiment::hours(&world.pool, run, fixture::movie_id(550), Hour::of(hour())).await.unwrap();
     let expected = Tally { sum: 6_000.0, sum_squares: 3_000.0, positive: 12_000, negative: 0, neutral: 0 };
     assert_eq!(hours, [(Hour::of(hour()), expected)]);
 }
@@ -177,8 +177,8 @@ async fn reopened(pool: &PgPool, table: &str) -> Vec<i64> {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_published_run_closes_the_hours_it_has_seen_and_reopens_those_that_changed_since(pool: PgPool) {
-    let world = World::new(&pool).await;
-    world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    fixture::catalogue(&world.pool).await;
     for (artifact, table) in
         [(Artifact::BatchStatsHourly, "speed_stats"), (Artifact::BatchSentimentHourly, "speed_sentiment")]
     {
@@ -197,9 +197,9 @@ async fn a_published_run_closes_the_hours_it_has_seen_and_reopens_those_that_cha
         late_fact(pool, table, 4, false).await;
         let run = EventRun { run_id, watermark, snapshot };
         let held = batch::publish(pool, artifact, &run, 0, false).await.unwrap();
-        assert!(matches!(held, Verdict::HoldBack { .. }), "no rows");
+        assert!(matches!(held, PublishDecision::HoldBack { .. }), "no rows");
         assert_eq!(reopened(pool, table).await, [1, 2], "a run that is held back settles nothing");
-        assert_eq!(batch::publish(pool, artifact, &run, 1, false).await.unwrap(), Verdict::Publish);
+        assert_eq!(batch::publish(pool, artifact, &run, 1, false).await.unwrap(), PublishDecision::Publish);
         assert_eq!(reopened(pool, table).await, [2, 3, 4], "{table}");
         let version: i64 =
             sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT version FROM {table} WHERE movie_id = 1")))
@@ -212,7 +212,7 @@ async fn a_published_run_closes_the_hours_it_has_seen_and_reopens_those_that_cha
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_run_waits_for_a_speed_batch_that_has_asked_for_the_watermark(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let pool = &world.pool;
     let artifact = Artifact::BatchStatsHourly;
     let job = world.enqueue(JobKind::Probe).await;
@@ -236,13 +236,13 @@ async fn a_run_waits_for_a_speed_batch_that_has_asked_for_the_watermark(pool: Pg
         .await
         .unwrap();
     speed.commit().await.unwrap();
-    assert_eq!(publishing.await.unwrap().unwrap(), Verdict::Publish);
+    assert_eq!(publishing.await.unwrap().unwrap(), PublishDecision::Publish);
     assert_eq!(reopened(pool, "speed_stats").await, [550], "the run has not seen it");
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn an_older_run_over_events_never_comes_back_even_by_force(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let pool = &world.pool;
     let job = world.enqueue(JobKind::Probe).await;
     let mut runs = Vec::new();
@@ -255,8 +255,8 @@ async fn an_older_run_over_events_never_comes_back_even_by_force(pool: PgPool) {
         runs.push(EventRun { run_id, watermark, snapshot });
     }
     let publish = async |run| batch::publish(pool, Artifact::BatchSentimentHourly, run, 9, true).await.unwrap();
-    assert_eq!(publish(&runs[1]).await, Verdict::Publish);
-    assert!(matches!(publish(&runs[0]).await, Verdict::HoldBack { .. }));
+    assert_eq!(publish(&runs[1]).await, PublishDecision::Publish);
+    assert!(matches!(publish(&runs[0]).await, PublishDecision::HoldBack { .. }));
     let watermark = batch::watermark(pool, Artifact::BatchSentimentHourly).await.unwrap();
     assert_eq!(watermark, Some(runs[1].watermark));
 }

@@ -7,18 +7,18 @@ use domain::page::Page;
 use domain::predictions::{HORIZON_DAYS, Horizon, INTERVAL_SHARE};
 use sqlx::PgPool;
 use storage::postgres::batch::predictions::{self, BacktestRow};
-use test_support::world;
+use test_support::fixture;
 
 use crate::batch::head;
-use crate::support::World;
+use crate::support::TestWorld;
 
-/// Films of sixty days that drift up or down, with a rhythm of the week and noise of ±2 %, the same each time.
-async fn moving_films(pool: &PgPool, films: i32) {
+/// Movies of sixty days that drift up or down, with a rhythm of the week and noise of ±2 %, the same each time.
+async fn moving_movies(pool: &PgPool, movies: i32) {
     sqlx::query(
         "INSERT INTO movies (movie_id, title, genres, popularity, vote_average, vote_count, source)
-         SELECT 1000 + n, 'Film ' || n, ARRAY['Drama'], 100, 7, 100, 'demo' FROM generate_series(1, $1) n",
+         SELECT 1000 + n, 'Movie ' || n, ARRAY['Drama'], 100, 7, 100, 'demo' FROM generate_series(1, $1) n",
     )
-    .bind(films)
+    .bind(movies)
     .execute(pool)
     .await
     .unwrap();
@@ -31,8 +31,8 @@ async fn moving_films(pool: &PgPool, films: i32) {
                 7, 100
          FROM generate_series(1, $1) n, generate_series(0, 59) d",
     )
-    .bind(films)
-    .bind(world::today())
+    .bind(movies)
+    .bind(fixture::today())
     .execute(pool)
     .await
     .unwrap();
@@ -43,9 +43,9 @@ async fn published_backtest(pool: &PgPool) -> Vec<BacktestRow> {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn forecasts_of_moving_films_beat_tomorrow_as_today_at_every_horizon(pool: PgPool) {
-    let world = World::new(&pool).await;
-    moving_films(&world.pool, 30).await;
+async fn forecasts_of_moving_movies_beat_tomorrow_as_today_at_every_horizon(pool: PgPool) {
+    let world = TestWorld::new(&pool).await;
+    moving_movies(&world.pool, 30).await;
     let worker = world.worker().await;
     let job = world.run(JobKind::Predictions).await;
     assert_eq!(job.status, JobStatus::Succeeded, "{job:?}");
@@ -63,15 +63,15 @@ async fn forecasts_of_moving_films_beat_tomorrow_as_today_at_every_horizon(pool:
     assert_eq!((backtest[0].forecasts, backtest[13].forecasts), (30 * 14, 30));
 
     let run = head(&world.pool, Artifact::TrendPredictions).await.run_id;
-    let film = predictions::of_film(&world.pool, run, world::movie_id(1_004)).await.unwrap();
-    assert_eq!(film.iter().map(|day| day.horizon).collect::<Vec<_>>(), (1..=14).collect::<Vec<i16>>());
-    assert!(film.iter().all(|day| day.low <= day.popularity && day.popularity <= day.high), "{film:?}");
-    assert_eq!(film[13].day, world::today() + TimeDelta::days(14));
+    let movie = predictions::of_movie(&world.pool, run, fixture::movie_id(1_004)).await.unwrap();
+    assert_eq!(movie.iter().map(|day| day.horizon).collect::<Vec<_>>(), (1..=14).collect::<Vec<i16>>());
+    assert!(movie.iter().all(|day| day.low <= day.popularity && day.popularity <= day.high), "{movie:?}");
+    assert_eq!(movie[13].day, fixture::today() + TimeDelta::days(14));
 
     let (ranking, total) =
         predictions::page(&world.pool, run, Horizon::default(), Some("Drama"), Page::default()).await.unwrap();
     assert_eq!((ranking.len(), total), (20, 30));
-    assert_eq!(ranking.iter().map(|film| film.rank).collect::<Vec<_>>(), (1..=20).collect::<Vec<i32>>());
+    assert_eq!(ranking.iter().map(|movie| movie.rank).collect::<Vec<_>>(), (1..=20).collect::<Vec<i32>>());
     assert!(ranking.windows(2).all(|pair| pair[0].trending_score >= pair[1].trending_score));
     let none = predictions::page(&world.pool, run, Horizon::default(), Some("Western"), Page::default()).await.unwrap();
     assert_eq!(none.1, 0);
@@ -79,26 +79,26 @@ async fn forecasts_of_moving_films_beat_tomorrow_as_today_at_every_horizon(pool:
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_week_of_history_is_forecast_as_it_stands(pool: PgPool) {
-    let world = World::new(&pool).await;
-    world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    fixture::catalogue(&world.pool).await;
     let worker = world.worker().await;
     assert_eq!(world.run(JobKind::Predictions).await.status, JobStatus::Succeeded);
     worker.stop().await;
     let head = head(&world.pool, Artifact::TrendPredictions).await;
-    assert_eq!((head.as_of, head.row_count), (world::today(), 8 * 14));
-    let film = predictions::of_film(&world.pool, head.run_id, world::movie_id(238)).await.unwrap();
-    assert!(film.iter().all(|day| (day.popularity - 90.0).abs() < 0.001 && day.rank == 1), "{film:?}");
+    assert_eq!((head.as_of, head.row_count), (fixture::today(), 8 * 14));
+    let movie = predictions::of_movie(&world.pool, head.run_id, fixture::movie_id(238)).await.unwrap();
+    assert!(movie.iter().all(|day| (day.popularity - 90.0).abs() < 0.001 && day.rank == 1), "{movie:?}");
     // Standing still, or too short to tell: as good as the naive forecast, and not better.
     for horizon in published_backtest(&world.pool).await {
         assert!((horizon.mae - horizon.naive_mae).abs() < 1e-9, "{horizon:?}");
     }
-    assert_eq!(predictions::of_film(&world.pool, head.run_id, world::movie_id(999)).await.unwrap(), []);
+    assert_eq!(predictions::of_movie(&world.pool, head.run_id, fixture::movie_id(999)).await.unwrap(), []);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_forecast_survives_the_death_of_its_worker(pool: PgPool) {
-    let world = World::new(&pool).await;
-    moving_films(&world.pool, 400).await;
+    let world = TestWorld::new(&pool).await;
+    moving_movies(&world.pool, 400).await;
     let id = world.enqueue(JobKind::Predictions).await;
     let worker = world.process();
     world.until_where(id, "tried its method", |job| job.phase.as_deref().is_some_and(|p| p.contains("past"))).await;

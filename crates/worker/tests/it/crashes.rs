@@ -6,11 +6,11 @@ use domain::jobs::{JobKind, JobStatus, MAX_CRASHES};
 use sqlx::PgPool;
 use storage::postgres::jobs::lease::{self, Progress, Pulse};
 
-use crate::support::World;
+use crate::support::TestWorld;
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_killed_workers_job_is_taken_up_within_a_minute_and_ends_right(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let first = world.process();
     let id = world.probe(4_000).await;
     world.until(id, JobStatus::Running).await;
@@ -27,7 +27,7 @@ async fn a_killed_workers_job_is_taken_up_within_a_minute_and_ends_right(pool: P
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_job_that_kills_its_worker_three_times_is_parked(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let id = world.probe(60_000).await;
     for crash in 1..=MAX_CRASHES {
         let worker = world.process();
@@ -52,7 +52,7 @@ async fn a_job_that_kills_its_worker_three_times_is_parked(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_worker_that_wakes_up_after_its_lease_is_refused(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let id = world.probe(0).await;
     let (_, old) = lease::claim(&world.pool, id, "sleeper").await.unwrap().unwrap();
     assert_eq!(lease::claim(&world.pool, id, "other").await.unwrap(), None, "a running job cannot be claimed");
@@ -69,12 +69,12 @@ async fn a_worker_that_wakes_up_after_its_lease_is_refused(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn every_compute_job_survives_the_death_of_its_worker(pool: PgPool) {
-    let world = World::new(&pool).await;
-    test_support::world::catalogue(&world.pool).await;
-    // More films, so that the death falls into the middle of the work.
+    let world = TestWorld::new(&pool).await;
+    test_support::fixture::catalogue(&world.pool).await;
+    // More movies, so that the death falls into the middle of the work.
     sqlx::query(
         "INSERT INTO movies (movie_id, title, genres, keywords, release_date, popularity, vote_average, vote_count, source)
-         SELECT 1000000 + n, 'Film ' || n, ARRAY['Drama', 'Genre ' || n % 20], ARRAY['word ' || n % 500],
+         SELECT 1000000 + n, 'Movie ' || n, ARRAY['Drama', 'Genre ' || n % 20], ARRAY['word ' || n % 500],
                 date '1950-01-01' + n, n % 100, 5, 10, 'demo' FROM generate_series(1, 20000) n",
     )
     .execute(&world.pool)
@@ -98,7 +98,7 @@ async fn every_compute_job_survives_the_death_of_its_worker(pool: PgPool) {
             .fetch_all(&world.pool)
             .await
             .unwrap();
-    // All but those that had nothing to make rows of: this world has no events, no reviews and no two leads in one film.
+    // All but those that had nothing to make rows of: this world has no events, no reviews and no two leads in one movie.
     assert_eq!(published.iter().map(|(_, runs)| *runs).collect::<Vec<_>>(), [1; 7], "{published:?}");
     let rows: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM movie_recommendations JOIN artifact_heads USING (run_id) WHERE artifact = 'movie_recommendations'",

@@ -6,11 +6,11 @@ use domain::jobs::{JobKind, JobPayload, JobStatus};
 use sqlx::PgPool;
 use storage::postgres::jobs::{self, NewJob};
 
-use crate::support::World;
+use crate::support::TestWorld;
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_job_runs_and_reports_its_progress_and_result(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let worker = world.worker().await;
     let id = world.probe(3_000).await;
     let running = world.until_where(id, "made progress", |job| job.done > 0).await;
@@ -27,7 +27,7 @@ async fn a_job_runs_and_reports_its_progress_and_result(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_key_makes_one_job_of_two_requests(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let mut conn = world.pool.acquire().await.unwrap();
     let new = NewJob { idempotency_key: Some("tick".into()), ..NewJob::of(JobKind::Probe, "test") };
     let (first, created) = jobs::enqueue(&mut conn, new.clone()).await.unwrap();
@@ -37,7 +37,7 @@ async fn a_key_makes_one_job_of_two_requests(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_permanent_error_is_not_retried(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let worker = world.worker().await;
     // Trending over an empty catalogue: another attempt would find it as empty.
     let job = world.run(JobKind::Trending).await;
@@ -48,7 +48,7 @@ async fn a_permanent_error_is_not_retried(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_transient_error_is_retried_with_a_growing_wait_until_it_passes(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let worker = world.worker().await;
     let lock = storage::postgres::catalogue::lock(&world.pool, domain::ingest::Source::Demo).await.unwrap().unwrap();
     let id = world.enqueue(JobKind::Ingest).await;
@@ -63,7 +63,7 @@ async fn a_transient_error_is_retried_with_a_growing_wait_until_it_passes(pool: 
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn an_attempt_that_takes_too_long_ends_and_is_tried_again(pool: PgPool) {
-    let world = World::new(&pool).await.with("WORKER_TIMEOUT_SECONDS", "1");
+    let world = TestWorld::new(&pool).await.with("WORKER_TIMEOUT_SECONDS", "1");
     let worker = world.worker().await;
     let id = world.probe(60_000).await;
     let job =
@@ -74,7 +74,7 @@ async fn an_attempt_that_takes_too_long_ends_and_is_tried_again(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_waiting_job_is_cancelled_at_once_and_a_running_one_soon(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let waiting = world.probe(60_000).await;
     let mut conn = world.pool.acquire().await.unwrap();
     let job = jobs::cancel(&mut conn, waiting).await.unwrap().unwrap();
@@ -100,7 +100,7 @@ async fn a_waiting_job_is_cancelled_at_once_and_a_running_one_soon(pool: PgPool)
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn sigterm_lets_a_short_job_end_and_puts_a_long_one_back(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let process = world.process();
     let (short, long) = (world.probe(2_000).await, world.probe(120_000).await);
     world.until(short, JobStatus::Running).await;
@@ -113,7 +113,8 @@ async fn sigterm_lets_a_short_job_end_and_puts_a_long_one_back(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn twenty_thousand_jobs_enqueued_at_once_all_run(pool: PgPool) {
-    let world = World::new(&pool).await.with("WORKER_CONCURRENCY_MAINTENANCE", "32").with("DATABASE_POOL_SIZE", "16");
+    let world =
+        TestWorld::new(&pool).await.with("WORKER_CONCURRENCY_MAINTENANCE", "32").with("DATABASE_POOL_SIZE", "16");
     jobs::enqueue_many(&world.pool, &NewJob::of(JobKind::Probe, "test"), 20_000).await.unwrap();
     let worker = world.worker().await;
     let (start, mut before) = (Instant::now(), -1);
@@ -135,7 +136,7 @@ async fn twenty_thousand_jobs_enqueued_at_once_all_run(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_redis_forgets_the_ledger_sends_again(pool: PgPool) {
-    let world = World::new(&pool).await.with("WORKER_CONCURRENCY_MAINTENANCE", "1");
+    let world = TestWorld::new(&pool).await.with("WORKER_CONCURRENCY_MAINTENANCE", "1");
     let worker = world.worker().await;
     let hold = NewJob {
         payload: JobPayload { hold_ms: Some(300), ..JobPayload::default() },

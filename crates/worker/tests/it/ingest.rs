@@ -7,22 +7,22 @@ use domain::ingest::IngestMode;
 use domain::jobs::{JobKind, JobPayload, JobStatus};
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
-use storage::postgres::generations;
-use test_support::tmdb_stub::{Mischief, STUB_KEY, StubFilm, TmdbStub};
-use test_support::world;
+use storage::postgres::changes;
+use test_support::fixture;
+use test_support::tmdb_stub::{Mischief, STUB_KEY, StubMovie, TmdbStub};
 
-use crate::support::World;
+use crate::support::TestWorld;
 
-pub(crate) async fn over(pool: &PgPool, stub: &TmdbStub) -> World {
-    World::new(pool)
+pub(crate) async fn over(pool: &PgPool, stub: &TmdbStub) -> TestWorld {
+    TestWorld::new(pool)
         .await
         .with("TMDB_API_KEY", STUB_KEY)
         .with("TMDB_BASE_URL", stub.base_url().to_string())
         .with("TMDB_REQUESTS_PER_SECOND", "500")
 }
 
-fn films(count: i64) -> Vec<StubFilm> {
-    (1..=count).map(|n| StubFilm::new(n, &format!("Film {n}"), &format!("{}-05-05", 1950 + n % 70))).collect()
+fn movies(count: i64) -> Vec<StubMovie> {
+    (1..=count).map(|n| StubMovie::new(n, &format!("Movie {n}"), &format!("{}-05-05", 1950 + n % 70))).collect()
 }
 
 /// Every row of the catalogue as text, to compare before and after.
@@ -46,7 +46,7 @@ async fn count(pool: &PgPool, table: &str) -> i64 {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn ingesting_tmdb_twice_changes_nothing(pool: PgPool) {
-    let stub = TmdbStub::start(films(50)).await;
+    let stub = TmdbStub::start(movies(50)).await;
     let world = over(&pool, &stub).await;
     let worker = world.worker().await;
     let full = JobPayload { mode: Some(IngestMode::Full), ..JobPayload::default() };
@@ -66,25 +66,25 @@ async fn ingesting_tmdb_twice_changes_nothing(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn after_a_full_ingest_only_changes_are_fetched(pool: PgPool) {
-    let stub = TmdbStub::start(films(30)).await;
+    let stub = TmdbStub::start(movies(30)).await;
     let world = over(&pool, &stub).await;
     let worker = world.worker().await;
     assert_eq!(world.run(JobKind::Ingest).await.status, JobStatus::Succeeded);
     let fetched = stub.count("append_to_response");
-    stub.put(StubFilm::new(7, "Film 7, recut", "1957-05-05").changed_on(Utc::now().date_naive()));
+    stub.put(StubMovie::new(7, "Movie 7, recut", "1957-05-05").changed_on(Utc::now().date_naive()));
     let job = world.run(JobKind::Ingest).await;
     assert_eq!(job.result.as_ref().unwrap()["catalogue"]["movies_changed"], 1, "{job:?}");
-    assert_eq!(stub.count("append_to_response") - fetched, 1, "one request a changed film");
+    assert_eq!(stub.count("append_to_response") - fetched, 1, "one request a changed movie");
     let title: String =
         sqlx::query_scalar("SELECT title FROM movies WHERE movie_id = 7").fetch_one(&world.pool).await.unwrap();
-    assert_eq!(title, "Film 7, recut");
+    assert_eq!(title, "Movie 7, recut");
     worker.stop().await;
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_killed_ingest_resumes_where_it_stopped(pool: PgPool) {
-    let stub = TmdbStub::start(films(200)).await;
-    // The film of the sixth page hangs, which is where the worker dies.
+    let stub = TmdbStub::start(movies(200)).await;
+    // The movie of the sixth page hangs, which is where the worker dies.
     stub.misbehave_always("movie/170?", Mischief::Hang(Duration::from_secs(120)));
     let world = over(&pool, &stub).await;
     let worker = world.process();
@@ -108,7 +108,7 @@ async fn a_killed_ingest_resumes_where_it_stopped(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn two_404s_in_a_row_make_a_tombstone_and_its_return_wakes_it(pool: PgPool) {
-    let stub = TmdbStub::start(films(30)).await;
+    let stub = TmdbStub::start(movies(30)).await;
     let world = over(&pool, &stub).await;
     let worker = world.worker().await;
     world.run(JobKind::Ingest).await;
@@ -120,13 +120,13 @@ async fn two_404s_in_a_row_make_a_tombstone_and_its_return_wakes_it(pool: PgPool
         .await
         .unwrap()
     };
-    let film = StubFilm::new(7, "Film 7", "1957-05-05").changed_on(Utc::now().date_naive());
-    stub.put(film.clone());
+    let movie = StubMovie::new(7, "Movie 7", "1957-05-05").changed_on(Utc::now().date_naive());
+    stub.put(movie.clone());
     stub.misbehave_always("movie/7?", Mischief::Code(404, 34));
     world.run(JobKind::Ingest).await;
     assert!(!state().await.1, "one 404 may be a hiccup: {:?}", state().await);
     let mut touched = PgListener::connect_with(&world.pool).await.unwrap();
-    touched.listen("films_touched").await.unwrap();
+    touched.listen("movies_touched").await.unwrap();
     let job = world.run(JobKind::Ingest).await;
     assert_eq!(job.result.as_ref().unwrap()["catalogue"]["tombstoned"], 1, "{job:?}");
     let heard = tokio::time::timeout(Duration::from_secs(10), touched.recv()).await.unwrap().unwrap();
@@ -141,7 +141,7 @@ async fn two_404s_in_a_row_make_a_tombstone_and_its_return_wakes_it(pool: PgPool
         .await
         .unwrap();
     assert_eq!((searchable, history), (0, 1), "gone from search, history kept");
-    world.run(JobKind::Recommendations).await;
+    world.run(JobKind::Similar).await;
     let recommended: i64 =
         sqlx::query_scalar("SELECT count(*) FROM movie_recommendations WHERE movie_id = 7 OR 7 = ANY(similar_ids)")
             .fetch_one(&world.pool)
@@ -157,7 +157,7 @@ async fn two_404s_in_a_row_make_a_tombstone_and_its_return_wakes_it(pool: PgPool
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_wrong_key_stops_the_job_at_once_with_a_sentence_that_names_it(pool: PgPool) {
-    let stub = TmdbStub::start(films(3)).await;
+    let stub = TmdbStub::start(movies(3)).await;
     let world = over(&pool, &stub).await.with("TMDB_API_KEY", "feedfeedfeedfeedfeedfeedfeedfeed");
     let worker = world.worker().await;
     let job = world.run(JobKind::Ingest).await;
@@ -170,7 +170,7 @@ async fn a_wrong_key_stops_the_job_at_once_with_a_sentence_that_names_it(pool: P
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_tmdb_gets_wrong_is_set_aside_and_stops_nothing(pool: PgPool) {
-    let stub = TmdbStub::start(films(40)).await;
+    let stub = TmdbStub::start(movies(40)).await;
     stub.misbehave("movie/3?", 1, Mischief::Status(500));
     stub.misbehave("movie/4?", 1, Mischief::TooMany(Some("1".into())));
     stub.misbehave_always("movie/5?", Mischief::Body(r#"{"id": 5, "title": null}"#.into()));
@@ -193,17 +193,17 @@ async fn what_tmdb_gets_wrong_is_set_aside_and_stops_nothing(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn without_a_key_ingest_keeps_the_demo_world(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let worker = world.worker().await;
     let first = world.run(JobKind::Ingest).await;
     assert_eq!(first.status, JobStatus::Succeeded, "{first:?}");
     assert_eq!(first.result.unwrap()["source"], "demo");
-    let (films, newest): (i64, chrono::NaiveDate) =
+    let (movies, newest): (i64, chrono::NaiveDate) =
         sqlx::query_as("SELECT (SELECT count(*) FROM movies), (SELECT max(day) FROM movie_metrics_daily)")
             .fetch_one(&world.pool)
             .await
             .unwrap();
-    assert!(films >= 380, "{films}");
+    assert!(movies >= 380, "{movies}");
     assert!(Utc::now().date_naive() - newest <= TimeDelta::days(1));
     let before = fingerprint(&world.pool).await;
     world.run(JobKind::Ingest).await;
@@ -212,10 +212,10 @@ async fn without_a_key_ingest_keeps_the_demo_world(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn without_a_key_somebodys_own_films_stay_as_they_are(pool: PgPool) {
-    let world = World::new(&pool).await;
+async fn without_a_key_somebodys_own_movies_stay_as_they_are(pool: PgPool) {
+    let world = TestWorld::new(&pool).await;
     let worker = world.worker().await;
-    world::catalogue(&world.pool).await;
+    fixture::catalogue(&world.pool).await;
     sqlx::query("UPDATE movies SET source = 'tmdb'").execute(&world.pool).await.unwrap();
     let before = fingerprint(&world.pool).await;
     let job = world.run(JobKind::Ingest).await;
@@ -228,16 +228,16 @@ async fn without_a_key_somebodys_own_films_stay_as_they_are(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn an_ingest_that_fails_after_its_first_page_makes_what_was_cached_stale(pool: PgPool) {
-    let stub = TmdbStub::start(films(50)).await;
+    let stub = TmdbStub::start(movies(50)).await;
     // The key is withdrawn in the middle.
     stub.misbehave_always("movie/45?", Mischief::Code(401, 7));
     let world = over(&pool, &stub).await;
     let worker = world.worker().await;
     let sum = |all: Vec<(_, i64)>| all.into_iter().map(|(_, generation)| generation).sum::<i64>();
-    let before = sum(generations::all(&world.pool).await.unwrap());
+    let before = sum(changes::all(&world.pool).await.unwrap());
     let job = world.run(JobKind::Ingest).await;
     assert_eq!(job.status, JobStatus::Failed, "{job:?}");
     assert!(count(&world.pool, "movies").await > 0, "a page was committed");
-    assert_eq!(sum(generations::all(&world.pool).await.unwrap()), before + 4);
+    assert_eq!(sum(changes::all(&world.pool).await.unwrap()), before + 4);
     worker.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The hourly refresh: what the source says of popular films becomes observations.
+//! The hourly refresh: what the source says of popular movies becomes observations.
 
 use std::time::Duration;
 
@@ -9,42 +9,44 @@ use domain::jobs::{JobKind, JobPayload, JobStatus};
 use serde_json::json;
 use sqlx::PgPool;
 use storage::postgres::speed;
-use test_support::tmdb_stub::{Mischief, StubFilm, TmdbStub};
-use test_support::world::{self, movie_id};
+use test_support::fixture::{self, movie_id};
+use test_support::tmdb_stub::{Mischief, StubMovie, TmdbStub};
 
 use crate::ingest::over;
-use crate::support::World;
+use crate::support::TestWorld;
 
-/// Films 1 to `count`, the first the most popular.
-fn films(count: i64) -> Vec<StubFilm> {
-    (1..=count).map(|n| StubFilm::new(n, "A film", "1999-10-15").with("popularity", json!(1_000 - n))).collect()
+/// Movies 1 to `count`, the first the most popular.
+fn movies(count: i64) -> Vec<StubMovie> {
+    (1..=count).map(|n| StubMovie::new(n, "A movie", "1999-10-15").with("popularity", json!(1_000 - n))).collect()
 }
 
-/// How a film was last seen: when, its popularity, its votes.
-async fn latest(world: &World, film: i64) -> Option<(DateTime<Utc>, f64, i64)> {
-    let seen = speed::latest(&world.pool, &[movie_id(film)]).await.unwrap();
+/// How a movie was last seen: when, its popularity, its votes.
+async fn latest(world: &TestWorld, movie: i64) -> Option<(DateTime<Utc>, f64, i64)> {
+    let seen = speed::latest(&world.pool, &[movie_id(movie)]).await.unwrap();
     seen.first().map(|o| (o.observed_at, o.popularity, o.vote_count))
 }
 
-async fn rows(world: &World, table: &str) -> i64 {
+async fn rows(world: &TestWorld, table: &str) -> i64 {
     let count = format!("SELECT count(*) FROM {table}");
     sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&world.pool).await.unwrap()
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn popular_films_are_observed_and_the_newest_observation_wins(pool: PgPool) {
-    let stub = TmdbStub::start(films(50)).await;
-    let world = over(&pool, &stub).await.with("REFRESH_POPULAR_FILMS", "30");
+async fn popular_movies_are_observed_and_the_newest_observation_wins(pool: PgPool) {
+    let stub = TmdbStub::start(movies(50)).await;
+    let world = over(&pool, &stub).await.with("REFRESH_POPULAR_MOVIES", "30");
     let worker = world.worker().await;
     world.run(JobKind::Ingest).await;
-    assert_eq!(rows(&world, "speed_latest").await, 0, "an ingest makes no film active");
+    assert_eq!(rows(&world, "speed_latest").await, 0, "an ingest makes no movie active");
 
     // A stranger that the catalogue does not have yet, and an entry without numbers.
-    stub.put(StubFilm::new(900, "New", "2026-01-01").with("popularity", json!(5_000)));
+    stub.put(StubMovie::new(900, "New", "2026-01-01").with("popularity", json!(5_000)));
     stub.put(
-        StubFilm::new(902, "Odder", "2026-01-01").with("popularity", json!(4_000)).with("vote_count", json!(null)),
+        StubMovie::new(902, "Odder", "2026-01-01").with("popularity", json!(4_000)).with("vote_count", json!(null)),
     );
-    stub.put(StubFilm::new(2, "A film", "1999-10-15").with("popularity", json!(998.5)).with("vote_count", json!(400)));
+    stub.put(
+        StubMovie::new(2, "A movie", "1999-10-15").with("popularity", json!(998.5)).with("vote_count", json!(400)),
+    );
     stub.misbehave("movie/popular", 1, Mischief::Status(503));
     let before = Utc::now();
     let job = world.run(JobKind::RefreshPopular).await;
@@ -72,8 +74,8 @@ async fn popular_films_are_observed_and_the_newest_observation_wins(pool: PgPool
     tx.commit().await.unwrap();
     assert_eq!(latest(&world, 2).await.unwrap(), (newest, 998.5, 400));
 
-    // The night's ingest is newer than the last refresh, also for a film that is no longer popular.
-    stub.put(StubFilm::new(2, "A film", "1999-10-15").with("popularity", json!(3.5)));
+    // The night's ingest is newer than the last refresh, also for a movie that is no longer popular.
+    stub.put(StubMovie::new(2, "A movie", "1999-10-15").with("popularity", json!(3.5)));
     let full = JobPayload { mode: Some(IngestMode::Full), ..JobPayload::default() };
     let id = world.enqueue_with(JobKind::Ingest, full).await;
     world.until(id, JobStatus::Succeeded).await;
@@ -85,8 +87,8 @@ async fn popular_films_are_observed_and_the_newest_observation_wins(pool: PgPool
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_killed_refresh_goes_on_behind_its_last_page_and_the_next_one_begins_anew(pool: PgPool) {
-    let stub = TmdbStub::start(films(100)).await;
-    let world = over(&pool, &stub).await.with("REFRESH_POPULAR_FILMS", "100");
+    let stub = TmdbStub::start(movies(100)).await;
+    let world = over(&pool, &stub).await.with("REFRESH_POPULAR_MOVIES", "100");
     let worker = world.process();
     world.run(JobKind::Ingest).await;
     stub.misbehave_always("movie/popular?page=4", Mischief::Hang(Duration::from_secs(120)));
@@ -106,12 +108,12 @@ async fn a_killed_refresh_goes_on_behind_its_last_page_and_the_next_one_begins_a
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn without_a_key_the_demo_world_lives(pool: PgPool) {
-    let world = World::new(&pool).await;
+    let world = TestWorld::new(&pool).await;
     let worker = world.worker().await;
     world.run(JobKind::Ingest).await;
     let job = world.run(JobKind::RefreshPopular).await;
     assert_eq!(job.result.as_ref().unwrap()["source"], "demo", "{job:?}");
-    assert_eq!((job.done, Some(job.done)), (500, job.total), "fewer films than asked for are all there are: {job:?}");
+    assert_eq!((job.done, Some(job.done)), (500, job.total), "fewer movies than asked for are all there are: {job:?}");
     assert_eq!(job.result.unwrap()["observed"], rows(&world, "movies").await);
     let moved: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM speed_latest l JOIN movies m USING (movie_id)
@@ -125,11 +127,11 @@ async fn without_a_key_the_demo_world_lives(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn made_up_numbers_reach_no_real_film(pool: PgPool) {
-    let world = World::new(&pool).await;
+async fn made_up_numbers_reach_no_real_movie(pool: PgPool) {
+    let world = TestWorld::new(&pool).await;
     let worker = world.worker().await;
-    // Films of the demo world's ids that somebody else brought.
-    world::catalogue(&world.pool).await;
+    // Movies of the demo world's ids that somebody else brought.
+    fixture::catalogue(&world.pool).await;
     sqlx::query("UPDATE movies SET source = 'tmdb'").execute(&world.pool).await.unwrap();
     let job = world.run(JobKind::RefreshPopular).await;
     let result = job.result.unwrap();
@@ -137,7 +139,7 @@ async fn made_up_numbers_reach_no_real_film(pool: PgPool) {
     assert!(result["note"].as_str().unwrap().contains("no demo world"), "{result}");
     assert_eq!(rows(&world, "speed_latest").await, 0);
 
-    // A demo world beside which a film was fetched from elsewhere.
+    // A demo world beside which a movie was fetched from elsewhere.
     sqlx::query("TRUNCATE movies CASCADE").execute(&world.pool).await.unwrap();
     world.run(JobKind::Ingest).await;
     sqlx::query("UPDATE movies SET source = 'tmdb' WHERE movie_id = 238").execute(&world.pool).await.unwrap();

@@ -6,12 +6,12 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use storage::search_index::SearchIndex;
 
-use crate::support::World;
+use crate::support::TestWorld;
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn it_heals_postgresqls_rows(pool: PgPool) {
-    let world = World::new(&pool).await;
-    test_support::world::catalogue(&world.pool).await;
+    let world = TestWorld::new(&pool).await;
+    test_support::fixture::catalogue(&world.pool).await;
     sqlx::query("DELETE FROM movie_search").execute(&world.pool).await.unwrap();
     let worker = world.worker().await;
     for _ in 0..2 {
@@ -30,13 +30,13 @@ async fn it_fills_meilisearch_twice_over_and_leaves_no_build_behind(pool: PgPool
         return eprintln!("MEILI_URL is not set: skipped");
     };
     let key = test_support::meili_key();
-    let mut world = World::new(&pool).await;
+    let mut world = TestWorld::new(&pool).await;
     let name = world.prefix.clone();
     world = world.with("MEILI_URL", &url).with("MEILI_INDEX", &name);
     if let Some(key) = &key {
         world = world.with("MEILI_MASTER_KEY", key.expose_secret());
     }
-    test_support::world::catalogue(&world.pool).await;
+    test_support::fixture::catalogue(&world.pool).await;
     let worker = world.worker().await;
     let index = SearchIndex::new(world.pool.clone(), Some((&url, key.as_ref(), &name))).unwrap();
     for _ in 0..2 {

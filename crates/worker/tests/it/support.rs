@@ -15,13 +15,13 @@ use tokio::task::JoinHandle;
 use worker::Application;
 
 /// One test's corner of the world.
-pub struct World {
+pub struct TestWorld {
     pub pool: PgPool,
     pub prefix: String,
     variables: Vec<(String, String)>,
 }
 
-impl World {
+impl TestWorld {
     pub async fn new(pool: &PgPool) -> Self {
         let prefix = test_support::unique_prefix();
         let variables = [

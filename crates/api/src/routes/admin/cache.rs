@@ -5,7 +5,7 @@ use actix_web::http::header;
 use actix_web::web::Data;
 use domain::artifacts::CacheFamily;
 use serde::{Deserialize, Serialize};
-use storage::postgres::generations;
+use storage::postgres::changes;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::State;
@@ -44,7 +44,7 @@ pub struct PurgeBody {
 )]
 pub async fn purge(state: Data<State>, Params(params): Params<PurgeParams>) -> Result<HttpResponse, ApiError> {
     let families = params.family.map_or_else(|| CacheFamily::ALL.to_vec(), |family| vec![family]);
-    generations::purge(&state.pool, &families).await?;
+    changes::purge(&state.pool, &families).await?;
     let mut removed = 0;
     for family in &families {
         // The other processes hear of it; this one should not answer from memory after it has said 200.

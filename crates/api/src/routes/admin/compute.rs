@@ -22,7 +22,7 @@ pub struct ComputeRequest {
 #[utoipa::path(
     post, path = "/api/v1/admin/compute/{job}", operation_id = "run_compute", tag = "admin",
     params(
-        ("job" = String, Path, description = "trending, genre-stats, ratings-by-decade, recommendations, event-stats, sentiment, trends, genre-analytics, actor-collaboration, predictions or all", example = "all"),
+        ("job" = String, Path, description = "trending, genre-stats, ratings-by-decade, similar, event-stats, sentiment, trends, genre-analytics, actor-collaboration, predictions or all", example = "all"),
         ("Idempotency-Key" = Option<String>, Header, description = "Asking again with it finds the first job", max_length = 200),
     ),
     request_body = Option<ComputeRequest>,
@@ -40,7 +40,7 @@ pub async fn run(
 ) -> Result<HttpResponse, ApiError> {
     let kind = kind(&job).ok_or_else(|| ApiError::NotFound {
         field: "job",
-        what: "such compute job; there are trending, genre-stats, ratings-by-decade, recommendations, event-stats, \
+        what: "such compute job; there are trending, genre-stats, ratings-by-decade, similar, event-stats, \
                sentiment, trends, genre-analytics, actor-collaboration, predictions and all"
             .to_owned(),
     })?;

@@ -20,7 +20,7 @@ pub struct IngestRequest {
     mode: Option<IngestMode>,
 }
 
-/// Ingest films.
+/// Ingest movies.
 #[utoipa::path(
     post, path = "/api/v1/admin/ingest/run", operation_id = "run_ingest", tag = "admin",
     params(("Idempotency-Key" = Option<String>, Header, description = "Asking again with it finds the first job", max_length = 200)),

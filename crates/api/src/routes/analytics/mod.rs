@@ -1,7 +1,7 @@
 //! Statistics by genre and by decade, and who plays with whom.
 
-mod actors;
-mod genre;
+mod actor_collaboration;
+mod genre_analytics;
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use domain::artifacts::{Artifact, CacheFamily};
 use domain::page::{Limit, Offset, Page};
 use serde::{Deserialize, Serialize};
-use storage::postgres::decades::{self, DecadeRow};
-use storage::postgres::genres::{self, GenreStatsRow};
+use storage::postgres::batch::genre_stats::{self, GenreStatsRow};
+use storage::postgres::batch::ratings_by_decade::{self, DecadeRow};
 use utoipa::{IntoParams, ToSchema};
 
-pub use actors::*;
-pub use genre::*;
+pub use actor_collaboration::*;
+pub use genre_analytics::*;
 
 use super::artifact::published;
 use super::{ArtifactList, List, question, tidy};
@@ -38,14 +38,14 @@ pub struct PageParams {
     as_of: Option<Day>,
 }
 
-/// One genre. An average is null where no film's value is known.
+/// One genre. An average is null where no movie's value is known.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct GenreItem {
     #[schema(example = "Drama")]
     genre: String,
     movie_count: i64,
     vote_count: i64,
-    /// 0 to 10, over films with votes.
+    /// 0 to 10, over movies with votes.
     avg_rating: Option<f64>,
     avg_popularity: Option<f64>,
     /// US dollars.
@@ -71,7 +71,7 @@ impl From<GenreStatsRow> for GenreItem {
     }
 }
 
-/// Rank genres by their number of films.
+/// Rank genres by their number of movies.
 #[utoipa::path(
     get, path = "/api/v1/analytics/top-genres", operation_id = "list_top_genres", tag = "analytics",
     params(PageParams),
@@ -113,7 +113,7 @@ impl Question for TopGenres {
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let head = published(&state.pool, Artifact::GenreStatsDaily, self.0.as_of).await?;
         let page = Page { limit: self.0.limit, offset: self.0.offset };
-        let (rows, total) = genres::top(&state.pool, head.run_id, page).await?;
+        let (rows, total) = genre_stats::top(&state.pool, head.run_id, page).await?;
         let items: Vec<GenreItem> = rows.into_iter().map(GenreItem::from).collect();
         Ok(ArtifactList::of(head, List { items, total, limit: self.0.limit, offset: self.0.offset }))
     }
@@ -134,10 +134,10 @@ pub struct DecadeItem {
     #[schema(example = 1990)]
     decade: i32,
     movie_count: i64,
-    /// Films with votes: those that the averages are of.
+    /// Movies with votes: those that the averages are of.
     rated_count: i64,
     vote_count: i64,
-    /// 0 to 10; each film counts once.
+    /// 0 to 10; each movie counts once.
     avg_rating: Option<f64>,
     /// 0 to 10; each vote counts once.
     weighted_rating: Option<f64>,
@@ -189,7 +189,7 @@ impl Question for RatingsByDecade {
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
         let head = published(&state.pool, Artifact::RatingsByDecade, self.0.as_of).await?;
-        let rows = decades::all(&state.pool, head.run_id).await?;
+        let rows = ratings_by_decade::all(&state.pool, head.run_id).await?;
         let total = rows.len() as i64;
         let page = rows.into_iter().skip(self.0.offset.get() as usize).take(self.0.limit.get() as usize);
         let items: Vec<DecadeItem> = page.map(DecadeItem::from).collect();

@@ -99,7 +99,7 @@ impl RedisService {
 pub struct MeilisearchService {
     pub status: UpDown,
     pub version: Option<String>,
-    /// Films in the live index; null until it was built once.
+    /// Movies in the live index; null until it was built once.
     pub documents: Option<usize>,
 }
 
@@ -137,7 +137,7 @@ pub struct SpeedLayer {
     pub status: LayerStatus,
     /// The newest hour that has anything.
     pub last_update: Option<DateTime<Utc>>,
-    /// Hours of films, about.
+    /// Hours of movies, about.
     pub document_count: Option<i64>,
     /// Of these, since the cutoff; of each of its two views, no more than 100,000 are counted.
     pub recent_documents: Option<i64>,

@@ -1,4 +1,4 @@
-//! What films look like from outside.
+//! What movies look like from outside.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use domain::hours::Hour;
 use domain::merge::Layer;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use storage::postgres::layers::FilmPage;
-use storage::postgres::movies::MovieSummary;
+use storage::postgres::catalogue::movies::MovieSummary;
+use storage::postgres::layers::MergedMovie;
 use utoipa::ToSchema;
 
 use crate::routes::merged::{DataSources, Provenance, stale};
 
-/// A film's page (seed 1, section 3.1), with more fields than the seed has. Borrowed: it is written out at once.
+/// A movie's page (seed 1, section 3.1), with more fields than the seed has. Borrowed: it is written out at once.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MovieBody<'a> {
     #[schema(example = 550)]
@@ -96,33 +96,33 @@ impl From<Counts> for ViewersBody {
 }
 
 impl<'a> MovieBody<'a> {
-    pub fn of(page: &'a FilmPage, provenance: Option<&'a Provenance>) -> Self {
-        let film = &page.film;
+    pub fn of(page: &'a MergedMovie, provenance: Option<&'a Provenance>) -> Self {
+        let movie = &page.movie;
         let votes = page.votes();
         let boundary = page.routing.boundary(page.watermark);
         Self {
-            movie_id: film.movie_id,
-            title: &film.title,
-            release_date: film.release_date,
-            genres: &film.genres,
+            movie_id: movie.movie_id,
+            title: &movie.title,
+            release_date: movie.release_date,
+            genres: &movie.genres,
             vote_average: rounded(votes.average),
             vote_count: votes.count,
             popularity: page.popularity(),
-            runtime: film.runtime,
-            budget: film.budget,
-            revenue: film.revenue,
-            overview: film.overview.as_deref(),
-            original_language: film.original_language.as_deref(),
+            runtime: movie.runtime,
+            budget: movie.budget,
+            revenue: movie.revenue,
+            overview: movie.overview.as_deref(),
+            original_language: movie.original_language.as_deref(),
             data_source: if page.has_speed() { Layer::Speed } else { Layer::Batch }.as_str(),
-            last_updated: page.speed_changed_at().max(Some(film.updated_at)).unwrap_or(film.updated_at),
-            original_title: film.original_title.as_deref(),
-            tagline: film.tagline.as_deref(),
-            status: film.status.as_deref(),
-            imdb_id: film.imdb_id.as_deref(),
-            poster_path: film.poster_path.as_deref(),
-            keywords: &film.keywords,
-            directors: &film.credits.directors,
-            cast: &film.credits.cast,
+            last_updated: page.speed_changed_at().max(Some(movie.updated_at)).unwrap_or(movie.updated_at),
+            original_title: movie.original_title.as_deref(),
+            tagline: movie.tagline.as_deref(),
+            status: movie.status.as_deref(),
+            imdb_id: movie.imdb_id.as_deref(),
+            poster_path: movie.poster_path.as_deref(),
+            keywords: &movie.keywords,
+            directors: &movie.credits.directors,
+            cast: &movie.credits.cast,
             viewers: page.viewers.into(),
             data_sources: DataSources::new(boundary, page.speed_changed_at()),
             watermark: page.watermark.map(Hour::start),
@@ -135,7 +135,7 @@ impl<'a> MovieBody<'a> {
 
 /// [`MovieBody`], with what it borrows from.
 pub struct MoviePage {
-    pub page: Arc<FilmPage>,
+    pub page: Arc<MergedMovie>,
     pub provenance: Option<Provenance>,
 }
 
@@ -166,7 +166,7 @@ pub struct CastBody {
     character: Option<String>,
 }
 
-/// A film in a list.
+/// A movie in a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MovieItem {
     movie_id: i64,
@@ -183,7 +183,7 @@ pub struct MovieItem {
 }
 
 impl From<MovieSummary> for MovieItem {
-    fn from(film: MovieSummary) -> Self {
+    fn from(movie: MovieSummary) -> Self {
         let MovieSummary {
             movie_id,
             title,
@@ -194,7 +194,7 @@ impl From<MovieSummary> for MovieItem {
             vote_average,
             vote_count,
             poster_path,
-        } = film;
+        } = movie;
         Self { movie_id, title, release_date, genres, runtime, popularity, vote_average, vote_count, poster_path }
     }
 }

@@ -1,4 +1,4 @@
-//! Films by id, many requests in one query.
+//! Movies by id, many requests in one query.
 //!
 //! A request that arrives while a query is under way waits until it is done, and is then answered together with all
 //! others that have come meanwhile. Under load batches grow by themselves, and an uncached read costs a share of a
@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use domain::MovieId;
-use domain::merge::Routing;
+use domain::merge::LayerSplit;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use storage::StorageError;
-use storage::postgres::layers::{self, FilmPage};
+use storage::postgres::layers::{self, MergedMovie};
 use storage::postgres::planned_once;
 use tokio::sync::oneshot;
 
 use crate::error::ApiError;
 use crate::lag::Lag;
 
-/// Films in one query: beyond it the query's cost grows with its rows and nothing is shared any more.
+/// Movies in one query: beyond it the query's cost grows with its rows and nothing is shared any more.
 const BATCH_MAX: usize = 256;
 
 /// One query at a time makes the largest batches. Only one that has not ended after this long, for which it must have met a
@@ -34,7 +34,7 @@ const QUERIES_MAX: usize = 4;
 /// Longest a query may take, whatever the network does: everybody in its batch waits for it.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-type Answer = Result<Option<Arc<FilmPage>>, Arc<ApiError>>;
+type Answer = Result<Option<Arc<MergedMovie>>, Arc<ApiError>>;
 
 struct Waiting {
     id: MovieId,
@@ -56,7 +56,7 @@ impl Queue {
     }
 }
 
-/// Loads films.
+/// Loads movies.
 pub struct Loader {
     pool: PgPool,
     lag: Arc<Lag>,
@@ -74,8 +74,8 @@ impl Loader {
         self.pool.close().await;
     }
 
-    /// The film's page, if it is shown.
-    pub async fn load(&self, id: MovieId) -> Result<Option<Arc<FilmPage>>, ApiError> {
+    /// The movie's page, if it is shown.
+    pub async fn load(&self, id: MovieId) -> Result<Option<Arc<MergedMovie>>, ApiError> {
         let (answer, answered) = oneshot::channel();
         let start = {
             let mut queue = lock(&self.queue);
@@ -143,10 +143,10 @@ async fn drain(pool: PgPool, lag: Arc<Lag>, mut place: Place) {
     while let Some(batch) = place.next() {
         let found = tokio::time::timeout(QUERY_TIMEOUT, query(&pool, &lag, &mut connection, &batch)).await;
         match found.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into())) {
-            Ok(films) => {
+            Ok(movies) => {
                 for waiting in batch {
                     // A receiver that is gone has lost interest.
-                    let _ = waiting.answer.send(Ok(films.get(&waiting.id.get()).cloned()));
+                    let _ = waiting.answer.send(Ok(movies.get(&waiting.id.get()).cloned()));
                 }
             }
             Err(error) => {
@@ -166,7 +166,7 @@ async fn query(
     lag: &Lag,
     connection: &mut Option<PoolConnection<Postgres>>,
     batch: &[Waiting],
-) -> Result<HashMap<i64, Arc<FilmPage>>, StorageError> {
+) -> Result<HashMap<i64, Arc<MergedMovie>>, StorageError> {
     let connection = match connection {
         Some(connection) => connection,
         None => connection.insert(pool.acquire().await?),
@@ -174,9 +174,9 @@ async fn query(
     let mut ids: Vec<i64> = batch.iter().map(|waiting| waiting.id.get()).collect();
     ids.sort_unstable();
     ids.dedup();
-    let routing = Routing::new(Utc::now(), lag.is_too_much());
+    let routing = LayerSplit::new(Utc::now(), lag.is_too_much());
     let pages = layers::pages(&mut **connection, &ids, routing).await?;
-    Ok(pages.into_iter().map(|page| (page.film.movie_id, Arc::new(page))).collect())
+    Ok(pages.into_iter().map(|page| (page.movie.movie_id, Arc::new(page))).collect())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Films: the list and the page of one.
+//! Movies: the list and the page of one.
 
 mod body;
 mod loader;
@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use storage::StorageError;
-use storage::postgres::movies;
+use storage::postgres::catalogue::movies;
 use utoipa::IntoParams;
 
 use body::MoviePage;
@@ -35,7 +35,7 @@ use crate::extract::{GenreName, Id, Params};
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct ListParams {
-    /// Only films of this genre, in any case.
+    /// Only movies of this genre, in any case.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
     #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
@@ -44,7 +44,7 @@ pub struct ListParams {
     offset: Offset,
 }
 
-/// List films, the most popular first.
+/// List movies, the most popular first.
 #[utoipa::path(
     get, path = "/api/v1/movies", operation_id = "list_movies", tag = "movies", params(ListParams),
     responses((status = 200, body = List<MovieItem>)),
@@ -87,7 +87,7 @@ impl Question for ListParams {
 
     const IS_LIST: bool = true;
 
-    /// The whole list in the order of ids: no film is missed or told twice, though popularity changes meanwhile.
+    /// The whole list in the order of ids: no movie is missed or told twice, though popularity changes meanwhile.
     async fn table(self, state: Arc<State>, whole: bool) -> Result<Table, ApiError> {
         if !whole {
             return Table::of("movies", COLUMNS, self.read(&state).await?.items);
@@ -108,39 +108,39 @@ impl Question for ListParams {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
-pub struct FilmParams {
+pub struct MovieParams {
     /// Adds which layer answered for how many hours, and what is cached. Such an answer is always computed.
     explain: bool,
 }
 
-/// Show one film.
+/// Show one movie.
 ///
 /// What the catalogue knows, the numbers that a source observed last, and what viewers did: history from the batch layer,
 /// the last 48 hours from the speed layer, each hour from one of them.
 #[utoipa::path(
     get, path = "/api/v1/movies/{id}", operation_id = "get_movie", tag = "movies",
-    params(("id" = i64, Path, minimum = 1, description = "The film's TMDB id", example = 550), FilmParams),
+    params(("id" = i64, Path, minimum = 1, description = "The movie's TMDB id", example = 550), MovieParams),
     responses(
         (status = 200, body = MovieBody),
-        (status = 404, description = "No such film", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such movie", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn show(
     state: Data<State>,
     request: HttpRequest,
     Id(id): Id<MovieId>,
-    Params(params): Params<FilmParams>,
+    Params(params): Params<MovieParams>,
 ) -> Result<HttpResponse, ApiError> {
-    answer(&state, &request, Film { id, params }).await
+    answer(&state, &request, Movie { id, params }).await
 }
 
-/// A film's page.
-struct Film {
+/// A movie's page.
+struct Movie {
     id: MovieId,
-    params: FilmParams,
+    params: MovieParams,
 }
 
-impl Question for Film {
+impl Question for Movie {
     type Body = MoviePage;
     const FAMILY: CacheFamily = CacheFamily::Movies;
 
@@ -149,7 +149,7 @@ impl Question for Film {
     }
 
     fn live(&self) -> Live {
-        Live::Film(self.id)
+        Live::Movie(self.id)
     }
 
     fn cached(&self) -> bool {
@@ -157,7 +157,7 @@ impl Question for Film {
     }
 
     async fn read(&self, state: &State) -> Result<Self::Body, ApiError> {
-        let page = state.films.load(self.id).await?.ok_or_else(|| no_film(self.id))?;
+        let page = state.movies.load(self.id).await?.ok_or_else(|| no_movie(self.id))?;
         let started = Instant::now();
         let hours = LayerHours { batch: page.batch_hours.unsigned_abs(), speed: page.speed_hours.unsigned_abs() };
         // The catalogue, which every page has, is the batch layer's.
@@ -174,12 +174,12 @@ impl Question for Film {
     }
 }
 
-/// The answer where a film is asked for that is not in the catalogue, or no longer shown.
-pub fn no_film(id: MovieId) -> ApiError {
-    ApiError::NotFound { field: "id", what: format!("film {id}") }
+/// The answer where a movie is asked for that is not in the catalogue, or no longer shown.
+pub fn no_movie(id: MovieId) -> ApiError {
+    ApiError::NotFound { field: "id", what: format!("movie {id}") }
 }
 
-/// The genre as films carry it. A genre that no statistics know may still be new, so it is taken as it was sent.
+/// The genre as movies carry it. A genre that no statistics know may still be new, so it is taken as it was sent.
 pub async fn genre(pool: &PgPool, sent: Option<&GenreName>) -> Result<Option<String>, StorageError> {
     let Some(sent) = sent else { return Ok(None) };
     let known = movies::genre_name(pool, sent.as_str()).await?;

@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 use domain::artifacts::{Artifact, CacheFamily};
 use domain::page::{Limit, Offset, Page};
 use serde::{Deserialize, Serialize};
-use storage::postgres::trending::{self, TrendingRow};
+use storage::postgres::batch::trending::{self, TrendingRow};
 use utoipa::{IntoParams, ToSchema};
 
 use super::artifact::{published, run_as_of};
@@ -30,7 +30,7 @@ pub use stream::*;
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct TrendingParams {
-    /// Only films of this genre, in any case; they keep their overall ranks.
+    /// Only movies of this genre, in any case; they keep their overall ranks.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
     /// The answer as of that day: of the newest run that has seen no later day's facts. Runs of about a week are kept.
@@ -45,7 +45,7 @@ pub struct TrendingParams {
     offset: Offset,
 }
 
-/// A film's place (field names of seed 1, section 3.2). Velocities are per hour, over the last seven days.
+/// A movie's place (field names of seed 1, section 3.2). Velocities are per hour, over the last seven days.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TrendingItem {
     #[schema(example = 1)]
@@ -88,7 +88,7 @@ impl From<TrendingRow> for TrendingItem {
     }
 }
 
-/// Rank films by what moves now.
+/// Rank movies by what moves now.
 ///
 /// Also answers at `/api/v1/trending/daily`.
 #[utoipa::path(

@@ -62,7 +62,7 @@ impl From<LastHours> for String {
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct TrendingNowParams {
-    /// Only films of this genre, in any case; ranks are among them.
+    /// Only movies of this genre, in any case; ranks are among them.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
     #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
@@ -75,7 +75,7 @@ pub struct TrendingNowParams {
     explain: bool,
 }
 
-/// A film's place in the last hours.
+/// A movie's place in the last hours.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TrendingNowItem {
     #[schema(example = 1)]
@@ -135,16 +135,17 @@ pub struct TrendingNowProvenance {
     window: String,
     /// The window's first hour; the current one is its last.
     since: DateTime<Utc>,
-    /// The oldest and the newest hour in which something was known of a film; null without films.
+    /// The oldest and the newest hour in which something was known of a movie; null without movies.
     first_hour: Option<DateTime<Utc>>,
     last_hour: Option<DateTime<Utc>>,
-    /// Films among which was ranked.
-    films: usize,
+    /// Movies among which was ranked.
+    #[serde(rename = "films")]
+    movies: usize,
     /// Hours of theirs in which a source observed them.
     observations: usize,
     /// Age of the oldest event that is not counted yet; zero where all are, null where the event log is away.
     lag_seconds: Option<f64>,
-    /// When this process last read all films, and when one of them last changed.
+    /// When this process last read all movies, and when one of them last changed.
     loaded_at: Option<DateTime<Utc>>,
     last_change: Option<DateTime<Utc>>,
     cache: CacheState,
@@ -158,7 +159,7 @@ impl TrendingNowProvenance {
             since: span.since.start(),
             first_hour: ranking.hours.map(|(first, _)| Hour::start(first)),
             last_hour: ranking.hours.map(|(_, last)| Hour::start(last)),
-            films: ranking.films,
+            movies: ranking.movies,
             observations: ranking.observed,
             lag_seconds: lag.seconds(),
             loaded_at: status.loaded_at,
@@ -168,15 +169,15 @@ impl TrendingNowProvenance {
     }
 }
 
-/// Rank films by what moved in the last hours.
+/// Rank movies by what moved in the last hours.
 ///
-/// Films that a source observed or viewers touched, hour by hour; a viewer's rating counts as one more vote.
+/// Movies that a source observed or viewers touched, hour by hour; a viewer's rating counts as one more vote.
 #[utoipa::path(
     get, path = "/api/v1/trending/movies", operation_id = "list_trending_now", tag = "trending",
     params(TrendingNowParams),
     responses(
         (status = 200, body = TrendingNowBody),
-        (status = 503, description = "The films are still being read", body = Problem,
+        (status = 503, description = "The movies are still being read", body = Problem,
          content_type = "application/problem+json"),
     ),
 )]
@@ -210,7 +211,7 @@ impl Question for TrendingNowParams {
     }
 
     fn live(&self) -> Live {
-        Live::AllFilms
+        Live::AllMovies
     }
 
     fn cached(&self) -> bool {
@@ -230,7 +231,7 @@ impl Question for TrendingNowParams {
         let started = Instant::now();
         let places = ranked.ranking.places.iter().cloned();
         let places = (1..).zip(places).map(|(rank, place)| TrendingNowItem::of(rank, place)).collect();
-        // It is made of films, not of hours.
+        // It is made of movies, not of hours.
         state.routing.note(Decision::Speed, LayerHours::default(), started);
         Ok(TrendingNowBody {
             trending_movies: places,

@@ -24,7 +24,7 @@ use crate::sse::{self, Event};
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct TrendingStreamParams {
-    /// Only films of this genre, in any case; ranks are among them.
+    /// Only movies of this genre, in any case; ranks are among them.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
     #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
@@ -50,7 +50,7 @@ pub struct ChangeEvent {
     generated_at: DateTime<Utc>,
 }
 
-/// A film that entered, left or moved.
+/// A movie that entered, left or moved.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub struct RankChange {
     movie_id: i64,
@@ -59,21 +59,21 @@ pub struct RankChange {
     rank: Option<usize>,
     /// Null: it entered.
     previous_rank: Option<usize>,
-    /// Of a film that left, as it was when it was last ranked.
+    /// Of a movie that left, as it was when it was last ranked.
     trending_score: f64,
 }
 
 /// Follow what trends in the last hours.
 ///
 /// Server-sent events: `ranking` with the whole list, then `change` whenever ranks change, at most once a second, with
-/// the films that entered, left or moved. The `id` counts changes of what is known of films.
+/// the movies that entered, left or moved. The `id` counts changes of what is known of movies.
 #[utoipa::path(
     get, path = "/api/v1/trending/stream", operation_id = "stream_trending_now", tag = "trending",
     params(TrendingStreamParams),
     responses(
         (status = 200, description = "Events `ranking` (RankingEvent) and `change` (ChangeEvent)",
          body = String, content_type = "text/event-stream"),
-        (status = 503, description = "Too many streams are open, or the films are still being read", body = Problem,
+        (status = 503, description = "Too many streams are open, or the movies are still being read", body = Problem,
          content_type = "application/problem+json"),
     ),
 )]
@@ -136,7 +136,7 @@ impl Follower {
     }
 }
 
-/// The films that entered or moved, by rank, then those that left, by their previous one.
+/// The movies that entered or moved, by rank, then those that left, by their previous one.
 fn changes(before: &[Place], now: &[Place]) -> Vec<RankChange> {
     let ranks = |places: &[Place]| -> HashMap<MovieId, usize> {
         (1..).zip(places).map(|(rank, place)| (place.trend.movie_id, rank)).collect()
@@ -174,7 +174,7 @@ mod tests {
             vote_average: 0.0,
             vote_count: 0,
         };
-        Place { trend, title: format!("Film {id}"), genres: Vec::new() }
+        Place { trend, title: format!("Movie {id}"), genres: Vec::new() }
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) enum Failure {
 }
 
 #[derive(Deserialize)]
-struct Films {
+struct Movies {
     items: Vec<Item>,
 }
 
@@ -61,14 +61,14 @@ impl Api {
         Ok(Self { http, base: base.as_str().trim_end_matches('/').to_owned(), pause: Pause::default() })
     }
 
-    /// The `count` most popular films, or as many as there are.
-    pub(super) async fn films(&self, count: usize) -> Result<Vec<Showing>, String> {
-        let mut films: Vec<Showing> = Vec::new();
-        while films.len() < count {
-            let page = self.get(&format!("/api/v1/movies?limit={}&offset={}", Limit::MAX, films.len())).await?;
-            let page: Films = page.json().await.map_err(|error| format!("{} lists no films: {error}", self.base))?;
+    /// The `count` most popular movies, or as many as there are.
+    pub(super) async fn movies(&self, count: usize) -> Result<Vec<Showing>, String> {
+        let mut movies: Vec<Showing> = Vec::new();
+        while movies.len() < count {
+            let page = self.get(&format!("/api/v1/movies?limit={}&offset={}", Limit::MAX, movies.len())).await?;
+            let page: Movies = page.json().await.map_err(|error| format!("{} lists no movies: {error}", self.base))?;
             let last = page.items.len() < usize::from(Limit::MAX);
-            films.extend(page.items.into_iter().map(|Item { movie_id, title, genres, vote_average }| Showing {
+            movies.extend(page.items.into_iter().map(|Item { movie_id, title, genres, vote_average }| Showing {
                 movie_id,
                 title,
                 genres,
@@ -78,15 +78,15 @@ impl Api {
                 break;
             }
         }
-        films.truncate(count);
-        Ok(films)
+        movies.truncate(count);
+        Ok(movies)
     }
 
-    /// How often viewers opened the film's page, as it says itself, past every cache.
-    pub(super) async fn views(&self, film: MovieId) -> Result<i64, String> {
-        let page = self.get(&format!("/api/v1/movies/{film}")).await?;
-        let page: Value = page.json().await.map_err(|error| format!("film {film} is no JSON: {error}"))?;
-        page["viewers"]["views"].as_i64().ok_or(format!("film {film} has no count of viewers' views"))
+    /// How often viewers opened the movie's page, as it says itself, past every cache.
+    pub(super) async fn views(&self, movie: MovieId) -> Result<i64, String> {
+        let page = self.get(&format!("/api/v1/movies/{movie}")).await?;
+        let page: Value = page.json().await.map_err(|error| format!("movie {movie} is no JSON: {error}"))?;
+        page["viewers"]["views"].as_i64().ok_or(format!("movie {movie} has no count of viewers' views"))
     }
 
     async fn get(&self, path: &str) -> Result<Response, String> {

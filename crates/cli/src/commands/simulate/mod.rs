@@ -59,16 +59,16 @@ pub(crate) struct Args {
     /// Posts under way at a time
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     connections: u16,
-    /// Films that viewers come across, the most popular of the catalogue
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    films: u32,
+    /// Movies that viewers come across, the most popular of the catalogue
+    #[arg(long, alias = "films", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    movies: u32,
     /// Another seed plays other viewers; the same one plays the same again, but for times and ids
     #[arg(long, default_value_t = 42)]
     seed: u64,
     /// The API
     #[arg(long, env = "API_URL", default_value = "http://127.0.0.1:8000")]
     api_url: Url,
-    /// Also measure how soon an event is seen in its film's page: ten times a second, on films that no viewer sees
+    /// Also measure how soon an event is seen in its movie's page: ten times a second, on movies that no viewer sees
     #[arg(long)]
     probe: bool,
     /// Print the summary as JSON
@@ -112,9 +112,9 @@ pub(crate) async fn run(args: Args) -> CommandResult {
         }
     });
     let api = Arc::new(Api::new(&args.api_url)?);
-    let mut films = api.films(args.films as usize).await?;
-    let probes = if args.probe { films.split_off(films.len() - probe::films(films.len())?) } else { Vec::new() };
-    let audience = Audience::new(args.seed, films).ok_or(
+    let mut movies = api.movies(args.movies as usize).await?;
+    let probes = if args.probe { movies.split_off(movies.len() - probe::movies(movies.len())?) } else { Vec::new() };
+    let audience = Audience::new(args.seed, movies).ok_or(
         "the catalogue is empty, so there is nothing to watch; load it with `moviemetric demo` or `moviemetric import`",
     )?;
 

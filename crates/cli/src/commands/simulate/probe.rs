@@ -1,4 +1,4 @@
-//! How soon an event is seen: posts one, then asks for its film's page, past every cache, until the page counts it.
+//! How soon an event is seen: posts one, then asks for its movie's page, past every cache, until the page counts it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,38 +24,38 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A probe not seen by then is missed.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
-/// Films set aside for probes, one at a time each: enough for all that can be under way.
-const FILMS: usize = 100;
+/// Movies set aside for probes, one at a time each: enough for all that can be under way.
+const MOVIES: usize = 100;
 
 /// The probes' own viewer.
 const VIEWER: i64 = 999_999_999;
 
-/// How many of the catalogue's films are for probes.
-pub(super) fn films(all: usize) -> Result<usize, String> {
-    match FILMS.min(all / 2) {
-        0 => Err(format!("probes need films that no viewer sees, and the catalogue has {all}; load some more")),
-        films => Ok(films),
+/// How many of the catalogue's movies are for probes.
+pub(super) fn movies(all: usize) -> Result<usize, String> {
+    match MOVIES.min(all / 2) {
+        0 => Err(format!("probes need movies that no viewer sees, and the catalogue has {all}; load some more")),
+        movies => Ok(movies),
     }
 }
 
-/// Probes until `stop`. Nobody else may touch these films meanwhile.
-pub(super) async fn run(api: Arc<Api>, films: Vec<Showing>, stop: CancellationToken) -> Result<Probes, CreationError> {
+/// Probes until `stop`. Nobody else may touch these movies meanwhile.
+pub(super) async fn run(api: Arc<Api>, movies: Vec<Showing>, stop: CancellationToken) -> Result<Probes, CreationError> {
     let mut probes = Probes { times: Times::new()?, seen: 0, missed: 0 };
-    let mut free: Vec<MovieId> = films.into_iter().map(|film| film.movie_id).collect();
+    let mut free: Vec<MovieId> = movies.into_iter().map(|movie| movie.movie_id).collect();
     let mut under_way = JoinSet::new();
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(Ok((film, time))) = under_way.join_next() => {
-                free.insert(0, film);
+            Some(Ok((movie, time))) = under_way.join_next() => {
+                free.insert(0, movie);
                 probes.count(time);
             }
             _ = tick.tick() => {
-                if let Some(film) = free.pop() {
+                if let Some(movie) = free.pop() {
                     let api = api.clone();
-                    under_way.spawn(async move { (film, probe(&api, film).await) });
+                    under_way.spawn(async move { (movie, probe(&api, movie).await) });
                 }
             }
         }

@@ -212,7 +212,7 @@ mod tests {
     fn what_nobody_answered_is_told_and_fails_a_run_that_was_not_stopped() {
         let report = Report::new().unwrap();
         report.accepted(5, 1, Duration::ZERO);
-        report.rejected("unknown_film", 2);
+        report.rejected("unknown_movie", 2);
         let all = report.summary(8, Duration::from_secs(1), None);
         assert!(all.unanswered == 0 && all.succeeded(false), "{all:?}");
         let some = report.summary(11, Duration::from_secs(1), None);

@@ -7,7 +7,7 @@ use super::*;
 
 const GENRES: [&str; 3] = ["Drama", "Comedy", "Action"];
 
-/// What is known of a film, fact by fact; minutes are before [`now`].
+/// What is known of a movie, fact by fact; minutes are before [`now`].
 #[derive(Debug, Clone)]
 struct Facts {
     shown: bool,
@@ -26,11 +26,11 @@ fn ago(minutes: i64) -> DateTime<Utc> {
     now() - TimeDelta::minutes(minutes)
 }
 
-fn movie(id: usize) -> MovieId {
+fn movie_id(id: usize) -> MovieId {
     MovieId::new(id as i64 + 1).unwrap()
 }
 
-fn film(id: usize, facts: &Facts) -> Film {
+fn movie(id: usize, facts: &Facts) -> Movie {
     let mut last: BTreeMap<Hour, Seen> = BTreeMap::new();
     // Oldest first, so that the last one of an hour stays.
     for (minutes, numbers) in facts.observations.iter().rev() {
@@ -44,9 +44,9 @@ fn film(id: usize, facts: &Facts) -> Film {
         }
     }
     let latest = facts.observations.iter().next().map(|(minutes, numbers)| Seen::new(ago(*minutes), *numbers));
-    Film {
-        movie_id: movie(id),
-        title: format!("Film {id}"),
+    Movie {
+        movie_id: movie_id(id),
+        title: format!("Movie {id}"),
         genres: facts.genres.iter().map(|at| GENRES[*at].to_owned()).collect(),
         shown: facts.shown,
         base: facts.base,
@@ -56,11 +56,11 @@ fn film(id: usize, facts: &Facts) -> Film {
     }
 }
 
-/// The ranking by the words of the formula, from all facts: film and score.
-fn naive(films: &[Facts], hours: i64, genre: Option<usize>, limit: usize) -> Vec<(MovieId, f64, i64)> {
+/// The ranking by the words of the formula, from all facts: movie and score.
+fn naive(movies: &[Facts], hours: i64, genre: Option<usize>, limit: usize) -> Vec<(MovieId, f64, i64)> {
     let since = Hour::of(now()).plus(-hours).start();
     let mut ranked = Vec::new();
-    for (id, facts) in films.iter().enumerate() {
+    for (id, facts) in movies.iter().enumerate() {
         let events: Vec<_> = facts.events.iter().filter(|(minutes, _)| ago(*minutes) >= since).collect();
         // The first hour's observation is the last one made in that hour.
         let first_hour = facts.observations.keys().filter(|minutes| ago(**minutes) >= since).max();
@@ -94,7 +94,7 @@ fn naive(films: &[Facts], hours: i64, genre: Option<usize>, limit: usize) -> Vec
         let rating_velocity = rating_change + (average - current.vote_average) / hours as f64;
         let vote_velocity = vote_change + stars.len() as f64 / hours as f64;
         let score = 0.4 * current.popularity + 300.0 * rating_velocity + 2.0 * average + 0.01 * vote_velocity;
-        ranked.push((movie(id), score, votes));
+        ranked.push((movie_id(id), score, votes));
     }
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     ranked.truncate(limit);
@@ -102,7 +102,7 @@ fn naive(films: &[Facts], hours: i64, genre: Option<usize>, limit: usize) -> Vec
 }
 
 fn numbers() -> impl Strategy<Value = Numbers> {
-    // Coarse, so that films tie.
+    // Coarse, so that movies tie.
     (0..6u32, 0..20u32, 0..50i64).prop_map(|(popularity, average, vote_count)| Numbers {
         popularity: f64::from(popularity) * 2.5,
         vote_average: f64::from(average) / 2.0,
@@ -139,10 +139,10 @@ fn same(ranking: &Ranking, naive: &[(MovieId, f64, i64)]) -> Result<(), TestCase
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Whatever was known of films before, in whatever order they are taken over, and whether old hours were forgotten.
+    /// Whatever was known of movies before, in whatever order they are taken over, and whether old hours were forgotten.
     #[test]
     fn the_ranking_is_the_formulas_own(
-        films in prop::collection::vec(facts(), 0..12),
+        movies in prop::collection::vec(facts(), 0..12),
         before in prop::collection::vec(facts(), 0..6),
         hours in 1..=48u32,
         genre in prop::option::of(0..GENRES.len()),
@@ -150,22 +150,22 @@ proptest! {
         forget in any::<bool>(),
     ) {
         let mut active = Active::default();
-        before.iter().enumerate().take(films.len()).for_each(|(id, facts)| active.put(film(id, facts)));
-        films.iter().enumerate().rev().for_each(|(id, facts)| active.put(film(id, facts)));
+        before.iter().enumerate().take(movies.len()).for_each(|(id, facts)| active.put(movie(id, facts)));
+        movies.iter().enumerate().rev().for_each(|(id, facts)| active.put(movie(id, facts)));
         if forget {
             active.forget_before(Span::last(48, now()).since);
         }
         let ranking = active.rank(Span::last(hours, now()), genre.map(|at| GENRES[at]), limit);
-        same(&ranking, &naive(&films, i64::from(hours), genre, limit))?;
-        prop_assert_eq!(ranking.films, naive(&films, i64::from(hours), genre, usize::MAX).len());
+        same(&ranking, &naive(&movies, i64::from(hours), genre, limit))?;
+        prop_assert_eq!(ranking.movies, naive(&movies, i64::from(hours), genre, usize::MAX).len());
     }
 }
 
-fn rated(id: usize, hours_ago: i64) -> Film {
+fn rated(id: usize, hours_ago: i64) -> Movie {
     let numbers = Numbers { popularity: 1.0, vote_average: 5.0, vote_count: 10 };
-    Film {
-        movie_id: movie(id),
-        title: "A film".into(),
+    Movie {
+        movie_id: movie_id(id),
+        title: "A movie".into(),
         genres: vec!["Drama".into()],
         shown: true,
         base: numbers,
@@ -176,14 +176,14 @@ fn rated(id: usize, hours_ago: i64) -> Film {
 }
 
 #[test]
-fn hours_and_films_leave_when_their_time_is_over() {
+fn hours_and_movies_leave_when_their_time_is_over() {
     let mut active = Active::default();
     active.put(rated(1, 48));
     active.put(rated(2, 49));
     active.forget_before(Span::last(48, now()).since);
     assert_eq!(active.len(), 1);
-    active.put(Film { touched: Vec::new(), ..rated(1, 0) });
-    assert!(active.is_empty(), "a film without hours is not active");
+    active.put(Movie { touched: Vec::new(), ..rated(1, 0) });
+    assert!(active.is_empty(), "a movie without hours is not active");
 }
 
 #[test]
@@ -191,25 +191,25 @@ fn a_ranking_says_what_it_was_made_of_and_finds_genres_in_any_case() {
     let mut active = Active::default();
     active.put(rated(1, 5));
     let seen = [Seen::new(ago(90), rated(2, 0).base), Seen::new(ago(10), rated(2, 0).base)];
-    active.put(Film { latest: Some(seen[1]), seen: seen.to_vec(), ..rated(2, 3) });
-    active.put(Film { shown: false, ..rated(3, 1) });
+    active.put(Movie { latest: Some(seen[1]), seen: seen.to_vec(), ..rated(2, 3) });
+    active.put(Movie { shown: false, ..rated(3, 1) });
     let ranking = active.rank(Span::last(6, now()), Some("dRAMA"), 1);
     let hour = |ago: i64| Hour::of(now()).plus(-ago);
-    assert_eq!((ranking.films, ranking.observed, ranking.places.len()), (2, 2, 1));
+    assert_eq!((ranking.movies, ranking.observed, ranking.places.len()), (2, 2, 1));
     assert_eq!(ranking.hours, Some((hour(5), hour(0))));
     assert_eq!(ranking.places[0].genres, ["Drama"]);
     assert_eq!(active.rank(Span::last(6, now()), Some("Western"), 1), Ranking::default());
 }
 
 #[test]
-fn beyond_the_bound_the_films_of_the_oldest_hours_go() {
+fn beyond_the_bound_the_movies_of_the_oldest_hours_go() {
     let mut active = Active::default();
-    for id in 0..=MAX_FILMS + SLACK {
+    for id in 0..=MAX_MOVIES + SLACK {
         active.put(rated(id, if id % 30 == 0 { 40 } else { 2 }));
     }
-    assert_eq!(active.len(), MAX_FILMS);
+    assert_eq!(active.len(), MAX_MOVIES);
     let old = active.rank(Span::last(48, now()), None, 1).hours.map(|(first, _)| first);
-    let left = (MAX_FILMS + SLACK + 1).div_ceil(30);
+    let left = (MAX_MOVIES + SLACK + 1).div_ceil(30);
     assert!(left < SLACK, "all of them fit into what went");
     assert_eq!(old, Some(Hour::of(now()).plus(-2)));
 }

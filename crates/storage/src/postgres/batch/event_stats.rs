@@ -1,4 +1,4 @@
-//! The artifact batch_stats_hourly: what viewers did, by film and hour, and batch_stats_total, its sums by film.
+//! The artifact batch_stats_hourly: what viewers did, by movie and hour, and batch_stats_total, its sums by movie.
 
 use domain::events::Counts;
 use domain::hours::Hour;
@@ -41,7 +41,7 @@ pub async fn stage(conn: &mut PgConnection, run: RunId, watermark: Hour) -> Resu
     Ok(hours.rows_affected())
 }
 
-/// A film's hours from `from` on, oldest first; hours in which nothing happened are left out.
+/// A movie's hours from `from` on, oldest first; hours in which nothing happened are left out.
 pub async fn hours(
     conn: impl PgExecutor<'_>,
     run: RunId,

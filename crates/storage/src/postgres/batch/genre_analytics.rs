@@ -1,10 +1,10 @@
-//! The artifact genre_analytics: a genre's films by year and month of release.
+//! The artifact genre_analytics: a genre's movies by year and month of release.
 
 use chrono::NaiveDate;
 use domain::RunId;
 use domain::artifacts::Artifact;
 use domain::genre_analytics::{GenreSums, Selection, Sum};
-use domain::genres::FilmFacts;
+use domain::genre_stats::MovieFacts;
 use domain::page::Limit;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -12,18 +12,18 @@ use sqlx::PgPool;
 
 use crate::StorageError;
 
-/// A film as statistics see it.
+/// A movie as statistics see it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Film {
+pub struct Movie {
     pub genres: Vec<String>,
     pub release_date: Option<NaiveDate>,
-    pub facts: FilmFacts,
+    pub facts: MovieFacts,
     /// Of its reviews, from the published run of hourly sentiment.
     pub sentiment: Sum,
 }
 
-/// Streams all films that are shown, by id.
-pub fn films(pool: &PgPool) -> BoxStream<'_, Result<Film, StorageError>> {
+/// Streams all movies that are shown, by id.
+pub fn movies(pool: &PgPool) -> BoxStream<'_, Result<Movie, StorageError>> {
     sqlx::query!(
         r#"SELECT m.genres, m.release_date, m.vote_average, m.vote_count, m.popularity, m.revenue, m.budget, m.runtime,
                   coalesce(s.sum, 0) AS "sentiment!", coalesce(s.reviews, 0) AS "reviews!"
@@ -35,10 +35,10 @@ pub fn films(pool: &PgPool) -> BoxStream<'_, Result<Film, StorageError>> {
         Artifact::BatchSentimentHourly.as_str(),
     )
     .fetch(pool)
-    .map_ok(|row| Film {
+    .map_ok(|row| Movie {
         genres: row.genres,
         release_date: row.release_date,
-        facts: FilmFacts {
+        facts: MovieFacts {
             vote_average: row.vote_average,
             vote_count: row.vote_count,
             popularity: row.popularity,
@@ -95,7 +95,7 @@ pub async fn stage(pool: &PgPool, run: RunId, months: &[Month]) -> Result<(), St
     Ok(())
 }
 
-/// The sums of a selection of months; all zero where it has no film.
+/// The sums of a selection of months; all zero where it has no movie.
 pub async fn sums(pool: &PgPool, run: RunId, selection: &Selection) -> Result<GenreSums, StorageError> {
     let row = sqlx::query!(
         r#"SELECT coalesce(sum(total_movies), 0)::bigint AS "total_movies!",
@@ -127,9 +127,9 @@ pub async fn sums(pool: &PgPool, run: RunId, selection: &Selection) -> Result<Ge
     })
 }
 
-/// A film of a selection's list.
+/// A movie of a selection's list.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FilmRow {
+pub struct MovieRow {
     pub movie_id: i64,
     pub title: String,
     pub vote_average: f64,
@@ -138,11 +138,11 @@ pub struct FilmRow {
     pub release_date: Option<NaiveDate>,
 }
 
-/// Streams all films of a selection, best rated first, then those with more votes.
-pub fn list<'a>(pool: &'a PgPool, selection: &'a Selection) -> BoxStream<'a, Result<FilmRow, StorageError>> {
+/// Streams all movies of a selection, best rated first, then those with more votes.
+pub fn list<'a>(pool: &'a PgPool, selection: &'a Selection) -> BoxStream<'a, Result<MovieRow, StorageError>> {
     let (from, to) = selection.released().unzip();
     sqlx::query_as!(
-        FilmRow,
+        MovieRow,
         "SELECT movie_id, title, vote_average, popularity, vote_count, release_date FROM movies
          WHERE tombstoned_at IS NULL AND genres @> ARRAY[$1]
            AND ($2::date IS NULL OR (release_date >= $2 AND release_date < $3))
@@ -158,16 +158,16 @@ pub fn list<'a>(pool: &'a PgPool, selection: &'a Selection) -> BoxStream<'a, Res
     .boxed()
 }
 
-/// The films of a selection after an id, by id.
+/// The movies of a selection after an id, by id.
 pub async fn after(
     pool: &PgPool,
     selection: &Selection,
     after: i64,
     limit: Limit,
-) -> Result<Vec<FilmRow>, StorageError> {
+) -> Result<Vec<MovieRow>, StorageError> {
     let (from, to) = selection.released().unzip();
     Ok(sqlx::query_as!(
-        FilmRow,
+        MovieRow,
         "SELECT movie_id, title, vote_average, popularity, vote_count, release_date FROM movies
          WHERE tombstoned_at IS NULL AND genres @> ARRAY[$1]
            AND ($2::date IS NULL OR (release_date >= $2 AND release_date < $3))

@@ -1,10 +1,15 @@
-//! Batch views: published runs over the stored facts, staged by nightly jobs and read with the speed layer's views.
+//! The batch layer: one file an artifact, with what its job reads, stages and counts, and what readers ask of a published
+//! run. Runs and heads are [`super::artifacts`]'s.
 
-pub mod collaboration;
+pub mod actor_collaboration;
 pub mod event_stats;
 pub mod genre_analytics;
+pub mod genre_stats;
 pub mod predictions;
+pub mod ratings_by_decade;
 pub mod sentiment;
+pub mod similar;
+pub mod trending;
 pub mod trends;
 mod watermark;
 

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 
 use crate::StorageError;
 
-/// One film's popularity on one day.
+/// One movie's popularity on one day.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SnapshotRow {
     pub movie_id: i64,
@@ -17,14 +17,14 @@ pub struct SnapshotRow {
     pub popularity: f64,
 }
 
-/// The history of some films up to `as_of`, film by film and day by day.
-pub async fn history(pool: &PgPool, films: &[MovieId], as_of: NaiveDate) -> Result<Vec<SnapshotRow>, StorageError> {
-    let films: Vec<i64> = films.iter().map(|id| id.get()).collect();
+/// The history of some movies up to `as_of`, movie by movie and day by day.
+pub async fn history(pool: &PgPool, movies: &[MovieId], as_of: NaiveDate) -> Result<Vec<SnapshotRow>, StorageError> {
+    let movies: Vec<i64> = movies.iter().map(|id| id.get()).collect();
     Ok(sqlx::query_as!(
         SnapshotRow,
         "SELECT movie_id, day, popularity FROM movie_metrics_daily
          WHERE movie_id = ANY($1) AND day > $2::date - $3::integer AND day <= $2 ORDER BY movie_id, day",
-        &films,
+        &movies,
         as_of,
         HISTORY_DAYS as i32,
     )
@@ -32,7 +32,7 @@ pub async fn history(pool: &PgPool, films: &[MovieId], as_of: NaiveDate) -> Resu
     .await?)
 }
 
-/// What a run says about one film on one day.
+/// What a run says about one movie on one day.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
     pub movie_id: MovieId,
@@ -92,9 +92,9 @@ pub async fn stage_backtest(pool: &PgPool, run: RunId, backtest: &[Score; HORIZO
     Ok(())
 }
 
-/// One day of a film's forecast.
+/// One day of a movie's forecast.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FilmPredictionRow {
+pub struct MoviePredictionRow {
     pub horizon: i16,
     pub day: NaiveDate,
     pub popularity: f32,
@@ -104,10 +104,10 @@ pub struct FilmPredictionRow {
     pub rank: i32,
 }
 
-/// A film's forecast, nearest day first; empty for a film that was not active, or is newer than the run.
-pub async fn of_film(pool: &PgPool, run: RunId, movie: MovieId) -> Result<Vec<FilmPredictionRow>, StorageError> {
+/// A movie's forecast, nearest day first; empty for a movie that was not active, or is newer than the run.
+pub async fn of_movie(pool: &PgPool, run: RunId, movie: MovieId) -> Result<Vec<MoviePredictionRow>, StorageError> {
     Ok(sqlx::query_as!(
-        FilmPredictionRow,
+        MoviePredictionRow,
         "SELECT horizon, day, popularity, low, high, trending_score, rank
          FROM trend_predictions WHERE run_id = $1 AND movie_id = $2 ORDER BY horizon",
         run.0,
@@ -135,7 +135,7 @@ pub struct RankedPredictionRow {
     pub popularity_now: f64,
 }
 
-/// A page of the ranking so many days ahead, and its length, as deep as trending's own; with `genre` only films that
+/// A page of the ranking so many days ahead, and its length, as deep as trending's own; with `genre` only movies that
 /// carry it, still at their overall ranks. Tombstones made since the run are left out.
 pub async fn page(
     pool: &PgPool,

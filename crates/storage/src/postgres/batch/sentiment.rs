@@ -1,4 +1,4 @@
-//! The artifact batch_sentiment_hourly: what reviews say, by film and hour.
+//! The artifact batch_sentiment_hourly: what reviews say, by movie and hour.
 
 use chrono::{DateTime, Utc};
 use domain::hours::Hour;
@@ -27,7 +27,7 @@ pub enum Said {
     Written(String),
 }
 
-/// Streams all reviews from before `watermark`, film by film and in the order of time: both tables have an index in
+/// Streams all reviews from before `watermark`, movie by movie and in the order of time: both tables have an index in
 /// that order, so nothing is sorted and nothing piles up. On the connection of the run's snapshot.
 pub fn opinions(conn: &mut PgConnection, watermark: Hour) -> BoxStream<'_, Result<Opinion, StorageError>> {
     sqlx::query!(
@@ -51,11 +51,11 @@ pub fn opinions(conn: &mut PgConnection, watermark: Hour) -> BoxStream<'_, Resul
     .boxed()
 }
 
-/// One film's hour.
-pub type FilmHour = (MovieId, Hour, Tally);
+/// One movie's hour.
+pub type MovieHour = (MovieId, Hour, Tally);
 
 /// Stages a chunk of hours.
-pub async fn stage(pool: &PgPool, run: RunId, hours: &[FilmHour]) -> Result<(), StorageError> {
+pub async fn stage(pool: &PgPool, run: RunId, hours: &[MovieHour]) -> Result<(), StorageError> {
     let movie: Vec<i64> = hours.iter().map(|(movie, ..)| movie.get()).collect();
     let hour: Vec<DateTime<Utc>> = hours.iter().map(|(_, hour, _)| hour.start()).collect();
     let sum: Vec<f64> = hours.iter().map(|(.., tally)| tally.sum).collect();
@@ -79,7 +79,7 @@ pub async fn stage(pool: &PgPool, run: RunId, hours: &[FilmHour]) -> Result<(), 
     Ok(())
 }
 
-/// A film's hours from `from` on, oldest first; hours without reviews are left out.
+/// A movie's hours from `from` on, oldest first; hours without reviews are left out.
 pub async fn hours(
     conn: impl PgExecutor<'_>,
     run: RunId,

@@ -1,4 +1,4 @@
-//! The artifact temporal_trends: daily series of all films, of a genre, of a film.
+//! The artifact temporal_trends: daily series of all movies, of a genre, of a movie.
 
 use chrono::{NaiveDate, TimeDelta};
 use domain::RunId;
@@ -23,22 +23,22 @@ pub async fn newest_day(pool: &PgPool, today: NaiveDate) -> Result<Option<NaiveD
     .await?)
 }
 
-/// Stages rating and popularity of the days up to `as_of`, over all films and by genre; answers the number of rows.
+/// Stages rating and popularity of the days up to `as_of`, over all movies and by genre; answers the number of rows.
 /// One statement, so that fifty million snapshots stay where they lie.
 pub async fn stage_metrics(pool: &PgPool, run: RunId, as_of: NaiveDate) -> Result<u64, StorageError> {
     let done = sqlx::query!(
         "INSERT INTO temporal_trends (run_id, scope, key, metric, day, value, count)
          SELECT $1, CASE key WHEN '' THEN 'all' ELSE 'genre' END, key, metric, day, value, count
          FROM (SELECT key, d.day,
-                      -- Rounded, since a parallel sum adds up in another order each time. A film nobody voted on has
+                      -- Rounded, since a parallel sum adds up in another order each time. A movie nobody voted on has
                       -- no rating.
                       round((avg(d.vote_average) FILTER (WHERE d.vote_count > 0))::numeric, 6)::float8 AS rating,
                       count(*) FILTER (WHERE d.vote_count > 0) AS rated,
-                      round(avg(d.popularity)::numeric, 6)::float8 AS popularity, count(*) AS films
+                      round(avg(d.popularity)::numeric, 6)::float8 AS popularity, count(*) AS movies
                FROM movie_metrics_daily d JOIN movies m USING (movie_id), unnest(m.genres || ARRAY['']) AS key
                WHERE d.day > $2::date - $3::integer AND d.day <= $2 AND m.tombstoned_at IS NULL
                GROUP BY key, d.day) AS daily,
-              LATERAL (VALUES ('rating', rating, rated), ('popularity', popularity, films)) AS v(metric, value, count)
+              LATERAL (VALUES ('rating', rating, rated), ('popularity', popularity, movies)) AS v(metric, value, count)
          WHERE count > 0",
         run.0,
         as_of,
@@ -70,7 +70,7 @@ pub async fn stage_sentiment(pool: &PgPool, run: RunId, as_of: NaiveDate) -> Res
     Ok(done.rows_affected())
 }
 
-/// A series from `since` to the run's last day `as_of`, oldest first, at most [`TREND_DAYS`] points. A film's is read
+/// A series from `since` to the run's last day `as_of`, oldest first, at most [`TREND_DAYS`] points. A movie's is read
 /// from its daily snapshots, or its hours of the published sentiment; `count` is then 1, or its reviews.
 pub async fn points(
     pool: &PgPool,
@@ -83,9 +83,9 @@ pub async fn points(
     let since = since.max(as_of - TimeDelta::days(i64::from(TREND_DAYS) - 1));
     let (scope, key) = match scope {
         Scope::Movie(movie) if metric == Metric::Sentiment => {
-            return film_sentiment(pool, movie.get(), since, as_of).await;
+            return movie_sentiment(pool, movie.get(), since, as_of).await;
         }
-        Scope::Movie(movie) => return film_metric(pool, movie.get(), metric, since, as_of).await,
+        Scope::Movie(movie) => return movie_metric(pool, movie.get(), metric, since, as_of).await,
         Scope::All => ("all", ""),
         Scope::Genre(genre) => ("genre", genre.as_str()),
     };
@@ -104,7 +104,7 @@ pub async fn points(
     .await?)
 }
 
-async fn film_metric(
+async fn movie_metric(
     pool: &PgPool,
     movie: i64,
     metric: Metric,
@@ -125,7 +125,7 @@ async fn film_metric(
     .await?)
 }
 
-async fn film_sentiment(
+async fn movie_sentiment(
     pool: &PgPool,
     movie: i64,
     since: NaiveDate,

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::RunId;
-use domain::artifacts::{Artifact, Verdict};
+use domain::artifacts::{Artifact, PublishDecision};
 use domain::hours::Hour;
 use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction};
 
@@ -69,7 +69,7 @@ pub async fn publish(
     run: &EventRun,
     rows: u64,
     force: bool,
-) -> Result<Verdict, StorageError> {
+) -> Result<PublishDecision, StorageError> {
     let mut tx = pool.begin().await?;
     // Waits for the speed layer's batches that asked for the watermark before; later ones will see the new one.
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('watermark'), hashtext($1))", artifact.as_str())
@@ -82,7 +82,7 @@ pub async fn publish(
     // An older run must not come back even by force: the speed layer may have dropped what only the newer one holds.
     let force = force && !newer_is_published(&mut tx, artifact, run.run_id).await?;
     let verdict = artifacts::publish_in(&mut tx, artifact, run.run_id, rows, force).await?;
-    if verdict == Verdict::Publish {
+    if verdict == PublishDecision::Publish {
         reopen(&mut tx, artifact, watermark, &run.snapshot).await?;
     }
     tx.commit().await?;

@@ -4,11 +4,11 @@ use domain::ingest::{Record, Source};
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 
-use super::{Tally, write};
+use super::{IngestCounts, write};
 use crate::StorageError;
-use crate::postgres::generations;
+use crate::postgres::changes;
 
-/// Weight of one batch. A film with its text and people weighs as much as forty plain rows, so a batch is 500 films or
+/// Weight of one batch. A movie with its text and people weighs as much as forty plain rows, so a batch is 500 movies or
 /// 20,000 ratings: some megabytes, some hundred milliseconds.
 const BATCH_WEIGHT: usize = 20_000;
 
@@ -43,7 +43,7 @@ pub async fn load<I, E>(
     source: Source,
     records: I,
     mut progress: impl FnMut(u64),
-) -> Result<Tally, LoadError<E>>
+) -> Result<IngestCounts, LoadError<E>>
 where
     I: IntoIterator<Item = Result<Record, E>> + Send + 'static,
     E: Send + 'static,
@@ -66,7 +66,7 @@ where
         let _ = sender.blocking_send(batch);
         Ok(())
     });
-    let (mut tally, mut done) = (Tally::default(), 0);
+    let (mut tally, mut done) = (IngestCounts::default(), 0);
     while let Some(batch) = receiver.recv().await {
         done += batch.len() as u64;
         let mut tx = pool.begin().await?;
@@ -84,7 +84,7 @@ where
 pub async fn published(pool: &PgPool) -> Result<(), StorageError> {
     use domain::artifacts::CacheFamily::{Movies, Recommendations, Search, Trending};
     let mut tx = pool.begin().await?;
-    generations::bump(&mut tx, &[Movies, Recommendations, Search, Trending]).await?;
+    changes::bump(&mut tx, &[Movies, Recommendations, Search, Trending]).await?;
     // Fresh statistics for the planner: the nightly queries come next.
     sqlx::query("ANALYZE movies, movie_credits, movie_metrics_daily, movie_search").execute(&mut *tx).await?;
     tx.commit().await?;

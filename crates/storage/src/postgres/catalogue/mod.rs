@@ -1,9 +1,14 @@
-//! Writing the catalogue: batches of records from any source, each batch one transaction with its cursor.
+//! The catalogue: what sources say of movies. Records of any source are written in chunks, each chunk one transaction with
+//! its cursor.
 
-mod batch;
-mod films;
+pub mod demo;
 mod load;
+pub mod movies;
+pub mod quarantine;
+pub mod search;
+mod upsert;
 mod viewers;
+mod writer;
 
 use domain::MovieId;
 use domain::ingest::Source;
@@ -12,19 +17,19 @@ use serde_json::Value;
 use sqlx::postgres::PgAdvisoryLock;
 use sqlx::{Connection, Either, PgConnection, PgPool};
 
-pub use batch::write;
-pub(crate) use films::{known, refresh_search};
 pub use load::{LoadError, load, published};
+pub(crate) use upsert::{known, refresh_search};
+pub use writer::write;
 
-use super::generations;
+use super::changes;
 use crate::StorageError;
 
-/// 404s in a row after which a film is a tombstone. One may be a hiccup of TMDB's caches.
+/// 404s in a row after which a movie is a tombstone. One may be a hiccup of TMDB's caches.
 pub const MISSING_LIMIT: i32 = 2;
 
-/// What a batch, or a whole ingest, did. Films that were already as described count as unchanged.
+/// What a batch, or a whole ingest, did. Movies that were already as described count as unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct IngestCounts {
     pub movies_added: u64,
     pub movies_changed: u64,
     pub movies_unchanged: u64,
@@ -35,7 +40,7 @@ pub struct Tally {
     pub tombstoned: u64,
 }
 
-impl std::ops::AddAssign for Tally {
+impl std::ops::AddAssign for IngestCounts {
     fn add_assign(&mut self, other: Self) {
         self.movies_added += other.movies_added;
         self.movies_changed += other.movies_changed;
@@ -68,7 +73,7 @@ pub async fn save_cursor(conn: &mut PgConnection, source: Source, cursor: &Value
     Ok(())
 }
 
-/// Counts one more 404 for each film; answers those that became tombstones by it. Their history stays, PostgreSQL
+/// Counts one more 404 for each movie; answers those that became tombstones by it. Their history stays, PostgreSQL
 /// search forgets them here and every API process hears of them, Meilisearch is told by the caller.
 pub async fn record_missing(conn: &mut PgConnection, ids: &[MovieId]) -> Result<Vec<MovieId>, StorageError> {
     let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
@@ -85,11 +90,11 @@ pub async fn record_missing(conn: &mut PgConnection, ids: &[MovieId]) -> Result<
     .fetch_all(&mut *conn)
     .await?;
     sqlx::query!("DELETE FROM movie_search WHERE movie_id = ANY($1)", &gone).execute(&mut *conn).await?;
-    generations::touch(conn, gone.iter().copied()).await?;
+    changes::touch(conn, gone.iter().copied()).await?;
     gone.into_iter().map(movie_id).collect()
 }
 
-/// Films that were missing once and await a second look, oldest doubt first.
+/// Movies that were missing once and await a second look, oldest doubt first.
 pub async fn missing_once(pool: &PgPool, limit: i64) -> Result<Vec<MovieId>, StorageError> {
     let rows = sqlx::query_scalar!(
         "SELECT movie_id FROM movies WHERE missing_count > 0 AND tombstoned_at IS NULL ORDER BY updated_at LIMIT $1",

@@ -1,18 +1,18 @@
-//! What the world thinks of films: daily metrics, ratings, reviews.
+//! What the world thinks of movies: daily metrics, ratings, reviews.
 
 use domain::hours::Hour;
 use domain::ingest::{Quarantined, Source};
 use domain::movies::{DailyMetrics, Rating, Review};
 use sqlx::PgConnection;
 
-use super::{Tally, films};
+use super::{IngestCounts, upsert};
 use crate::StorageError;
 use crate::postgres::speed;
 
 pub(super) async fn write_metrics(
     conn: &mut PgConnection,
     metrics: &[DailyMetrics],
-    tally: &mut Tally,
+    tally: &mut IngestCounts,
 ) -> Result<(), StorageError> {
     if metrics.is_empty() {
         return Ok(());
@@ -48,7 +48,7 @@ pub(super) async fn write_ratings(
     source: Source,
     ratings: &[Rating],
     bad: &mut Vec<Quarantined>,
-    tally: &mut Tally,
+    tally: &mut IngestCounts,
 ) -> Result<(), StorageError> {
     if ratings.is_empty() {
         return Ok(());
@@ -58,10 +58,10 @@ pub(super) async fn write_ratings(
         let mut distinct = ids.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        let known = films::known(conn, &distinct).await?;
+        let known = upsert::known(conn, &distinct).await?;
         distinct.retain(|id| !known.contains(id));
         bad.extend(distinct.iter().map(|id| {
-            Quarantined::new(format!("ratings of film {id}"), Some("movie_id"), "unknown film", &id.to_string())
+            Quarantined::new(format!("ratings of movie {id}"), Some("movie_id"), "unknown movie", &id.to_string())
         }));
         known
     };
@@ -95,14 +95,14 @@ pub(super) async fn write_reviews(
     source: Source,
     reviews: &[Review],
     bad: &mut Vec<Quarantined>,
-    tally: &mut Tally,
+    tally: &mut IngestCounts,
 ) -> Result<(), StorageError> {
     if reviews.is_empty() {
         return Ok(());
     }
     let ids: Vec<i64> = reviews.iter().map(|r| r.movie_id.get()).collect();
-    let known = films::known(conn, &ids).await?;
-    let kept = films::split_unknown(reviews.iter().collect(), &known, "reviews", |r| r.movie_id, bad);
+    let known = upsert::known(conn, &ids).await?;
+    let kept = upsert::split_unknown(reviews.iter().collect(), &known, "reviews", |r| r.movie_id, bad);
     let id: Vec<String> = kept.iter().map(|r| r.review_id.clone()).collect();
     let movie: Vec<i64> = kept.iter().map(|r| r.movie_id.get()).collect();
     let author: Vec<Option<String>> = kept.iter().map(|r| r.author.clone()).collect();

@@ -4,6 +4,7 @@
 //! one of [`lease::succeed`], [`lease::fail`], [`lease::release`]. Whatever is lost on the way, the sweep finds.
 
 pub mod lease;
+pub mod schedules;
 pub mod sweep;
 
 use chrono::{DateTime, Utc};

@@ -1,20 +1,20 @@
-//! What domain/trending/active.rs keeps of films, out of the database.
+//! What domain/trending/active.rs keeps of movies, out of the database.
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use domain::MovieId;
 use domain::hours::Hour;
-use domain::trending::active::{Active, Film, MAX_FILMS, Numbers, Seen, Touched};
+use domain::trending::active::{Active, MAX_MOVIES, Movie, Numbers, Seen, Touched};
 use sqlx::PgPool;
 
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
 
-/// Films read in one statement: some ten thousand rows, some tens of milliseconds.
+/// Movies read in one statement: some ten thousand rows, some tens of milliseconds.
 pub const CHUNK: usize = 2_000;
 
-/// Films that a source observed or viewers touched from `since` on, the last touched first; no more than are kept.
+/// Movies that a source observed or viewers touched from `since` on, the last touched first; no more than are kept.
 pub async fn ids(pool: &PgPool, since: Hour) -> Result<Vec<i64>, StorageError> {
     Ok(sqlx::query_scalar!(
         r#"SELECT movie_id AS "movie_id!"
@@ -22,13 +22,13 @@ pub async fn ids(pool: &PgPool, since: Hour) -> Result<Vec<i64>, StorageError> {
                  UNION ALL SELECT movie_id, hour FROM speed_stats WHERE hour >= $1) AS active
            GROUP BY movie_id ORDER BY max(hour) DESC, movie_id LIMIT $2"#,
         since.start(),
-        MAX_FILMS as i64,
+        MAX_MOVIES as i64,
     )
     .fetch_all(pool)
     .await?)
 }
 
-/// Takes over what the database has of these films, up to [`CHUNK`] of them: those that are active there, and the end of
+/// Takes over what the database has of these movies, up to [`CHUNK`] of them: those that are active there, and the end of
 /// those that are not.
 pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded, StorageError> {
     let rows = sqlx::query!(
@@ -54,7 +54,7 @@ pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded,
     .fetch_all(pool)
     .await?;
     let mut gone: HashSet<i64> = ids.iter().copied().collect();
-    let films = rows
+    let movies = rows
         .into_iter()
         .map(|r| {
             gone.remove(&r.movie_id);
@@ -64,7 +64,7 @@ pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded,
                 }
                 _ => None,
             };
-            Ok(Film {
+            Ok(Movie {
                 movie_id: movie_id(r.movie_id)?,
                 title: r.title,
                 genres: r.genres,
@@ -77,20 +77,20 @@ pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded,
         })
         .collect::<Result<_, StorageError>>()?;
     let gone = gone.into_iter().map(movie_id).collect::<Result<_, StorageError>>()?;
-    Ok(Reloaded { films, gone })
+    Ok(Reloaded { movies, gone })
 }
 
 /// What [`reload`] found.
 #[derive(Debug)]
 pub struct Reloaded {
-    films: Vec<Film>,
+    movies: Vec<Movie>,
     /// The catalogue does not have them.
     gone: Vec<MovieId>,
 }
 
 impl Reloaded {
     pub fn put_into(self, active: &mut Active) {
-        self.films.into_iter().for_each(|film| active.put(film));
+        self.movies.into_iter().for_each(|movie| active.put(movie));
         self.gone.into_iter().for_each(|id| active.remove(id));
     }
 }

@@ -1,4 +1,4 @@
-//! The speed layer's views: what happened to each film in each hour, seconds after it happened (domain/merge.rs).
+//! The speed layer's views: what happened to each movie in each hour, seconds after it happened (domain/merge.rs).
 
 pub mod active;
 mod observations;
@@ -19,8 +19,9 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 
 use super::batch::{hold_watermark, watermark};
-use super::events::{self, ScoredReview};
-use super::{catalogue, generations, quarantine};
+use super::catalogue::{self, quarantine};
+use super::changes;
+use super::facts::events::{self, ScoredReview};
 use crate::StorageError;
 
 pub use observations::{follow_catalogue, latest, record};
@@ -31,11 +32,11 @@ pub use stats::hours as stats_hours;
 /// Rows deleted in one statement: locks are held for milliseconds, and a week's backlog still goes in a minute.
 const DROP_BATCH: i64 = 10_000;
 
-/// Recent rows of a view that are counted for health, which must be quick: fifty thousand films that are touched in every
+/// Recent rows of a view that are counted for health, which must be quick: fifty thousand movies that are touched in every
 /// hour of two days have millions.
 const RECENT_COUNTED: i64 = 100_000;
 
-/// A film's hours, in the order in which every writer locks them.
+/// A movie's hours, in the order in which every writer locks them.
 type ByHour<T> = BTreeMap<(MovieId, Hour), T>;
 
 /// One row of a view, and when it last changed.
@@ -70,9 +71,9 @@ pub struct Applied {
     pub reviews: u64,
     /// Facts that were there already.
     pub duplicates: u64,
-    /// Facts about films that the catalogue does not know.
+    /// Facts about movies that the catalogue does not know.
     pub quarantined: u64,
-    /// Hours of films that a published batch run covers, reopened and recomputed.
+    /// Hours of movies that a published batch run covers, reopened and recomputed.
     pub reopened: u64,
 }
 
@@ -92,7 +93,7 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
         return Ok(());
     }
     let watermark = hold_watermark(conn, Artifact::BatchStatsHourly).await?;
-    let mut known = known_films(conn, "events", events.iter(), |e| e.movie_id, json, applied).await?;
+    let mut known = known_movies(conn, "events", events.iter(), |e| e.movie_id, json, applied).await?;
     known.sort_by_key(|e| e.event_id);
     known.dedup_by_key(|e| e.event_id);
     let new = events::insert(conn, &known).await?;
@@ -100,7 +101,7 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
     for event in known.iter().filter(|e| new.contains(&e.event_id)) {
         hours.entry((event.movie_id, Hour::of(event.occurred_at))).or_default().add(event);
     }
-    generations::touch(conn, films(&hours)).await?;
+    changes::touch(conn, movies(&hours)).await?;
     let (late, own) = split(hours, watermark);
     stats::add(conn, &own).await?;
     stats::reopen(conn, &late).await?;
@@ -121,7 +122,7 @@ async fn apply_reviews(
     let watermark = hold_watermark(conn, Artifact::BatchSentimentHourly).await?;
     let quarantined = applied.quarantined;
     let mut known =
-        known_films(conn, "viewers' reviews", reviews.iter(), |r| r.review.movie_id, |r| json(&r.review), applied)
+        known_movies(conn, "viewers' reviews", reviews.iter(), |r| r.review.movie_id, |r| json(&r.review), applied)
             .await?;
     known.sort_by_key(|r| r.review.review_id);
     known.dedup_by_key(|r| r.review.review_id);
@@ -130,7 +131,7 @@ async fn apply_reviews(
     for scored in known.iter().filter(|r| new.contains(&r.review.review_id.0)) {
         hours.entry((scored.review.movie_id, Hour::of(scored.review.occurred_at))).or_default().add(scored.score);
     }
-    generations::touch(conn, films(&hours)).await?;
+    changes::touch(conn, movies(&hours)).await?;
     let (late, own) = split(hours, watermark);
     sentiment::add(conn, &own).await?;
     sentiment::recompute(conn, &late, true).await?;
@@ -140,7 +141,7 @@ async fn apply_reviews(
     Ok(())
 }
 
-/// A source wrote or changed reviews of these films' hours: recomputes what the views say of them. In the transaction
+/// A source wrote or changed reviews of these movies' hours: recomputes what the views say of them. In the transaction
 /// that writes the reviews.
 pub async fn reviews_changed(conn: &mut PgConnection, mut hours: Vec<(MovieId, Hour)>) -> Result<(), StorageError> {
     if hours.is_empty() {
@@ -149,7 +150,7 @@ pub async fn reviews_changed(conn: &mut PgConnection, mut hours: Vec<(MovieId, H
     hours.sort_unstable();
     hours.dedup();
     let hours: ByHour<()> = hours.into_iter().map(|key| (key, ())).collect();
-    generations::touch(conn, films(&hours)).await?;
+    changes::touch(conn, movies(&hours)).await?;
     let watermark = hold_watermark(conn, Artifact::BatchSentimentHourly).await?;
     let (late, own) = split(hours, watermark);
     sentiment::recompute(conn, &own.into_keys().collect::<Vec<_>>(), false).await?;
@@ -157,7 +158,7 @@ pub async fn reviews_changed(conn: &mut PgConnection, mut hours: Vec<(MovieId, H
 }
 
 /// Whose hours these are, each once.
-fn films<T>(hours: &ByHour<T>) -> BTreeSet<i64> {
+fn movies<T>(hours: &ByHour<T>) -> BTreeSet<i64> {
     hours.keys().map(|(movie, _)| movie.get()).collect()
 }
 
@@ -169,8 +170,8 @@ fn split<T>(hours: ByHour<T>, watermark: Option<Hour>) -> (Vec<(MovieId, Hour)>,
     (late.into_keys().collect(), own)
 }
 
-/// Sorts out facts about films that the catalogue does not know: one row in quarantine a film.
-async fn known_films<'a, T: 'a>(
+/// Sorts out facts about movies that the catalogue does not know: one row in quarantine a movie.
+async fn known_movies<'a, T: 'a>(
     conn: &mut PgConnection,
     what: &str,
     facts: impl Iterator<Item = &'a T>,
@@ -187,8 +188,8 @@ async fn known_films<'a, T: 'a>(
     let bad: Vec<Quarantined> = strangers
         .iter()
         .map(|fact| {
-            let location = format!("{what} of film {}", movie(fact));
-            Quarantined::new(location, Some("movie_id"), "unknown film", &record(fact))
+            let location = format!("{what} of movie {}", movie(fact));
+            Quarantined::new(location, Some("movie_id"), "unknown movie", &record(fact))
         })
         .collect();
     quarantine::add(conn, Source::Viewers, &bad).await?;

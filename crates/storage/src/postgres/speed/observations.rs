@@ -1,4 +1,4 @@
-//! What sources say of films between two nights: the newest, and one an hour for velocities.
+//! What sources say of movies between two nights: the newest, and one an hour for velocities.
 
 use chrono::{DateTime, Utc};
 use domain::MovieId;
@@ -8,21 +8,21 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
-use crate::postgres::generations;
+use crate::postgres::changes;
 
-/// Writes observations; an older one never replaces a newer. Films that the catalogue does not know are left out. Call
+/// Writes observations; an older one never replaces a newer. Movies that the catalogue does not know are left out. Call
 /// it within a transaction.
 pub async fn record(conn: &mut PgConnection, seen: &[Observation]) -> Result<(), StorageError> {
     if seen.is_empty() {
         return Ok(());
     }
     let mut seen = seen.to_vec();
-    // The newest of each film first, and films in one order for all writers.
+    // The newest of each movie first, and movies in one order for all writers.
     seen.sort_by_key(|o| (o.movie_id, std::cmp::Reverse(o.observed_at)));
     let mut per_hour = seen.clone();
     per_hour.dedup_by_key(|o| (o.movie_id, Hour::of(o.observed_at)));
     seen.dedup_by_key(|o| o.movie_id);
-    generations::touch(conn, seen.iter().map(|o| o.movie_id.get())).await?;
+    changes::touch(conn, seen.iter().map(|o| o.movie_id.get())).await?;
     write_latest(conn, &seen).await?;
     write_hours(conn, &per_hour).await
 }
@@ -83,13 +83,13 @@ fn columns(seen: &[Observation]) -> Columns {
     )
 }
 
-/// An ingest has written numbers that held at `at`: films whose latest observation is older take them over, so that the
-/// latest observation is the newest whoever made it, and readers need not compare. `films` are those written, `None` is
-/// the whole catalogue. Films that were never observed get none, or a full ingest would make a million films active.
-/// In the transaction that wrote the films.
+/// An ingest has written numbers that held at `at`: movies whose latest observation is older take them over, so that the
+/// latest observation is the newest whoever made it, and readers need not compare. `movies` are those written, `None` is
+/// the whole catalogue. Movies that were never observed get none, or a full ingest would make a million movies active.
+/// In the transaction that wrote the movies.
 pub async fn follow_catalogue(
     conn: &mut PgConnection,
-    films: Option<&[i64]>,
+    movies: Option<&[i64]>,
     at: DateTime<Utc>,
 ) -> Result<(), StorageError> {
     let rows = sqlx::query!(
@@ -97,7 +97,7 @@ pub async fn follow_catalogue(
          FROM speed_latest l JOIN movies m USING (movie_id)
          WHERE l.observed_at < $1 AND ($2::bigint[] IS NULL OR m.movie_id = ANY($2))",
         at,
-        films,
+        movies,
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -116,7 +116,7 @@ pub async fn follow_catalogue(
     record(conn, &seen).await
 }
 
-/// The newest observation of each of these films that has one.
+/// The newest observation of each of these movies that has one.
 pub async fn latest(conn: impl PgExecutor<'_>, movies: &[MovieId]) -> Result<Vec<Observation>, StorageError> {
     let ids: Vec<i64> = movies.iter().map(|id| id.get()).collect();
     let rows = sqlx::query!(

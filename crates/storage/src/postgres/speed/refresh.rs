@@ -1,4 +1,4 @@
-//! How far the hourly refresh of popular films is.
+//! How far the hourly refresh of popular movies is.
 
 use domain::JobId;
 use serde_json::json;

@@ -116,7 +116,7 @@ async fn tally(conn: &mut PgConnection, movie: &[i64], hour: &[DateTime<Utc>]) -
     Ok(tallies)
 }
 
-/// A film's hours from `from` on, oldest first; hours without reviews are left out.
+/// A movie's hours from `from` on, oldest first; hours without reviews are left out.
 pub async fn hours(conn: impl PgExecutor<'_>, movie: MovieId, from: Hour) -> Result<Vec<Row<Tally>>, StorageError> {
     let rows = sqlx::query!(
         "SELECT hour, sum, sum_squares, positive, negative, neutral, reopened, updated_at

@@ -93,7 +93,7 @@ pub(super) async fn reopen(conn: &mut PgConnection, hours: &[(MovieId, Hour)]) -
     Ok(())
 }
 
-/// A film's hours from `from` on, oldest first; hours in which nothing happened are left out.
+/// A movie's hours from `from` on, oldest first; hours in which nothing happened are left out.
 pub async fn hours(conn: impl PgExecutor<'_>, movie: MovieId, from: Hour) -> Result<Vec<Row<Counts>>, StorageError> {
     let rows = sqlx::query!(
         "SELECT hour, views, clicks, likes, dislikes, watches, ratings, searches, impressions, rating_sum, reopened,

@@ -1,4 +1,4 @@
-//! The demo world: films, sixty days of metrics, viewers' ratings and reviews, each day one more.
+//! The demo world: movies, sixty days of metrics, viewers' ratings and reviews, each day one more.
 
 use std::convert::Infallible;
 
@@ -7,19 +7,19 @@ use domain::ingest::Source;
 use sources::demo::{DemoConfig, world};
 use storage::StorageError;
 use storage::postgres;
-use storage::postgres::catalogue::{self, LoadError, Tally};
-use storage::postgres::demo::DemoWorld;
+use storage::postgres::catalogue::demo::DemoWorld;
+use storage::postgres::catalogue::{self, IngestCounts, LoadError};
 use storage::postgres::speed;
 
 use crate::{JobContext, JobError, Shared};
 
-/// Extends the world that was loaded; makes the default one where there is none. `None` if somebody's own films are
-/// there and no demo world: made-up numbers must not reach real films.
-pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Option<Tally>, JobError> {
+/// Extends the world that was loaded; makes the default one where there is none. `None` if somebody's own movies are
+/// there and no demo world: made-up numbers must not reach real movies.
+pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Option<IngestCounts>, JobError> {
     let today = Utc::now().date_naive();
     let config = match loaded(shared, today).await? {
         Some(config) => config,
-        None if postgres::demo::has_others(&shared.pool).await? => return Ok(None),
+        None if postgres::catalogue::demo::has_others(&shared.pool).await? => return Ok(None),
         None => DemoConfig { seed: shared.settings.demo.seed, ..DemoConfig::new(today) },
     };
     let midnight = config.today.and_time(NaiveTime::MIN).and_utc();
@@ -36,14 +36,14 @@ pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Option<
     let mut tx = shared.pool.begin().await.map_err(StorageError::from)?;
     // A day's numbers are those of its first moment; the hourly refresh goes on from there.
     speed::follow_catalogue(&mut tx, None, midnight).await?;
-    postgres::demo::save(&mut tx, &DemoWorld { movies, users, days, ratings, seed }).await?;
+    postgres::catalogue::demo::save(&mut tx, &DemoWorld { movies, users, days, ratings, seed }).await?;
     tx.commit().await.map_err(StorageError::from)?;
     Ok(Some(tally))
 }
 
 /// The world that was loaded, up to a day.
 pub(in crate::jobs) async fn loaded(shared: &Shared, today: NaiveDate) -> Result<Option<DemoConfig>, JobError> {
-    let world = postgres::demo::load(&shared.pool).await?;
+    let world = postgres::catalogue::demo::load(&shared.pool).await?;
     Ok(world.map(|DemoWorld { movies, users, days, ratings, seed }| DemoConfig {
         movies,
         users,

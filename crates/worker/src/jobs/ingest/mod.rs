@@ -6,7 +6,7 @@ mod tmdb;
 use domain::ingest::{IngestMode, Source};
 use domain::jobs::JobKind;
 use serde_json::{Value, json};
-use storage::postgres::catalogue::{self, Tally};
+use storage::postgres::catalogue::{self, IngestCounts};
 use storage::postgres::jobs::{NewJob, enqueue};
 
 use crate::{JobContext, JobError, Shared};
@@ -22,8 +22,8 @@ pub(super) async fn run(shared: &Shared, context: &JobContext, mode: IngestMode)
         None => demo::run(shared, context).await,
     };
     if let Ok(None) = outcome {
-        let note = "the catalogue holds films of other sources, so the demo world stays out; TMDB_API_KEY is not set";
-        return Ok(json!({ "source": source.as_str(), "catalogue": Tally::default(), "note": note }));
+        let note = "the catalogue holds movies of other sources, so the demo world stays out; TMDB_API_KEY is not set";
+        return Ok(json!({ "source": source.as_str(), "catalogue": IngestCounts::default(), "note": note }));
     }
     // Whatever the outcome: pages are committed one by one, so what was cached is stale after an error too.
     let published = catalogue::published(&shared.pool).await;
@@ -40,7 +40,7 @@ pub(super) async fn run(shared: &Shared, context: &JobContext, mode: IngestMode)
 /// been put into the live index one batch at a time.
 const MANY: u64 = 5_000;
 
-fn many_new(tally: &Tally) -> bool {
+fn many_new(tally: &IngestCounts) -> bool {
     tally.movies_added + tally.movies_changed > MANY
 }
 

@@ -1,4 +1,4 @@
-//! TMDB: page by page, each page's films, 404s and cursor in one transaction, so that a killed ingest resumes behind
+//! TMDB: page by page, each page's movies, 404s and cursor in one transaction, so that a killed ingest resumes behind
 //! the last committed page.
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -6,13 +6,14 @@ use domain::MovieId;
 use domain::ingest::{IngestMode, Record, Source};
 use sources::tmdb::{TmdbClient, TmdbCursor, TmdbIngest};
 use storage::StorageError;
-use storage::postgres::catalogue::{self, Tally};
-use storage::postgres::{search, speed};
+use storage::postgres::catalogue::search;
+use storage::postgres::catalogue::{self, IngestCounts};
+use storage::postgres::speed;
 
 use crate::jobs::tmdb::failed;
 use crate::{JobContext, JobError, Shared};
 
-/// Films looked at a second time per ingest: those that answered 404 once.
+/// Movies looked at a second time per ingest: those that answered 404 once.
 const SECOND_LOOKS: i64 = 500;
 
 pub(super) async fn run(
@@ -20,7 +21,7 @@ pub(super) async fn run(
     client: TmdbClient,
     context: &JobContext,
     mode: IngestMode,
-) -> Result<Tally, JobError> {
+) -> Result<IngestCounts, JobError> {
     let today = Utc::now().date_naive();
     let mut tally = second_look(shared, &client, context, today).await?;
     let stored = catalogue::cursor(&shared.pool, Source::Tmdb).await?;
@@ -29,28 +30,28 @@ pub(super) async fn run(
     loop {
         // From before the requests: an observation made meanwhile may be newer than this batch's numbers.
         let asked_at = Utc::now();
-        let Some(batch) = ingest.next_batch().await.map_err(failed)? else { return Ok(tally) };
+        let Some(batch) = ingest.next_chunk().await.map_err(failed)? else { return Ok(tally) };
         let cursor = serde_json::to_value(&batch.cursor).map_err(StorageError::from)?;
         tally += commit(shared, asked_at, batch.records, &batch.missing, Some(cursor)).await?;
         context.progress(batch.done as i64, batch.total.map(|total| total as i64), &batch.phase);
     }
 }
 
-/// A film that answers 404 again is gone, one that answers is back.
+/// A movie that answers 404 again is gone, one that answers is back.
 async fn second_look(
     shared: &Shared,
     client: &TmdbClient,
     context: &JobContext,
     today: NaiveDate,
-) -> Result<Tally, JobError> {
+) -> Result<IngestCounts, JobError> {
     let doubtful = catalogue::missing_once(&shared.pool, SECOND_LOOKS).await?;
     if doubtful.is_empty() {
-        return Ok(Tally::default());
+        return Ok(IngestCounts::default());
     }
-    context.progress(0, None, "looking again for films that were missing");
+    context.progress(0, None, "looking again for movies that were missing");
     let asked_at = Utc::now();
-    let films = client.films(&doubtful, today).await.map_err(failed)?;
-    commit(shared, asked_at, films.records, &films.missing, None).await
+    let movies = client.movies(&doubtful, today).await.map_err(failed)?;
+    commit(shared, asked_at, movies.records, &movies.missing, None).await
 }
 
 async fn commit(
@@ -59,30 +60,30 @@ async fn commit(
     records: Vec<Record>,
     missing: &[MovieId],
     cursor: Option<serde_json::Value>,
-) -> Result<Tally, JobError> {
-    let films: Vec<i64> =
+) -> Result<IngestCounts, JobError> {
+    let movies: Vec<i64> =
         records.iter().filter_map(|r| if let Record::Movie(m) = r { Some(m.id.get()) } else { None }).collect();
     let mut tx = shared.pool.begin().await.map_err(StorageError::from)?;
     let mut tally = catalogue::write(&mut tx, Source::Tmdb, records).await?;
-    speed::follow_catalogue(&mut tx, Some(&films), asked_at).await?;
+    speed::follow_catalogue(&mut tx, Some(&movies), asked_at).await?;
     let gone = catalogue::record_missing(&mut tx, missing).await?;
     tally.tombstoned = gone.len() as u64;
     if let Some(cursor) = cursor {
         catalogue::save_cursor(&mut tx, Source::Tmdb, &cursor).await?;
     }
     tx.commit().await.map_err(StorageError::from)?;
-    follow_in_search(shared, &films, &gone).await;
+    follow_in_search(shared, &movies, &gone).await;
     Ok(tally)
 }
 
 /// Keeps the live index current. Its failure does not fail the ingest: the rows are committed, PostgreSQL search has
 /// them, and the next rebuild heals Meilisearch.
-async fn follow_in_search(shared: &Shared, films: &[i64], gone: &[MovieId]) {
+async fn follow_in_search(shared: &Shared, movies: &[i64], gone: &[MovieId]) {
     if shared.search.meilisearch().is_none() {
         return;
     }
     let follow = async {
-        shared.search.put(&search::documents_of(&shared.pool, films).await?).await?;
+        shared.search.put(&search::documents_of(&shared.pool, movies).await?).await?;
         shared.search.remove(gone).await
     };
     if let Err(error) = follow.await {

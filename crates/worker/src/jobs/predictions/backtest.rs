@@ -3,7 +3,7 @@
 use std::array::from_fn;
 
 use chrono::{NaiveDate, TimeDelta};
-use domain::predictions::{BACKTEST_DAYS, BACKTEST_FILMS, Estimate, HORIZON_DAYS, INTERVAL_SHARE, Score};
+use domain::predictions::{BACKTEST_DAYS, BACKTEST_MOVIES, Estimate, HORIZON_DAYS, INTERVAL_SHARE, Score};
 use rayon::prelude::*;
 
 use super::method::Method;
@@ -21,7 +21,7 @@ pub(super) struct Backtest {
     pub scores: [Score; HORIZON_DAYS],
 }
 
-/// One film, seen from one past day.
+/// One movie, seen from one past day.
 struct Stand<'a> {
     method: Method,
     ahead: [Estimate; HORIZON_DAYS],
@@ -29,17 +29,17 @@ struct Stand<'a> {
     came: &'a [f64],
 }
 
-/// Films are evenly taken from all. What they have in common is learnt from before the first of the days stood on, so no
+/// Movies are evenly taken from all. What they have in common is learnt from before the first of the days stood on, so no
 /// forecast has seen what it is compared with. Only the width of the intervals is learnt from the outcomes themselves:
 /// one number from hundreds of them, so judging it by them flatters it by nothing that shows.
 pub(super) fn backtest(series: &[Vec<f64>], until: NaiveDate) -> Backtest {
     let known = |values: &'_ Vec<f64>| values.len().saturating_sub(BACKTEST_DAYS);
     let before = series.iter().map(|values| &values[..known(values)]).filter(|values| !values.is_empty());
     let method = Method::learn(before, until - TimeDelta::days(BACKTEST_DAYS as i64));
-    let stride = series.len().div_ceil(BACKTEST_FILMS).max(1);
-    let films: Vec<&Vec<f64>> = series.iter().step_by(stride).collect();
+    let stride = series.len().div_ceil(BACKTEST_MOVIES).max(1);
+    let movies: Vec<&Vec<f64>> = series.iter().step_by(stride).collect();
     // Collected before they are added up: a parallel sum would round differently each time.
-    let stands: Vec<Stand<'_>> = films.into_par_iter().flat_map_iter(|values| stands(method, until, values)).collect();
+    let stands: Vec<Stand<'_>> = movies.into_par_iter().flat_map_iter(|values| stands(method, until, values)).collect();
     let widen = from_fn(|day| widen(&stands, day));
     let mut scores = [Score::default(); HORIZON_DAYS];
     for stand in &stands {
@@ -96,21 +96,21 @@ mod tests {
     }
 
     #[test]
-    fn a_film_of_yesterday_has_been_tried_once_and_one_of_today_never() {
+    fn a_movie_of_yesterday_has_been_tried_once_and_one_of_today_never() {
         let Backtest { scores, .. } = backtest(&[vec![4.0, 5.0], vec![1.0]], until());
         assert_eq!((scores[0].forecasts, scores[1].forecasts), (1, 0));
         assert!((scores[0].mae().unwrap() - 1.0).abs() < 1e-9 && scores[0].naive_mae() == Some(1.0), "{scores:?}");
     }
 
     #[test]
-    fn intervals_hold_what_they_promise_on_films_that_walk_at_random() {
+    fn intervals_hold_what_they_promise_on_movies_that_walk_at_random() {
         // A walk of steps that are mostly small and now and then large, which no normal interval expects.
         let mut state = 7_u64;
         let mut unit = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 11) as f64 / (1_u64 << 53) as f64
         };
-        let mut film = || {
+        let mut movie = || {
             let mut value = 50.0_f64;
             let mut step = || {
                 let large = if unit() < 0.1 { 0.5 } else { 0.05 };
@@ -119,7 +119,7 @@ mod tests {
             };
             (0..60).map(|_| step()).collect::<Vec<f64>>()
         };
-        let series: Vec<Vec<f64>> = (0..250).map(|_| film()).collect();
+        let series: Vec<Vec<f64>> = (0..250).map(|_| movie()).collect();
         let Backtest { scores, .. } = backtest(&series, until());
         for score in scores {
             let coverage = score.coverage().unwrap();

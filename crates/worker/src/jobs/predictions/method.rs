@@ -1,7 +1,7 @@
-//! The forecast of one film: exponential smoothing of its popularity, the week's rhythm taken out.
+//! The forecast of one movie: exponential smoothing of its popularity, the week's rhythm taken out.
 //!
-//! On a logarithmic scale, since a film that is twice as popular moves twice as far and none goes below zero. Of simple
-//! smoothing and a damped trend the one is taken that explains the film's days better for its number of parameters
+//! On a logarithmic scale, since a movie that is twice as popular moves twice as far and none goes below zero. Of simple
+//! smoothing and a damped trend the one is taken that explains the movie's days better for its number of parameters
 //! (AICc); neither looks farther than the series warrants: the one goes on level, the other slows down.
 
 use std::array::from_fn;
@@ -17,11 +17,11 @@ const FIT_DAYS_MIN: usize = 10;
 /// Standard errors to each side that hold [`INTERVAL_SHARE`] of a normal distribution.
 const Z: f64 = 1.2816;
 
-/// What all films have in common, and the day from which is forecast.
+/// What all movies have in common, and the day from which is forecast.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Method {
     week: Week,
-    /// Standard deviation of one day's step of the logarithm: the interval where a film's own days are too few.
+    /// Standard deviation of one day's step of the logarithm: the interval where a movie's own days are too few.
     step: f64,
     /// What the model's interval is multiplied by at each horizon to hold what it promises: models take their own
     /// parameters for certain and are too sure.
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_film_that_climbs_steadily_goes_on_climbing() {
+    fn a_movie_that_climbs_steadily_goes_on_climbing() {
         let values: Vec<f64> = (0..60).map(|day| 50.0 + f64::from(day)).collect();
         let ahead = alone(&values);
         assert!((ahead[0].value - 110.0).abs() < 1.0, "{ahead:?}");

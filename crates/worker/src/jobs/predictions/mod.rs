@@ -1,4 +1,4 @@
-//! trend_predictions: each active film's popularity and trending rank on the next fourteen days.
+//! trend_predictions: each active movie's popularity and trending rank on the next fourteen days.
 
 mod backtest;
 mod method;
@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
 use domain::artifacts::Artifact;
-use domain::predictions::{Estimate, FILMS_FORECAST, HORIZON_DAYS, Score, daily, ranks};
+use domain::predictions::{Estimate, HORIZON_DAYS, MOVIES_FORECAST, Score, daily, ranks};
 use domain::trending::{Trend, score};
 use domain::{MovieId, RunId};
 use rayon::prelude::*;
 use serde_json::Value;
 use sqlx::PgPool;
 use storage::postgres::batch::predictions::{self, Prediction};
-use storage::postgres::trending;
+use storage::postgres::batch::trending;
 
 use self::backtest::{Backtest, backtest};
 use self::method::Method;
@@ -23,10 +23,10 @@ use super::publish;
 use super::trending::each;
 use crate::{JobContext, JobError};
 
-/// Films read, and films forecast, at a time: a second's work each.
+/// Movies read, and movies forecast, at a time: a second's work each.
 const CHUNK: usize = 1_000;
 
-/// Films of one INSERT, fourteen rows each.
+/// Movies of one INSERT, fourteen rows each.
 const STAGED: usize = 200;
 
 pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
@@ -34,8 +34,8 @@ pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, f
         return Err(JobError::Permanent("there are no daily metrics to forecast from; run ingest first".into()));
     };
     publish::staged(pool, context, Artifact::TrendPredictions, as_of, force, |run| async move {
-        let films = active(pool, as_of).await?;
-        let series = Arc::new(histories(pool, context, &films, as_of).await?);
+        let movies = active(pool, as_of).await?;
+        let series = Arc::new(histories(pool, context, &movies, as_of).await?);
         context.progress(0, None, "trying the method on the past");
         let tried = series.clone();
         let (method, scores) = blocking(move || {
@@ -44,49 +44,49 @@ pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, f
         })
         .await?;
         let forecasts = forecast(context, method, series).await?;
-        stage(pool, run, as_of, &films, &forecasts, &scores).await
+        stage(pool, run, as_of, &movies, &forecasts, &scores).await
     })
     .await
 }
 
-/// The films that trending would rank, by id: of more than [`FILMS_FORECAST`] the most popular.
+/// The movies that trending would rank, by id: of more than [`MOVIES_FORECAST`] the most popular.
 async fn active(pool: &PgPool, as_of: NaiveDate) -> Result<Vec<Trend>, JobError> {
-    fn keep(films: &mut Vec<Trend>) {
-        films.sort_unstable_by(|a, b| b.popularity.total_cmp(&a.popularity).then(a.movie_id.cmp(&b.movie_id)));
-        films.truncate(FILMS_FORECAST);
+    fn keep(movies: &mut Vec<Trend>) {
+        movies.sort_unstable_by(|a, b| b.popularity.total_cmp(&a.popularity).then(a.movie_id.cmp(&b.movie_id)));
+        movies.truncate(MOVIES_FORECAST);
     }
-    let mut films: Vec<Trend> = Vec::new();
-    each(pool, as_of, |film| {
-        films.push(film);
-        if films.len() >= 4 * FILMS_FORECAST {
-            keep(&mut films);
+    let mut movies: Vec<Trend> = Vec::new();
+    each(pool, as_of, |movie| {
+        movies.push(movie);
+        if movies.len() >= 4 * MOVIES_FORECAST {
+            keep(&mut movies);
         }
     })
     .await?;
-    keep(&mut films);
-    films.sort_unstable_by_key(|film| film.movie_id);
-    Ok(films)
+    keep(&mut movies);
+    movies.sort_unstable_by_key(|movie| movie.movie_id);
+    Ok(movies)
 }
 
-/// Each film's daily popularity: 24 MB for the most films there may be.
+/// Each movie's daily popularity: 24 MB for the most movies there may be.
 async fn histories(
     pool: &PgPool,
     context: &JobContext,
-    films: &[Trend],
+    movies: &[Trend],
     as_of: NaiveDate,
 ) -> Result<Vec<Vec<f64>>, JobError> {
-    let mut series = Vec::with_capacity(films.len());
-    for chunk in films.chunks(CHUNK) {
-        let ids: Vec<MovieId> = chunk.iter().map(|film| film.movie_id).collect();
+    let mut series = Vec::with_capacity(movies.len());
+    for chunk in movies.chunks(CHUNK) {
+        let ids: Vec<MovieId> = chunk.iter().map(|movie| movie.movie_id).collect();
         let rows = predictions::history(pool, &ids, as_of).await?;
-        for film in rows.chunk_by(|a, b| a.movie_id == b.movie_id) {
-            let snapshots: Vec<_> = film.iter().map(|row| (row.day, row.popularity)).collect();
+        for movie in rows.chunk_by(|a, b| a.movie_id == b.movie_id) {
+            let snapshots: Vec<_> = movie.iter().map(|row| (row.day, row.popularity)).collect();
             series.push(daily(&snapshots, as_of));
         }
-        context.progress(series.len() as i64, Some(films.len() as i64), "reading histories");
+        context.progress(series.len() as i64, Some(movies.len() as i64), "reading histories");
     }
-    if series.len() != films.len() {
-        // Ingest took a film's metrics away between two reads; the next attempt sees one state.
+    if series.len() != movies.len() {
+        // Ingest took a movie's metrics away between two reads; the next attempt sees one state.
         return Err(JobError::Transient("the daily metrics changed while they were read".into()));
     }
     Ok(series)
@@ -100,12 +100,12 @@ async fn forecast(
     let total = series.len();
     let mut forecasts = Vec::with_capacity(total);
     for start in (0..total).step_by(CHUNK) {
-        let (series, films): (_, Range<usize>) = (series.clone(), start..(start + CHUNK).min(total));
+        let (series, movies): (_, Range<usize>) = (series.clone(), start..(start + CHUNK).min(total));
         forecasts.extend(
-            blocking(move || series[films].par_iter().map(|values| method.forecast(values)).collect::<Vec<_>>())
+            blocking(move || series[movies].par_iter().map(|values| method.forecast(values)).collect::<Vec<_>>())
                 .await?,
         );
-        context.progress(forecasts.len() as i64, Some(total as i64), "forecasting films");
+        context.progress(forecasts.len() as i64, Some(total as i64), "forecasting movies");
     }
     Ok(forecasts)
 }
@@ -115,41 +115,41 @@ async fn stage(
     pool: &PgPool,
     run: RunId,
     as_of: NaiveDate,
-    films: &[Trend],
+    movies: &[Trend],
     forecasts: &[[Estimate; HORIZON_DAYS]],
     scores: &[Score; HORIZON_DAYS],
 ) -> Result<u64, JobError> {
-    let trending_score = |film: &Trend, popularity: Estimate| {
-        score(popularity.value, film.rating_velocity, film.vote_average, film.vote_velocity)
+    let trending_score = |movie: &Trend, popularity: Estimate| {
+        score(popularity.value, movie.rating_velocity, movie.vote_average, movie.vote_velocity)
     };
     let places: Vec<Vec<i32>> = (0..HORIZON_DAYS)
         .map(|day| {
-            let scored: Vec<(MovieId, f64)> = films
+            let scored: Vec<(MovieId, f64)> = movies
                 .iter()
                 .zip(forecasts)
-                .map(|(film, ahead)| (film.movie_id, trending_score(film, ahead[day])))
+                .map(|(movie, ahead)| (movie.movie_id, trending_score(movie, ahead[day])))
                 .collect();
             ranks(&scored)
         })
         .collect();
-    let prediction = |film: usize, day: usize| Prediction {
-        movie_id: films[film].movie_id,
+    let prediction = |movie: usize, day: usize| Prediction {
+        movie_id: movies[movie].movie_id,
         horizon: day as i16 + 1,
         day: as_of + TimeDelta::days(day as i64 + 1),
-        popularity: forecasts[film][day],
-        trending_score: trending_score(&films[film], forecasts[film][day]),
-        rank: places[day][film],
+        popularity: forecasts[movie][day],
+        trending_score: trending_score(&movies[movie], forecasts[movie][day]),
+        rank: places[day][movie],
     };
-    for start in (0..films.len()).step_by(STAGED) {
-        let chunk = start..(start + STAGED).min(films.len());
+    for start in (0..movies.len()).step_by(STAGED) {
+        let chunk = start..(start + STAGED).min(movies.len());
         let rows: Vec<Prediction> = chunk
-            .flat_map(|film| (0..HORIZON_DAYS).map(move |day| (film, day)))
+            .flat_map(|movie| (0..HORIZON_DAYS).map(move |day| (movie, day)))
             .map(|(f, d)| prediction(f, d))
             .collect();
         predictions::stage(pool, run, &rows).await?;
     }
     predictions::stage_backtest(pool, run, scores).await?;
-    Ok((films.len() * HORIZON_DAYS) as u64)
+    Ok((movies.len() * HORIZON_DAYS) as u64)
 }
 
 /// Off the async threads: heartbeats go on while all cores compute.

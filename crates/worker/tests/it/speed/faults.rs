@@ -6,7 +6,8 @@ use chrono::Utc;
 use domain::page::Page;
 use sqlx::PgPool;
 use storage::event_log::EventLog;
-use storage::postgres::{dead_letters, speed};
+use storage::postgres::facts::dead_letters;
+use storage::postgres::speed;
 use test_support::live;
 
 use super::{append, batch_of, drained, merged, stored_events, truth, world};

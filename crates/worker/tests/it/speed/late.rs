@@ -1,7 +1,7 @@
 //! Facts out of order and late, across batch runs and the cutoff: the merged answer is always that of all the facts.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::artifacts::{Artifact, Verdict};
+use domain::artifacts::{Artifact, PublishDecision};
 use domain::events::{EventType, Fact};
 use domain::hours::Hour;
 use domain::ingest::{Record, Source};
@@ -11,8 +11,8 @@ use domain::{JobId, merge};
 use sqlx::PgPool;
 use storage::postgres::batch::{self, EventRun};
 use storage::postgres::{artifacts, catalogue, speed};
+use test_support::fixture::movie_id;
 use test_support::live;
-use test_support::world::movie_id;
 
 use super::{append, batch_of, drained, merged, truth, world};
 
@@ -84,7 +84,7 @@ async fn a_fact_that_comes_between_a_runs_reading_and_its_publishing_is_not_lost
     }
     let run = EventRun { run_id, watermark, snapshot };
     let verdict = batch::publish(&world.pool, Artifact::BatchStatsHourly, &run, staged, false).await.unwrap();
-    assert_eq!(verdict, Verdict::Publish);
+    assert_eq!(verdict, PublishDecision::Publish);
     speed::drop_covered(&world.pool, now).await.unwrap();
     assert_eq!(merged(&world.pool, now).await, truth(&facts));
 }

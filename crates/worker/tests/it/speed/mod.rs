@@ -22,9 +22,9 @@ use storage::postgres::batch;
 use storage::postgres::speed::{self, Batch};
 use test_support::live;
 
-use crate::support::World;
+use crate::support::TestWorld;
 
-/// Counts by film and hour.
+/// Counts by movie and hour.
 type Stats = BTreeMap<(MovieId, Hour), Counts>;
 type Sentiment = BTreeMap<(MovieId, Hour), Tally>;
 
@@ -43,30 +43,30 @@ fn truth(facts: &[Fact]) -> (Stats, Sentiment) {
     (stats, sentiment)
 }
 
-/// What readers see, for every film of the small world: both layers merged.
+/// What readers see, for every movie of the small world: both layers merged.
 async fn merged(pool: &PgPool, now: DateTime<Utc>) -> (Stats, Sentiment) {
     let (mut stats, mut sentiment) = (Stats::new(), Sentiment::new());
     let all = Hour::of(DateTime::<Utc>::MIN_UTC);
-    for film in test_support::world::films() {
-        let rows = speed::stats_hours(pool, film.id, all).await.unwrap();
+    for movie in test_support::fixture::movies() {
+        let rows = speed::stats_hours(pool, movie.id, all).await.unwrap();
         let watermark = batch::watermark(pool, Artifact::BatchStatsHourly).await.unwrap();
         let old = match storage::postgres::artifacts::head(pool, Artifact::BatchStatsHourly).await.unwrap() {
-            Some(head) => batch::event_stats::hours(pool, head.run_id, film.id, all).await.unwrap(),
+            Some(head) => batch::event_stats::hours(pool, head.run_id, movie.id, all).await.unwrap(),
             None => Vec::new(),
         };
         let speed: Vec<SpeedHour<Counts>> = rows.into_iter().map(|row| row.hour).collect();
-        for (hour, _, counts) in merge::merge(old, speed, merge::Routing::new(now, false).boundary(watermark)) {
-            stats.insert((film.id, hour), counts);
+        for (hour, _, counts) in merge::merge(old, speed, merge::LayerSplit::new(now, false).boundary(watermark)) {
+            stats.insert((movie.id, hour), counts);
         }
-        let rows = speed::sentiment_hours(pool, film.id, all).await.unwrap();
+        let rows = speed::sentiment_hours(pool, movie.id, all).await.unwrap();
         let watermark = batch::watermark(pool, Artifact::BatchSentimentHourly).await.unwrap();
         let old = match storage::postgres::artifacts::head(pool, Artifact::BatchSentimentHourly).await.unwrap() {
-            Some(head) => batch::sentiment::hours(pool, head.run_id, film.id, all).await.unwrap(),
+            Some(head) => batch::sentiment::hours(pool, head.run_id, movie.id, all).await.unwrap(),
             None => Vec::new(),
         };
         let speed: Vec<SpeedHour<Tally>> = rows.into_iter().map(|row| row.hour).collect();
-        for (hour, _, tally) in merge::merge(old, speed, merge::Routing::new(now, false).boundary(watermark)) {
-            sentiment.insert((film.id, hour), tally);
+        for (hour, _, tally) in merge::merge(old, speed, merge::LayerSplit::new(now, false).boundary(watermark)) {
+            sentiment.insert((movie.id, hour), tally);
         }
     }
     (stats, sentiment)
@@ -85,9 +85,9 @@ fn batch_of(facts: &[Fact]) -> Batch {
 }
 
 /// A world with the small catalogue and a log; only the speed layer runs, and it takes over after a second.
-async fn world(pool: &PgPool) -> (World, RedisLog) {
-    let world = World::new(pool).await.with("WORKER_ROLES", "speed").with("SPEED_CLAIM_SECONDS", "1");
-    test_support::world::catalogue(&world.pool).await;
+async fn world(pool: &PgPool) -> (TestWorld, RedisLog) {
+    let world = TestWorld::new(pool).await.with("WORKER_ROLES", "speed").with("SPEED_CLAIM_SECONDS", "1");
+    test_support::fixture::catalogue(&world.pool).await;
     let log = live::log(&world.prefix, 1_000_000);
     (world, log)
 }

@@ -5,8 +5,8 @@ use domain::events::{EventType, Fact, Observation};
 use domain::hours::Hour;
 use sqlx::PgPool;
 use storage::postgres::speed;
+use test_support::fixture::movie_id;
 use test_support::live;
-use test_support::world::movie_id;
 
 use super::{append, batch_of, drained, merged, stored_events, truth, world};
 
@@ -36,13 +36,13 @@ async fn an_event_on_the_hours_edge_belongs_to_the_hour_that_begins(pool: PgPool
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn an_unknown_film_goes_to_quarantine_and_holds_nothing_up(pool: PgPool) {
+async fn an_unknown_movie_goes_to_quarantine_and_holds_nothing_up(pool: PgPool) {
     let (world, _) = world(&pool).await;
     let now = Utc::now();
     let mut facts = live::facts(10, 1, now);
     facts.push(Fact::Event(live::event(999_999, EventType::View, now)));
     facts.push(Fact::Event(live::event(999_999, EventType::Like, now)));
-    facts.push(Fact::Review(live::review(999_999, "What film?", now)));
+    facts.push(Fact::Review(live::review(999_999, "What movie?", now)));
     let applied = speed::apply(&world.pool, &batch_of(&facts)).await.unwrap();
     assert_eq!((applied.events + applied.reviews, applied.quarantined, applied.duplicates), (10, 3, 0));
     let rows: Vec<(String, String)> =
@@ -50,8 +50,8 @@ async fn an_unknown_film_goes_to_quarantine_and_holds_nothing_up(pool: PgPool) {
             .fetch_all(&world.pool)
             .await
             .unwrap();
-    let film = |what: &str| (format!("{what} of film 999999"), "unknown film".to_owned());
-    assert_eq!(rows, [film("events"), film("viewers' reviews")]);
+    let movie = |what: &str| (format!("{what} of movie 999999"), "unknown movie".to_owned());
+    assert_eq!(rows, [movie("events"), movie("viewers' reviews")]);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

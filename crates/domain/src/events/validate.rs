@@ -1,0 +1,198 @@
+//! From a request's body to events that cannot be wrong: item by item, so that one bad event refuses only itself.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{AGE_MAX, AHEAD_MAX, BATCH_MAX, Event, EventType, RATING_MAX, RATING_MIN, REVIEW_CHARS_MAX, Review};
+use crate::{EventId, MovieId, ReviewId, UserId};
+
+/// A body that is no list of events at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    #[error("the body is not JSON: {0}")]
+    NotJson(String),
+    #[error("send one event as an object, or an array of 1 to {BATCH_MAX}")]
+    NotEvents,
+    #[error("{0} events are too many; send at most {BATCH_MAX} in one request")]
+    TooMany(usize),
+}
+
+/// An item that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Its place in the array, from 0.
+    pub index: usize,
+    /// Stable, for programs: `invalid_movie_id`, `occurred_in_future`, ...
+    pub code: String,
+    pub field: Option<String>,
+    /// For people.
+    pub reason: String,
+}
+
+/// A body, validated.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Validated {
+    pub accepted: Vec<Event>,
+    pub rejected: Vec<Rejected>,
+}
+
+/// Why an item is refused: code, field, reason.
+type Refusal = (&'static str, Option<&'static str>, String);
+
+/// An event as it is sent. Numbers and texts are checked afterwards, so that each has a code of its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an event, a JSON object")]
+struct Sent {
+    event_id: Option<String>,
+    user_id: i64,
+    movie_id: i64,
+    event_type: String,
+    rating: Option<f64>,
+    occurred_at: Option<String>,
+}
+
+/// A review as it is sent; `review_id` is made and `occurred_at` is now where absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewReview {
+    pub review_id: Option<String>,
+    pub user_id: Option<i64>,
+    pub movie_id: i64,
+    #[serde(alias = "text")]
+    pub content: String,
+    pub rating: Option<f64>,
+    pub occurred_at: Option<String>,
+}
+
+/// Judges the body of a request: one event or an array.
+///
+/// # Errors
+/// When it is no list of events at all; single bad items are among [`Validated::rejected`].
+pub fn validate(body: &[u8], now: DateTime<Utc>) -> Result<Validated, Unusable> {
+    // Nearly every body is an array of well-formed events: one pass, no tree of values in between.
+    if let Ok(sent) = serde_json::from_slice::<Vec<Sent>>(body) {
+        return collect(sent, now, Ok);
+    }
+    match serde_json::from_slice(body).map_err(|error| Unusable::NotJson(error.to_string()))? {
+        Value::Array(items) => collect(items, now, sent),
+        item @ Value::Object(_) => collect(vec![item], now, sent),
+        _ => Err(Unusable::NotEvents),
+    }
+}
+
+fn sent(item: Value) -> Result<Sent, Refusal> {
+    serde_json::from_value(item).map_err(|error| ("malformed_event", None, error.to_string()))
+}
+
+fn collect<T>(
+    items: Vec<T>,
+    now: DateTime<Utc>,
+    sent: impl Fn(T) -> Result<Sent, Refusal>,
+) -> Result<Validated, Unusable> {
+    match items.len() {
+        0 => return Err(Unusable::NotEvents),
+        n if n > BATCH_MAX => return Err(Unusable::TooMany(n)),
+        _ => {}
+    }
+    let mut validated = Validated::default();
+    for (index, item) in items.into_iter().enumerate() {
+        match sent(item).and_then(|sent| event(&sent, now)) {
+            Ok(event) => validated.accepted.push(event),
+            Err((code, field, reason)) => {
+                let (code, field) = (code.to_owned(), field.map(str::to_owned));
+                validated.rejected.push(Rejected { index, code, field, reason });
+            }
+        }
+    }
+    Ok(validated)
+}
+
+fn event(sent: &Sent, now: DateTime<Utc>) -> Result<Event, Refusal> {
+    let event_type = EventType::named(&sent.event_type).ok_or_else(|| {
+        let words = EventType::ALL.map(EventType::as_str).join(", ");
+        ("invalid_event_type", Some("event_type"), format!("must be one of {words}"))
+    })?;
+    let rating = match (event_type, sent.rating) {
+        (EventType::Rating, None) => {
+            return Err(("rating_missing", Some("rating"), "an event of type rating must carry one".into()));
+        }
+        (EventType::Rating, Some(value)) => Some(rating(value)?),
+        (_, None) => None,
+        (_, Some(_)) => {
+            return Err(("rating_not_allowed", Some("rating"), "only events of type rating may carry one".into()));
+        }
+    };
+    let event_id = sent.event_id.as_deref().map_or_else(|| Ok(EventId::new()), str::parse);
+    Ok(Event {
+        event_id: event_id.map_err(|_| ("invalid_event_id", Some("event_id"), "must be a UUID".into()))?,
+        user_id: user_id(sent.user_id)?,
+        movie_id: movie_id(sent.movie_id)?,
+        event_type,
+        rating,
+        occurred_at: occurred_at(sent.occurred_at.as_deref(), now)?,
+    })
+}
+
+/// Judges a review.
+///
+/// # Errors
+/// What is wrong with it; the index is 0.
+pub fn validate_review(sent: NewReview, now: DateTime<Utc>) -> Result<Review, Rejected> {
+    review(sent, now).map_err(|(code, field, reason)| Rejected {
+        index: 0,
+        code: code.to_owned(),
+        field: field.map(str::to_owned),
+        reason,
+    })
+}
+
+fn review(sent: NewReview, now: DateTime<Utc>) -> Result<Review, Refusal> {
+    // PostgreSQL's text cannot hold NUL.
+    let content = sent.content.replace('\0', "");
+    if content.trim().is_empty() || content.chars().nth(REVIEW_CHARS_MAX).is_some() {
+        let reason = format!("must have 1 to {REVIEW_CHARS_MAX} characters, not all of them blanks");
+        return Err(("invalid_content", Some("content"), reason));
+    }
+    let review_id = sent.review_id.as_deref().map_or_else(|| Ok(ReviewId::new()), str::parse);
+    Ok(Review {
+        review_id: review_id.map_err(|_| ("invalid_review_id", Some("review_id"), "must be a UUID".into()))?,
+        user_id: sent.user_id.map(user_id).transpose()?,
+        movie_id: movie_id(sent.movie_id)?,
+        content,
+        rating: sent.rating.map(rating).transpose()?,
+        occurred_at: occurred_at(sent.occurred_at.as_deref(), now)?,
+    })
+}
+
+fn user_id(raw: i64) -> Result<UserId, Refusal> {
+    UserId::new(raw).map_err(|error| ("invalid_user_id", Some("user_id"), error.to_string()))
+}
+
+fn movie_id(raw: i64) -> Result<MovieId, Refusal> {
+    MovieId::new(raw).map_err(|error| ("invalid_movie_id", Some("movie_id"), error.to_string()))
+}
+
+fn rating(value: f64) -> Result<f32, Refusal> {
+    if (RATING_MIN..=RATING_MAX).contains(&value) {
+        Ok(value as f32)
+    } else {
+        Err(("invalid_rating", Some("rating"), format!("must be from {RATING_MIN} to {RATING_MAX}")))
+    }
+}
+
+fn occurred_at(text: Option<&str>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refusal> {
+    let field = Some("occurred_at");
+    let Some(text) = text else { return Ok(now) };
+    let at = DateTime::parse_from_rfc3339(text)
+        .map_err(|_| ("invalid_occurred_at", field, "must be a time such as 2026-03-10T12:00:00Z".into()))?
+        .to_utc();
+    let age = now - at;
+    if age < -AHEAD_MAX {
+        return Err(("occurred_in_future", field, format!("is more than {} minutes ahead", AHEAD_MAX.num_minutes())));
+    }
+    if age > AGE_MAX {
+        return Err(("occurred_too_long_ago", field, format!("is more than {} days old", AGE_MAX.num_days())));
+    }
+    Ok(at)
+}

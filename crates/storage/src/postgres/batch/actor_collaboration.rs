@@ -1,0 +1,128 @@
+//! The artifact actor_collaboration: who appeared together.
+
+use domain::actor_collaboration::{LEADING_CAST, Pair, Together};
+use domain::page::Page;
+use domain::{PersonId, RunId};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use sqlx::PgPool;
+
+use crate::StorageError;
+
+/// A movie's leading cast and its rating.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CastRow {
+    /// In billing order.
+    pub cast: Vec<PersonId>,
+    pub vote_average: f64,
+    pub vote_count: i64,
+}
+
+/// Streams the leading cast of all movies that are shown, by movie.
+pub fn casts(pool: &PgPool) -> BoxStream<'_, Result<CastRow, StorageError>> {
+    sqlx::query!(
+        r#"SELECT m.vote_average, m.vote_count,
+                  ARRAY(SELECT c.person_id FROM movie_credits c WHERE c.movie_id = m.movie_id AND c.role = 'cast'
+                        -- Twice the number needed, as somebody may play two parts.
+                        ORDER BY c.position LIMIT 2 * $1) AS "cast!"
+           FROM movies m WHERE m.tombstoned_at IS NULL ORDER BY m.movie_id"#,
+        LEADING_CAST as i64,
+    )
+    .fetch(pool)
+    .map(|row| {
+        let row = row?;
+        let person = |raw| PersonId::new(raw).map_err(|_| StorageError::Corrupt(format!("person_id {raw}")));
+        Ok(CastRow {
+            cast: row.cast.into_iter().map(person).collect::<Result<_, _>>()?,
+            vote_average: row.vote_average,
+            vote_count: row.vote_count,
+        })
+    })
+    .boxed()
+}
+
+/// Adds what a part of the movies says about some pairs to what the parts before said. Each pair comes once a call, in
+/// order.
+pub async fn add(pool: &PgPool, run: RunId, pairs: &[(Pair, Together)]) -> Result<(), StorageError> {
+    let a: Vec<i64> = pairs.iter().map(|(pair, _)| pair.a.get()).collect();
+    let b: Vec<i64> = pairs.iter().map(|(pair, _)| pair.b.get()).collect();
+    let movies: Vec<i64> = pairs.iter().map(|(_, together)| together.movies).collect();
+    let rated: Vec<i64> = pairs.iter().map(|(_, together)| together.rated).collect();
+    let rating: Vec<f64> = pairs.iter().map(|(_, together)| together.rating_sum).collect();
+    sqlx::query!(
+        "INSERT INTO actor_collaboration AS c (run_id, person_a, person_b, films, rated, rating_sum)
+         SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::float8[])
+         ON CONFLICT (run_id, person_a, person_b) DO UPDATE
+             SET films = c.films + excluded.films, rated = c.rated + excluded.rated,
+                 rating_sum = c.rating_sum + excluded.rating_sum",
+        run.0,
+        &a,
+        &b,
+        &movies,
+        &rated,
+        &rating,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Pairs of a run.
+pub async fn count(pool: &PgPool, run: RunId) -> Result<u64, StorageError> {
+    let n = sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM actor_collaboration WHERE run_id = $1"#, run.0)
+        .fetch_one(pool)
+        .await?;
+    Ok(n.unsigned_abs())
+}
+
+/// Somebody who appeared with the person asked about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CollaboratorRow {
+    pub person_id: i64,
+    pub name: String,
+    pub movies: i64,
+    /// Movies of these with votes.
+    pub rated: i64,
+    /// 0 to 10, over the movies with votes.
+    pub avg_rating: Option<f64>,
+}
+
+/// A page of a person's collaborators, most movies first, then better rated, and their number.
+pub async fn of_person(
+    pool: &PgPool,
+    run: RunId,
+    person: PersonId,
+    page: Page,
+) -> Result<(Vec<CollaboratorRow>, i64), StorageError> {
+    let rows = sqlx::query_as!(
+        CollaboratorRow,
+        r#"SELECT other AS "person_id!", p.name, films AS "movies!", rated AS "rated!", rating_sum / nullif(rated, 0) AS avg_rating
+           FROM (SELECT person_b AS other, films, rated, rating_sum FROM actor_collaboration
+                 WHERE run_id = $1 AND person_a = $2
+                 UNION ALL
+                 SELECT person_a, films, rated, rating_sum FROM actor_collaboration
+                 WHERE run_id = $1 AND person_b = $2) AS pair
+                JOIN people p ON p.person_id = other
+           ORDER BY films DESC, rating_sum / nullif(rated, 0) DESC NULLS LAST, other LIMIT $3 OFFSET $4"#,
+        run.0,
+        person.get(),
+        page.limit.get(),
+        page.offset.get(),
+    )
+    .fetch_all(pool)
+    .await?;
+    let total = sqlx::query_scalar!(
+        r#"SELECT (SELECT count(*) FROM actor_collaboration WHERE run_id = $1 AND person_a = $2)
+                + (SELECT count(*) FROM actor_collaboration WHERE run_id = $1 AND person_b = $2) AS "n!""#,
+        run.0,
+        person.get(),
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok((rows, total))
+}
+
+/// A person's name; `None`: nobody has that id.
+pub async fn name(pool: &PgPool, person: PersonId) -> Result<Option<String>, StorageError> {
+    Ok(sqlx::query_scalar!("SELECT name FROM people WHERE person_id = $1", person.get()).fetch_optional(pool).await?)
+}

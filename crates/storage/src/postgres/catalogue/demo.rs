@@ -1,0 +1,45 @@
+//! The demo world's size, so that the nightly ingest extends the world that was loaded, not another one.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool};
+
+use crate::StorageError;
+
+/// What `moviemetric demo` was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoWorld {
+    pub movies: u64,
+    pub users: u64,
+    pub days: u32,
+    pub ratings: u64,
+    pub seed: u64,
+}
+
+/// The world last loaded.
+pub async fn load(pool: &PgPool) -> Result<Option<DemoWorld>, StorageError> {
+    let row =
+        sqlx::query_scalar!("SELECT cursor FROM source_cursors WHERE source = 'demo'").fetch_optional(pool).await?;
+    Ok(row.map(serde_json::from_value).transpose()?)
+}
+
+/// Which of these movies are the demo world's and nobody else's by now.
+pub async fn own(pool: &PgPool, movies: &[i64]) -> Result<HashSet<i64>, StorageError> {
+    let own = sqlx::query_scalar!("SELECT movie_id FROM movies WHERE movie_id = ANY($1) AND source = 'demo'", movies)
+        .fetch_all(pool)
+        .await?;
+    Ok(own.into_iter().collect())
+}
+
+/// Whether the catalogue holds movies of another source.
+pub async fn has_others(pool: &PgPool) -> Result<bool, StorageError> {
+    Ok(sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM movies WHERE source <> 'demo') AS "others!""#)
+        .fetch_one(pool)
+        .await?)
+}
+
+/// Remembers the world.
+pub async fn save(conn: &mut PgConnection, world: &DemoWorld) -> Result<(), StorageError> {
+    super::save_cursor(conn, domain::ingest::Source::Demo, &serde_json::to_value(world)?).await
+}

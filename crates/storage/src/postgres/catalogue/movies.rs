@@ -1,0 +1,184 @@
+//! Reading movies.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::MovieId;
+use domain::page::{Limit, Page};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sqlx::PgPool;
+use sqlx::types::Json;
+
+use super::movie_id;
+use crate::StorageError;
+
+/// A movie's page.
+#[derive(Debug, Clone)]
+pub struct MovieDetail {
+    pub movie_id: i64,
+    pub title: String,
+    pub original_title: Option<String>,
+    pub overview: Option<String>,
+    pub tagline: Option<String>,
+    pub release_date: Option<NaiveDate>,
+    pub runtime: Option<i32>,
+    pub budget: Option<i64>,
+    pub revenue: Option<i64>,
+    pub original_language: Option<String>,
+    pub status: Option<String>,
+    pub imdb_id: Option<String>,
+    pub poster_path: Option<String>,
+    pub popularity: f64,
+    pub vote_average: f64,
+    pub vote_count: i64,
+    pub genres: Vec<String>,
+    pub keywords: Vec<String>,
+    pub credits: Json<PageCredits>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A movie's people as they are stored: readers pass them on, so parsing every name would buy nothing.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PageCredits {
+    /// `[{"person_id", "name"}]`
+    pub directors: Box<RawValue>,
+    /// `[{"person_id", "name", "character"}]`
+    pub cast: Box<RawValue>,
+}
+
+/// A movie as a list shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MovieSummary {
+    pub movie_id: i64,
+    pub title: String,
+    pub release_date: Option<NaiveDate>,
+    pub genres: Vec<String>,
+    pub runtime: Option<i32>,
+    pub popularity: f64,
+    pub vote_average: f64,
+    pub vote_count: i64,
+    pub poster_path: Option<String>,
+}
+
+/// Most popular first, with the number of all movies; `genre` in any case.
+pub async fn list(pool: &PgPool, genre: Option<&str>, page: Page) -> Result<(Vec<MovieSummary>, i64), StorageError> {
+    let rows = sqlx::query_as!(
+        MovieSummary,
+        "SELECT movie_id, title, release_date, genres, runtime, popularity, vote_average, vote_count, poster_path
+         FROM movies
+         WHERE tombstoned_at IS NULL AND ($1::text IS NULL OR genres @> ARRAY[$1])
+         ORDER BY popularity DESC, movie_id LIMIT $2 OFFSET $3",
+        genre,
+        page.limit.get(),
+        page.offset.get(),
+    )
+    .fetch_all(pool)
+    .await?;
+    let total = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "n!" FROM movies WHERE tombstoned_at IS NULL AND ($1::text IS NULL OR genres @> ARRAY[$1])"#,
+        genre,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok((rows, total))
+}
+
+/// The movies after an id, by id.
+pub async fn after(
+    pool: &PgPool,
+    genre: Option<&str>,
+    after: i64,
+    limit: Limit,
+) -> Result<Vec<MovieSummary>, StorageError> {
+    Ok(sqlx::query_as!(
+        MovieSummary,
+        "SELECT movie_id, title, release_date, genres, runtime, popularity, vote_average, vote_count, poster_path
+         FROM movies
+         WHERE tombstoned_at IS NULL AND ($1::text IS NULL OR genres @> ARRAY[$1]) AND movie_id > $2
+         ORDER BY movie_id LIMIT $3",
+        genre,
+        after,
+        limit.get(),
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
+/// The name under which movies carry a genre, whatever its case. `None`: no movie has it.
+pub async fn genre_name(pool: &PgPool, genre: &str) -> Result<Option<String>, StorageError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT genre FROM genre_stats_daily JOIN artifact_heads USING (run_id) WHERE lower(genre) = lower($1) LIMIT 1",
+        genre,
+    )
+    .fetch_optional(pool)
+    .await?)
+}
+
+/// What statistics need of every movie.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MovieFactsRow {
+    pub genres: Vec<String>,
+    pub release_date: Option<NaiveDate>,
+    pub vote_average: f64,
+    pub vote_count: i64,
+    pub popularity: f64,
+    pub revenue: Option<i64>,
+    pub budget: Option<i64>,
+    pub runtime: Option<i32>,
+}
+
+/// Streams the facts of all movies that are shown: memory does not grow with the catalogue.
+pub fn facts(pool: &PgPool) -> BoxStream<'_, Result<MovieFactsRow, StorageError>> {
+    sqlx::query_as!(
+        MovieFactsRow,
+        "SELECT genres, release_date, vote_average, vote_count, popularity, revenue, budget, runtime
+         FROM movies WHERE tombstoned_at IS NULL"
+    )
+    .fetch(pool)
+    .map_err(StorageError::from)
+    .boxed()
+}
+
+/// What similarity needs of a movie.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MovieFeaturesRow {
+    pub movie_id: MovieId,
+    pub genres: Vec<String>,
+    pub keywords: Vec<String>,
+    pub release_date: Option<NaiveDate>,
+    pub director_ids: Vec<i64>,
+    pub cast_ids: Vec<i64>,
+}
+
+/// Streams the features of all movies that are shown, by id.
+pub fn features(pool: &PgPool) -> BoxStream<'_, Result<MovieFeaturesRow, StorageError>> {
+    sqlx::query!(
+        r#"SELECT movie_id, genres, keywords, release_date,
+                  ARRAY(SELECT (p ->> 'person_id')::bigint FROM jsonb_array_elements(credits -> 'directors') AS p)
+                      AS "director_ids!",
+                  ARRAY(SELECT (p ->> 'person_id')::bigint FROM jsonb_array_elements(credits -> 'cast') AS p)
+                      AS "cast_ids!"
+           FROM movies WHERE tombstoned_at IS NULL ORDER BY movie_id"#
+    )
+    .fetch(pool)
+    .map(|row| {
+        let row = row?;
+        Ok(MovieFeaturesRow {
+            movie_id: movie_id(row.movie_id)?,
+            genres: row.genres,
+            keywords: row.keywords,
+            release_date: row.release_date,
+            director_ids: row.director_ids,
+            cast_ids: row.cast_ids,
+        })
+    })
+    .boxed()
+}
+
+/// Movies that are shown.
+pub async fn count(pool: &PgPool) -> Result<i64, StorageError> {
+    Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM movies WHERE tombstoned_at IS NULL"#)
+        .fetch_one(pool)
+        .await?)
+}

@@ -1,0 +1,144 @@
+//! Cache generations: a number per family that is part of every cache key.
+
+use domain::artifacts::CacheFamily;
+use sqlx::postgres::PgListener;
+use sqlx::{PgConnection, PgExecutor, PgPool};
+
+use crate::StorageError;
+
+/// Makes everything cached of these families unreachable, as soon as the caller's transaction commits.
+pub async fn bump(conn: &mut PgConnection, families: &[CacheFamily]) -> Result<(), StorageError> {
+    // Sorted, so that two transactions bumping several families cannot deadlock.
+    let mut names: Vec<String> = families.iter().map(|f| f.as_str().to_owned()).collect();
+    names.sort_unstable();
+    for name in names {
+        sqlx::query!("UPDATE cache_generations SET generation = generation + 1 WHERE family = $1", name)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Every family's generation.
+pub async fn all(conn: impl PgExecutor<'_>) -> Result<Vec<(CacheFamily, i64)>, StorageError> {
+    let rows = sqlx::query!("SELECT family, generation FROM cache_generations").fetch_all(conn).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| Some((CacheFamily::ALL.into_iter().find(|f| f.as_str() == row.family)?, row.generation)))
+        .collect())
+}
+
+/// Makes everything cached of these families unreachable, and has every API process forget it, stale answers included.
+pub async fn purge(pool: &PgPool, families: &[CacheFamily]) -> Result<(), StorageError> {
+    let mut tx = pool.begin().await?;
+    bump(&mut tx, families).await?;
+    for family in families {
+        sqlx::query!("SELECT pg_notify($1, $2)", PURGED, family.as_str()).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Tells every API process, once the caller's transaction commits, that the live facts of these movies have changed.
+pub async fn touch(conn: &mut PgConnection, movies: impl IntoIterator<Item = i64>) -> Result<(), StorageError> {
+    let mut messages: Vec<String> = Vec::new();
+    for id in movies {
+        let id = id.to_string();
+        match messages.last_mut() {
+            Some(message) if message.len() + id.len() < TOUCHED_BYTES_MAX => {
+                message.push(',');
+                message.push_str(&id);
+            }
+            _ => messages.push(id),
+        }
+    }
+    if !messages.is_empty() {
+        sqlx::query!("SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message", TOUCHED, &messages)
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// What an API process hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// A family's generation has moved.
+    Generation(CacheFamily, i64),
+    /// An operator purged a family.
+    Purged(CacheFamily),
+    /// These movies' live facts have changed.
+    Touched(Vec<i64>),
+}
+
+const GENERATION: &str = "cache_generation";
+const PURGED: &str = "cache_purged";
+const TOUCHED: &str = "movies_touched";
+
+/// PostgreSQL takes messages of less than 8,000 bytes.
+const TOUCHED_BYTES_MAX: usize = 7_900;
+
+/// Hears all of it, in the order of the commits.
+pub struct Listener(PgListener);
+
+/// A listener with a connection of the pool's.
+pub async fn listen(pool: &PgPool) -> Result<Listener, StorageError> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    // A lost connection is told before it is replaced: who waits with a time limit could miss it otherwise.
+    listener.eager_reconnect(false);
+    listener.listen_all([GENERATION, PURGED, TOUCHED]).await?;
+    Ok(Listener(listener))
+}
+
+impl Listener {
+    /// Every family's generation, asked on the connection that is listened on: so it also tells whether that still lives.
+    pub async fn generations(&mut self) -> Result<Vec<(CacheFamily, i64)>, StorageError> {
+        all(&mut self.0).await
+    }
+
+    /// The next message; `None` where the connection was lost, and with it whatever is told until there is another.
+    pub async fn next(&mut self) -> Result<Option<Heard>, StorageError> {
+        while let Some(message) = self.0.try_recv().await? {
+            if let Some(heard) = parse(message.channel(), message.payload()) {
+                return Ok(Some(heard));
+            }
+            tracing::warn!(channel = message.channel(), "a notification that cannot be read");
+        }
+        Ok(None)
+    }
+}
+
+fn parse(channel: &str, message: &str) -> Option<Heard> {
+    let family = |name: &str| CacheFamily::ALL.into_iter().find(|family| family.as_str() == name);
+    match channel {
+        GENERATION => {
+            let (name, generation) = message.split_once(':')?;
+            Some(Heard::Generation(family(name)?, generation.parse().ok()?))
+        }
+        PURGED => Some(Heard::Purged(family(message)?)),
+        TOUCHED => Some(Heard::Touched(message.split(',').map(|id| id.parse().ok()).collect::<Option<_>>()?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_read_and_nonsense_is_not() {
+        assert_eq!(parse(GENERATION, "search:5"), Some(Heard::Generation(CacheFamily::Search, 5)));
+        assert_eq!(parse(PURGED, "movies"), Some(Heard::Purged(CacheFamily::Movies)));
+        assert_eq!(parse(TOUCHED, "550,603"), Some(Heard::Touched(vec![550, 603])));
+        for (channel, message) in [
+            (GENERATION, "search:x"),
+            (GENERATION, "search"),
+            (PURGED, "x"),
+            (TOUCHED, ""),
+            (TOUCHED, "1,,2"),
+            ("", "1"),
+        ] {
+            assert_eq!(parse(channel, message), None, "{channel} {message}");
+        }
+    }
+}

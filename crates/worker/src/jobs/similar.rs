@@ -1,0 +1,114 @@
+//! movie_recommendations: similar titles by cosine over genres, keywords, cast, director and era.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use domain::MovieId;
+use domain::artifacts::Artifact;
+use domain::similar::{CAST_FEATURES, FeatureKind, SIMILAR_KEPT, era};
+use futures::TryStreamExt;
+use rayon::prelude::*;
+use recommender::similarity::{Builder, Index};
+use serde_json::Value;
+use sqlx::PgPool;
+use storage::postgres::batch::similar::{self, Similar};
+use storage::postgres::catalogue::movies::{self, MovieFeaturesRow};
+
+use super::publish;
+use crate::{JobContext, JobError};
+
+/// Movies scored and staged at a time: some 4 MB of rows, and a progress report every second or so.
+const CHUNK: usize = 2_000;
+
+pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+    publish::staged(pool, context, Artifact::SimilarMovies, today, force, |run| async move {
+        let (ids, index) = load(pool, context).await?;
+        let (ids, index) = (Arc::new(ids), Arc::new(index));
+        let (total, mut rows) = (ids.len(), 0);
+        for start in (0..total).step_by(CHUNK) {
+            let (ids, index) = (ids.clone(), index.clone());
+            let movies = start..(start + CHUNK).min(total);
+            // Off the async threads: heartbeats go on while all cores score.
+            let similar = tokio::task::spawn_blocking(move || score(&ids, &index, movies))
+                .await
+                .map_err(|error| JobError::Permanent(format!("scoring: {error}")))?;
+            similar::stage(pool, run, &similar).await?;
+            rows += similar.len() as u64;
+            context.progress((start + CHUNK).min(total) as i64, Some(total as i64), "scoring movies");
+        }
+        Ok(rows)
+    })
+    .await
+}
+
+/// Features by what they are, numbered as they come.
+#[derive(Default)]
+struct Vocabulary {
+    ordinals: HashMap<(FeatureKind, Name), u32>,
+    weights: Vec<f32>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Name {
+    Word(Box<str>),
+    Number(i64),
+}
+
+impl Vocabulary {
+    fn ordinal(&mut self, kind: FeatureKind, name: Name) -> u32 {
+        *self.ordinals.entry((kind, name)).or_insert_with(|| {
+            self.weights.push(kind.weight());
+            (self.weights.len() - 1) as u32
+        })
+    }
+
+    fn of(&mut self, movie: MovieFeaturesRow, features: &mut Vec<u32>) {
+        let word = |word: String| Name::Word(word.into_boxed_str());
+        features.clear();
+        features.extend(movie.genres.into_iter().map(|g| self.ordinal(FeatureKind::Genre, word(g))));
+        features.extend(movie.keywords.into_iter().map(|k| self.ordinal(FeatureKind::Keyword, word(k))));
+        features.extend(movie.director_ids.into_iter().map(|p| self.ordinal(FeatureKind::Director, Name::Number(p))));
+        let cast = movie.cast_ids.into_iter().take(CAST_FEATURES);
+        features.extend(cast.map(|p| self.ordinal(FeatureKind::Cast, Name::Number(p))));
+        let date = movie.release_date;
+        features.extend(date.map(|date| self.ordinal(FeatureKind::Era, Name::Number(i64::from(era(date))))));
+    }
+}
+
+/// Reads every movie's features into an index of some 150 bytes a movie. Movies are in id order, so equal scores rank by
+/// id.
+async fn load(pool: &PgPool, context: &JobContext) -> Result<(Vec<MovieId>, Index), JobError> {
+    let (mut ids, mut builder, mut vocabulary) = (Vec::new(), Builder::default(), Vocabulary::default());
+    let mut features = Vec::new();
+    let mut movies = movies::features(pool);
+    while let Some(movie) = movies.try_next().await? {
+        ids.push(movie.movie_id);
+        vocabulary.of(movie, &mut features);
+        builder.push(&mut features);
+        if ids.len() % 10_000 == 0 {
+            context.progress(ids.len() as i64, None, "reading movies");
+        }
+    }
+    let index = tokio::task::spawn_blocking(move || builder.build(&vocabulary.weights))
+        .await
+        .map_err(|error| JobError::Permanent(format!("building the index: {error}")))?;
+    Ok((ids, index))
+}
+
+fn score(ids: &[MovieId], index: &Index, movies: std::ops::Range<usize>) -> Vec<Similar> {
+    movies
+        .into_par_iter()
+        .map_init(
+            || index.scratch(),
+            |scratch, movie| Similar {
+                movie_id: ids[movie],
+                titles: index
+                    .similar(movie as u32, SIMILAR_KEPT, scratch)
+                    .into_iter()
+                    .map(|(other, score)| (ids[other as usize], score.min(1.0)))
+                    .collect(),
+            },
+        )
+        .collect()
+}
