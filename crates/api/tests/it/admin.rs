@@ -72,7 +72,9 @@ async fn each_trigger_enqueues_its_kind_of_job(pool: PgPool) {
         ("/admin/compute/trending", "trending"),
         ("/admin/compute/genre-stats", "genre-stats"),
         ("/admin/compute/ratings-by-decade", "ratings-by-decade"),
-        ("/admin/compute/recommendations", "recommendations"),
+        ("/admin/compute/similar", "similar"),
+        // Seed 3's word.
+        ("/admin/compute/recommendations", "similar"),
         ("/admin/compute/all", "compute-all"),
         ("/admin/search/build-index", "search-index"),
     ] {
