@@ -10,7 +10,7 @@ use domain::jobs::JobKind;
 use domain::schedule;
 use settings::{Env, SchedulerSettings, SettingsError};
 
-/// One line in force.
+/// One line of the schedule in force.
 #[derive(Debug, Clone)]
 pub struct Line {
     /// The job's name, as settings and idempotency keys have it.
@@ -48,7 +48,7 @@ impl Line {
     }
 }
 
-/// The table with what `overrides` change; `off` drops a line.
+/// The schedule with the changes of `overrides`; `off` drops a line.
 ///
 /// # Errors
 /// A cron text that cannot be read, by the variable it came from.
@@ -67,7 +67,7 @@ pub fn load(overrides: &[(&'static str, String)], env: &Env) -> Result<Vec<Line>
     Ok(lines)
 }
 
-/// The table for people: next run, cron, job, reason; soonest first.
+/// The schedule as text for `--list`: next run, cron, job, reason; soonest first.
 pub fn list(lines: &[Line], now: DateTime<Utc>) -> String {
     let mut rows: Vec<_> = lines.iter().map(|line| (line.next(now), line)).collect();
     rows.sort_by_key(|(next, _)| next.unwrap_or(DateTime::<Utc>::MAX_UTC));

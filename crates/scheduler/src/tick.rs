@@ -10,11 +10,11 @@ use storage::postgres::jobs::{NewJob, enqueue};
 
 use crate::table::Line;
 
-/// Tries to write a tick down, with a growing wait of at most a minute between them: some ten minutes of a database
-/// outage. What is missed beyond that is caught up at the next start.
+/// Attempts to enqueue a tick, with a growing wait of at most a minute between them: they outlast some ten minutes of a
+/// database outage. A tick that is missed beyond that is caught up at the next start.
 const TRIES: u32 = 15;
 
-/// The tick that is due now.
+/// Enqueues the tick that is due now.
 pub(crate) async fn now(pool: &PgPool, line: &Line, now: DateTime<Utc>) {
     // The clock calls a little late; the tick is the cron's own time, which is the same in every scheduler.
     let Some(at) = line.last(now) else { return };
@@ -31,7 +31,7 @@ pub(crate) async fn now(pool: &PgPool, line: &Line, now: DateTime<Utc>) {
     tracing::error!(line = line.name, %at, "the tick is given up; the next start catches up");
 }
 
-/// The last tick, if it was missed.
+/// Enqueues the last tick, if it was missed.
 pub(crate) async fn catch_up(pool: &PgPool, line: &Line, now: DateTime<Utc>) {
     let caught = async {
         let first_seen = schedules::first_seen(pool, line.name, now).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn catch_up(pool: &PgPool, line: &Line, now: DateTime<Utc>) {
     }
 }
 
-/// Writes a tick down; `false` where it was there already.
+/// Enqueues a tick; `false` where that was done already.
 async fn write(pool: &PgPool, line: &Line, at: DateTime<Utc>) -> Result<bool, StorageError> {
     let by = format!("schedule:{}", line.name);
     let key = format!("{by}:{}", at.to_rfc3339_opts(SecondsFormat::Secs, true));

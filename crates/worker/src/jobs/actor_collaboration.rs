@@ -15,8 +15,7 @@ use storage::postgres::batch::actor_collaboration;
 use super::{Run, publish};
 use crate::{JobContext, JobError, Shared};
 
-/// Pairs held before they are added to the run: some 50 MB. A million movies have ten million pairs, and those of a part
-/// of the movies add up with those of the next in the table.
+/// Pairs held in memory (some 50 MB) before they are added to the run's rows; a million movies have ten million pairs.
 const PAIRS_HELD: usize = 500_000;
 
 /// Rows of one INSERT.

@@ -1,4 +1,4 @@
-//! The frame of every compute job: open a run, stage rows, publish or hold back.
+//! Steps common to every compute job: open a run, stage rows, publish or hold back.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::RunId;
@@ -11,8 +11,8 @@ use storage::postgres::batch::{self, EventRun, Snapshot};
 
 use crate::{JobContext, JobError};
 
-/// Stages rows with `stage`, which answers how many there are, and publishes the run. A job taken up again after it had
-/// published does nothing: its run is there. Rows of an attempt that died stay invisible until collect-runs.
+/// Stages rows with `stage`, which answers their number, and publishes the run. A job that is resumed after it published
+/// answers that run. Rows of an attempt that died stay invisible until collect-runs.
 pub(super) async fn staged<F>(
     pool: &PgPool,
     context: &JobContext,

@@ -1,4 +1,5 @@
-//! What the source says of the most popular movies just now: the speed layer's observations between two nights.
+//! refresh-popular: asks the source for the current numbers of the most popular movies, the speed layer's observations
+//! between two nightly ingests.
 
 use chrono::Utc;
 use domain::events::Observation;
@@ -53,7 +54,7 @@ impl Run for jobs::RefreshPopular {
     }
 }
 
-/// Each page is one transaction with the number of pages done, so that a killed job goes on behind it.
+/// Commits each page in one transaction with the number of pages done, so that a killed job resumes after it.
 async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
     let movies = shared.settings.refresh_popular_movies;
     let (source, pages) = match shared.tmdb()? {

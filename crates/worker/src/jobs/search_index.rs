@@ -1,4 +1,4 @@
-//! Fills the search engines: PostgreSQL's rows are healed in place, Meilisearch's index is built beside the live one
+//! search-index: fills the search engines. PostgreSQL's rows are rewritten in place, Meilisearch's index is built beside the live one
 //! and swapped in.
 
 use chrono::Utc;

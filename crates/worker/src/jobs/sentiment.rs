@@ -1,4 +1,4 @@
-//! batch_sentiment_hourly: what reviews say, by movie and hour: viewers' and those of the catalogue's sources.
+//! batch_sentiment_hourly: sentiment of reviews by movie and hour, of viewers' reviews and of the catalogue's sources'.
 
 use chrono::{DateTime, Utc};
 use domain::artifacts::Artifact;
@@ -35,7 +35,7 @@ async fn run(pool: &PgPool, context: &JobContext, now: DateTime<Utc>, force: boo
     .await
 }
 
-/// Reads the reviews on `snapshot`'s connection and stages the hours on others, a chunk at a time: memory holds one.
+/// Reads the reviews on `snapshot`'s connection and stages the hours on others, a chunk at a time, so that memory holds one chunk.
 async fn stage(
     pool: &PgPool,
     snapshot: &mut PgConnection,

@@ -36,8 +36,7 @@ async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool)
     .await
 }
 
-/// The best [`RANKS_KEPT`] trends; no more of them than a few times that are held, so memory does not grow with the
-/// catalogue.
+/// The best [`RANKS_KEPT`] trends. At most four times as many are held, so memory does not grow with the catalogue.
 async fn ranked(pool: &PgPool, context: &JobContext, as_of: NaiveDate) -> Result<Vec<Trend>, JobError> {
     let (mut trends, mut movies): (Vec<Trend>, i64) = (Vec::new(), 0);
     each(pool, as_of, |trend| {
@@ -54,8 +53,8 @@ async fn ranked(pool: &PgPool, context: &JobContext, as_of: NaiveDate) -> Result
     Ok(trends)
 }
 
-/// Folds each active movie's snapshots into its trend, by movie. They come movie by movie and day by day, so two of them
-/// are kept.
+/// Hands each active movie's trend to `take`, by movie id. Snapshots come ordered by movie and day, so the first and the
+/// latest of one movie are held.
 pub(super) async fn each(pool: &PgPool, as_of: NaiveDate, mut take: impl FnMut(Trend)) -> Result<(), JobError> {
     let mut movie: Option<(DailyMetrics, DailyMetrics)> = None;
     let mut snapshots = trending::window(pool, as_of);

@@ -1,11 +1,11 @@
-//! Which lines of the schedule have been seen, and since when.
+//! When each line of the schedule was first seen.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use crate::StorageError;
 
-/// Notes a line, and answers when it was first seen: ticks before that were not missed.
+/// Records a line and answers when it was first seen; ticks before that were not missed.
 pub async fn first_seen(pool: &PgPool, name: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, StorageError> {
     Ok(sqlx::query_scalar!(
         // The update changes nothing; it is there so that RETURNING answers for a known line too.

@@ -1,4 +1,4 @@
-//! Brings the catalogue up to date: from TMDB where there is a key, from the demo world otherwise.
+//! ingest: brings the catalogue up to date, from TMDB where there is a key, from the demo world otherwise.
 
 pub(super) mod demo;
 mod tmdb;
@@ -43,15 +43,15 @@ async fn run(shared: &Shared, context: &JobContext, mode: IngestMode) -> Result<
     Ok(result)
 }
 
-/// Above this, a rebuild of the search index is cheaper than what single documents would have cost; below, they have
-/// been put into the live index one batch at a time.
-const MANY: u64 = 5_000;
+/// Added and changed movies of one ingest above which the search index is rebuilt: that is cheaper than single documents.
+/// Below, ingest has put them into the live index batch by batch.
+const REBUILD_ABOVE: u64 = 5_000;
 
 fn many_new(tally: &IngestCounts) -> bool {
-    tally.movies_added + tally.movies_changed > MANY
+    tally.movies_added + tally.movies_changed > REBUILD_ABOVE
 }
 
-/// Keyed by this job, so that an ingest taken up again asks once.
+/// Enqueues a rebuild, keyed by this job, so that an ingest that is resumed enqueues one.
 async fn rebuild_search(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
     let by = format!("ingest:{}", context.job_id);
     let job = NewJob { idempotency_key: Some(format!("{by}:search-index")), ..NewJob::of(JobKind::SearchIndex, by) };

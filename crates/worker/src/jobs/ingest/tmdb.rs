@@ -13,8 +13,8 @@ use storage::postgres::speed;
 use crate::jobs::tmdb::failed;
 use crate::{JobContext, JobError, Shared};
 
-/// Movies looked at a second time per ingest: those that answered 404 once.
-const SECOND_LOOKS: i64 = 500;
+/// Movies per ingest that are asked for again after one 404: bounds the requests before the ingest proper.
+const RECHECKS_MAX: i64 = 500;
 
 pub(super) async fn run(
     shared: &Shared,
@@ -23,7 +23,7 @@ pub(super) async fn run(
     mode: IngestMode,
 ) -> Result<IngestCounts, JobError> {
     let today = Utc::now().date_naive();
-    let mut tally = second_look(shared, &client, context, today).await?;
+    let mut tally = recheck_missing(shared, &client, context, today).await?;
     let stored = catalogue::cursor(&shared.pool, Source::Tmdb).await?;
     let cursor = TmdbCursor::load(stored.as_ref(), mode).map_err(failed)?;
     let mut ingest = TmdbIngest::new(client, mode, cursor, today);
@@ -38,13 +38,13 @@ pub(super) async fn run(
 }
 
 /// A movie that answers 404 again is gone, one that answers is back.
-async fn second_look(
+async fn recheck_missing(
     shared: &Shared,
     client: &TmdbClient,
     context: &JobContext,
     today: NaiveDate,
 ) -> Result<IngestCounts, JobError> {
-    let doubtful = catalogue::missing_once(&shared.pool, SECOND_LOOKS).await?;
+    let doubtful = catalogue::missing_once(&shared.pool, RECHECKS_MAX).await?;
     if doubtful.is_empty() {
         return Ok(IngestCounts::default());
     }

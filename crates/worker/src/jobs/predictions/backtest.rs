@@ -1,4 +1,4 @@
-//! The back-test: stand on past days, forecast with what was known then, compare with what came.
+//! The rolling back-test: forecasts from past days (origins) with what was known then, compared with the outcomes.
 
 use std::array::from_fn;
 
@@ -9,29 +9,29 @@ use rayon::prelude::*;
 use super::method::Method;
 use crate::{Stop, Stopped};
 
-/// Forecasts of a horizon below which its interval is left as the model has it.
+/// Forecasts of a horizon below which its interval is left as the model has it: too few to learn a width from.
 const WIDEN_FORECASTS_MIN: usize = 200;
 
-/// Bounds of what an interval is multiplied by: beyond them the model is wrong, not its interval.
+/// Bounds of the factor that widens an interval: beyond them the model is wrong, not its interval.
 const WIDEN: (f64, f64) = (0.2, 5.0);
 
-/// What was learnt: how wide intervals have to be, and the errors by horizon, with those intervals.
+/// By horizon: the factor that intervals need, and the errors with those intervals.
 #[derive(Debug, PartialEq)]
 pub(super) struct Backtest {
     pub widen: [f64; HORIZON_DAYS],
     pub scores: [Score; HORIZON_DAYS],
 }
 
-/// One movie, seen from one past day.
-struct Stand<'a> {
+/// One movie's forecasts from one past day, and the outcomes.
+struct Origin<'a> {
     method: Method,
     ahead: [Estimate; HORIZON_DAYS],
     now: f64,
     came: &'a [f64],
 }
 
-/// Movies are evenly taken from all. What they have in common is learnt from before the first of the days stood on, so no
-/// forecast has seen what it is compared with. Only the width of the intervals is learnt from the outcomes themselves:
+/// Samples movies evenly. What they have in common is learnt from before the first origin, so no forecast has seen what
+/// it is compared with. Only the width of the intervals is learnt from the outcomes themselves:
 /// one number from hundreds of them, so judging it by them flatters it by nothing that shows.
 ///
 /// # Errors
@@ -43,38 +43,38 @@ pub(super) fn backtest(series: &[Vec<f64>], until: NaiveDate, stop: &Stop) -> Re
     let stride = series.len().div_ceil(BACKTEST_MOVIES).max(1);
     let movies: Vec<&Vec<f64>> = series.iter().step_by(stride).collect();
     // Collected before they are added up: a parallel sum would round differently each time.
-    let stands: Vec<Vec<Stand<'_>>> = movies
+    let origins: Vec<Vec<Origin<'_>>> = movies
         .into_par_iter()
-        .map(|values| stop.check().map(|()| stands(method, until, values).collect()))
+        .map(|values| stop.check().map(|()| origins(method, until, values).collect()))
         .collect::<Result<_, Stopped>>()?;
-    let stands: Vec<Stand<'_>> = stands.into_iter().flatten().collect();
-    let widen = from_fn(|day| widen(&stands, day));
+    let origins: Vec<Origin<'_>> = origins.into_iter().flatten().collect();
+    let widen = from_fn(|day| widen(&origins, day));
     let mut scores = [Score::default(); HORIZON_DAYS];
-    for stand in &stands {
-        let shown = stand.method.widened(widen).shown(&stand.ahead);
-        for (score, (forecast, came)) in scores.iter_mut().zip(shown.into_iter().zip(stand.came)) {
-            score.add(forecast, stand.now, *came);
+    for origin in &origins {
+        let shown = origin.method.widened(widen).shown(&origin.ahead);
+        for (score, (forecast, came)) in scores.iter_mut().zip(shown.into_iter().zip(origin.came)) {
+            score.add(forecast, origin.now, *came);
         }
     }
     Ok(Backtest { widen, scores })
 }
 
-fn stands(method: Method, until: NaiveDate, values: &[f64]) -> impl Iterator<Item = Stand<'_>> {
+fn origins(method: Method, until: NaiveDate, values: &[f64]) -> impl Iterator<Item = Origin<'_>> {
     (1..=BACKTEST_DAYS.min(values.len().saturating_sub(1))).map(move |back| {
         let (known, came) = values.split_at(values.len() - back);
         let method = method.on(until - TimeDelta::days(back as i64));
-        Stand { method, ahead: method.ahead(known), now: known[known.len() - 1], came }
+        Origin { method, ahead: method.ahead(known), now: known[known.len() - 1], came }
     })
 }
 
 /// What half-widths are multiplied by so that [`INTERVAL_SHARE`] of the outcomes lie within.
-fn widen(stands: &[Stand<'_>], day: usize) -> f64 {
-    let mut distances: Vec<f64> = stands
+fn widen(origins: &[Origin<'_>], day: usize) -> f64 {
+    let mut distances: Vec<f64> = origins
         .iter()
-        .filter_map(|stand| {
-            let (Estimate { value, high, .. }, came) = (stand.ahead[day], stand.came.get(day)?);
+        .filter_map(|origin| {
+            let (Estimate { value, high, .. }, came) = (origin.ahead[day], origin.came.get(day)?);
             let half = high - value;
-            (half > 0.0).then(|| (stand.method.came(day, *came) - value).abs() / half)
+            (half > 0.0).then(|| (origin.method.came(day, *came) - value).abs() / half)
         })
         .collect();
     if distances.len() < WIDEN_FORECASTS_MIN {

@@ -44,7 +44,7 @@ impl Method {
         Self { step: if steps > 0 { (squares / steps as f64).sqrt() } else { 0.0 }, ..method }
     }
 
-    /// The same method, standing on another day.
+    /// The same method, forecasting from another day.
     pub(super) fn on(self, until: NaiveDate) -> Self {
         Self { until, ..self }
     }
@@ -64,7 +64,7 @@ impl Method {
         smoothed(&scaled).unwrap_or_else(|| self.level(scaled.last().copied().unwrap_or(0.0)))
     }
 
-    /// As people read it: popularity, and an interval as wide as experience says.
+    /// Popularity on its own scale, with the interval widened as the back-test found.
     pub(super) fn shown(&self, ahead: &[Estimate; HORIZON_DAYS]) -> [Estimate; HORIZON_DAYS] {
         from_fn(|day| {
             let Estimate { value, low, high } = ahead[day];
@@ -93,7 +93,7 @@ impl Method {
         values.iter().enumerate().map(|(at, value)| (value / self.week.factor(day(at))).ln_1p()).collect()
     }
 
-    /// "Then as now", ever less certain.
+    /// The no-change forecast; its interval widens with the square root of the days ahead.
     fn level(&self, last: f64) -> [Estimate; HORIZON_DAYS] {
         from_fn(|day| {
             let half = Z * self.step * ((day + 1) as f64).sqrt();
