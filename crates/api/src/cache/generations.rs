@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::artifacts::CacheFamily;
 use sqlx::PgPool;
-use storage::StorageError;
+use storage::{StorageError, Store};
 use storage::postgres::changes::{self, Heard, Listener};
 
 use crate::State;
@@ -119,7 +119,7 @@ async fn listen(state: &State, wait: &mut Duration) -> Result<Infallible, Storag
                 }
                 Some(Heard::Purged(family)) => state.cache.purge(family),
                 Some(Heard::Touched(movies)) => state.touched.movies(movies),
-                None => return Err(StorageError::Database(sqlx::Error::PoolClosed)),
+                None => return Err(StorageError::Disconnected { store: Store::Postgres }),
             },
             // Asked where it is listened, or a connection that died silently would be listened on for ever.
             Err(_quiet) => read(state, &mut listener).await?,
@@ -135,7 +135,7 @@ async fn read(state: &State, listener: &mut Listener) -> Result<(), StorageError
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
-    let slow = || StorageError::Database(sqlx::Error::PoolTimedOut);
+    let slow = || StorageError::TimedOut { store: Store::Postgres, after: READ_LIMIT };
     tokio::time::timeout(READ_LIMIT, answer).await.unwrap_or_else(|_| Err(slow()))
 }
 

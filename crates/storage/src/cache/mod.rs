@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use deadpool_redis::{Config, Pool, PoolConfig, Runtime};
+use deadpool_redis::{Config, Connection, Pool, PoolConfig, PoolError, Runtime};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::StorageError;
+use crate::{StorageError, Store};
 
 /// Longest a request waits for the cache: beyond it the database answers sooner.
 pub const TIMEOUT: Duration = Duration::from_millis(100);
@@ -48,7 +48,7 @@ impl RedisCache {
         config.pool = Some(pool);
         let pool = config
             .create_pool(Some(Runtime::Tokio1))
-            .map_err(|error| StorageError::Corrupt(format!("CACHE_REDIS_URL: {error}")))?;
+            .map_err(|error| StorageError::configuration(Store::CacheRedis, error))?;
         Ok(Self { pool, prefix: format!("{prefix}:cache") })
     }
 
@@ -76,7 +76,7 @@ impl RedisCache {
             pipe.cmd("SET").arg(self.key(key)).arg(value).arg("PX").arg(whole_millis(ttl)).ignore();
         }
         let answer = async {
-            let mut conn = self.pool.get().await?;
+            let mut conn = self.connection().await?;
             Ok(pipe.query_async(&mut conn).await?)
         };
         bounded(answer).await
@@ -110,9 +110,19 @@ impl RedisCache {
         Ok(CacheServer { total_keys, latency, maxmemory_policy: policy.into_iter().nth(1).unwrap_or_default() })
     }
 
+    async fn connection(&self) -> Result<Connection, StorageError> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error.into(),
+            PoolError::Timeout(_) => timed_out(),
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                StorageError::Disconnected { store: Store::CacheRedis }
+            }
+        })
+    }
+
     async fn command<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, StorageError> {
         let answer = async {
-            let mut conn = self.pool.get().await?;
+            let mut conn = self.connection().await?;
             Ok(command.query_async(&mut conn).await?)
         };
         bounded(answer).await
@@ -120,9 +130,11 @@ impl RedisCache {
 }
 
 async fn bounded<T>(answer: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
-    tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
-        Err(StorageError::Queue(format!("the cache's Redis did not answer within {} ms", TIMEOUT.as_millis())))
-    })
+    tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| Err(timed_out()))
+}
+
+fn timed_out() -> StorageError {
+    StorageError::TimedOut { store: Store::CacheRedis, after: TIMEOUT }
 }
 
 /// A text as a pattern that matches nothing else.

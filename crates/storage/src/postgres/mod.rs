@@ -16,7 +16,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 
-use crate::StorageError;
+use crate::{StorageError, Store};
 
 /// Trigram likeness from which a word counts as a typo of another. pg_trgm's own default of 0.6 misses transpositions
 /// in short words ("godfahter"); below 0.4 anything finds anything.
@@ -32,7 +32,7 @@ const STATEMENT_TIMEOUT: &str = "600s";
 /// A malformed URL; with `lazy` false also an unreachable server.
 pub async fn connect(url: &str, size: u32, acquire_timeout: Duration, lazy: bool) -> Result<PgPool, StorageError> {
     let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(acquire_timeout);
-    let options = with_session_settings(PgConnectOptions::from_str(url)?);
+    let options = with_session_settings(parsed(url)?);
     Ok(if lazy { pool.connect_lazy_with(options) } else { pool.connect_with(options).await? })
 }
 
@@ -49,7 +49,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// # Errors
 /// A malformed URL.
 pub fn connect_for_requests(url: &str, size: u32, acquire_timeout: Duration) -> Result<PgPool, StorageError> {
-    let options = with_session_settings(PgConnectOptions::from_str(url)?)
+    let options = with_session_settings(parsed(url)?)
         .options([("statement_timeout", REQUEST_STATEMENT_TIMEOUT)]);
     let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(acquire_timeout).test_before_acquire(false);
     let pool = pool.before_acquire(|conn, meta| {
@@ -61,6 +61,13 @@ pub fn connect_for_requests(url: &str, size: u32, acquire_timeout: Duration) -> 
         })
     });
     Ok(pool.connect_lazy_with(options))
+}
+
+fn parsed(url: &str) -> Result<PgConnectOptions, StorageError> {
+    PgConnectOptions::from_str(url).map_err(|error| match error {
+        sqlx::Error::Configuration(reason) => StorageError::configuration(Store::Postgres, reason),
+        error => error.into(),
+    })
 }
 
 /// A pool beside another, to the same database, whose statements are planned once a connection. PostgreSQL would plan a

@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-use apalis::prelude::TaskSink;
+use apalis::prelude::{TaskSink, TaskSinkError};
 use apalis_redis::{Config, RedisStorage};
 use domain::JobId;
 use domain::jobs::Queue;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::StorageError;
+use crate::{StorageError, Store};
 
 /// redis-rs gives up after 500 ms by default; a server that writes its append-only file stalls longer than that.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -25,6 +25,15 @@ const FINISHED_KEPT: Duration = Duration::from_secs(600);
 /// is granted once.
 const TRANSPORT_HEARTBEAT: Duration = Duration::from_secs(5);
 const TRANSPORT_MISSED_HEARTBEATS: usize = 6;
+
+impl From<apalis_redis::Error> for StorageError {
+    fn from(error: apalis_redis::Error) -> Self {
+        match error {
+            apalis_redis::Error::Database(error) => error.into(),
+            error => Self::Queue(error.to_string()),
+        }
+    }
+}
 
 /// The payload: a job's id as text.
 pub type QueueStorage = RedisStorage<String>;
@@ -42,7 +51,8 @@ impl JobQueue {
     /// # Errors
     /// A malformed URL or an unreachable server.
     pub async fn connect(url: &SecretString, prefix: &str) -> Result<Self, StorageError> {
-        let client = redis::Client::open(url.expose_secret())?;
+        let client = redis::Client::open(url.expose_secret())
+            .map_err(|error| StorageError::configuration(Store::Redis, error))?;
         let config = ConnectionManagerConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
         Ok(Self { connection: client.get_connection_manager_with_config(config).await?, prefix: prefix.to_owned() })
     }
@@ -71,7 +81,10 @@ impl JobQueue {
         self.storage(queue)
             .push_bulk(ids.iter().map(JobId::to_string).collect())
             .await
-            .map_err(|error| StorageError::Queue(error.to_string()))
+            .map_err(|error| match error {
+                TaskSinkError::PushError(error) => error.into(),
+                error => StorageError::Queue(error.to_string()),
+            })
     }
 
     /// Ids that wait in Redis (not those a worker holds).
@@ -91,11 +104,7 @@ impl JobQueue {
     /// failed tasks that wait for a retry, of which we have none: handlers always acknowledge.
     pub async fn vacuum(&self, queue: Queue) -> Result<usize, StorageError> {
         use apalis_core::backend::Vacuum;
-        let removed = self
-            .storage(queue)
-            .vacuum_before(FINISHED_KEPT)
-            .await
-            .map_err(|error| StorageError::Queue(error.to_string()))?;
+        let removed = self.storage(queue).vacuum_before(FINISHED_KEPT).await?;
         // The set of finished ids is not part of vacuum; nobody reads it.
         redis::cmd("DEL")
             .arg(self.config(queue).done_jobs_set())
