@@ -149,7 +149,9 @@ fn redis_is_transient(error: &RedisError) -> bool {
     match error.code() {
         // The general code: a wrong command or script, except where the server is full.
         Some("ERR") => error.detail().is_some_and(|detail| detail.contains("max number of clients")),
-        Some("WRONGTYPE" | "EXECABORT" | "NOSCRIPT" | "CROSSSLOT" | "NOTBUSY" | "NOSUB" | "NOGROUP" | "BUSYGROUP") => false,
+        Some("WRONGTYPE" | "EXECABORT" | "NOSCRIPT" | "CROSSSLOT" | "NOTBUSY" | "NOSUB" | "NOGROUP" | "BUSYGROUP") => {
+            false
+        }
         // Loading, out of memory, read-only, wrong password, …; without a code: an I/O error or a time-out.
         _ => true,
     }
@@ -166,7 +168,8 @@ mod tests {
 
     #[test]
     fn an_sqlstate_is_transient_where_the_statement_is_not_to_blame() {
-        for code in ["08006", "28P01", "3D000", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "25006"] {
+        for code in ["08006", "28P01", "3D000", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "25006"]
+        {
             assert!(code_is_transient(code), "{code}");
         }
         for code in ["22003", "23505", "25001", "25P02", "42501", "42601", "42P01", "54000", "XX000", "", "é"] {

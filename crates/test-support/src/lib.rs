@@ -11,9 +11,12 @@ pub mod fixture;
 pub mod live;
 pub mod proxy;
 pub mod tmdb_stub;
+mod wait;
 
 use secrecy::SecretString;
 use sqlx::PgPool;
+
+pub use wait::{POLL, eventually};
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use domain::artifacts::CacheFamily;
 use sqlx::PgPool;
-use storage::{StorageError, Store};
 use storage::postgres::changes::{self, Heard, Listener};
+use storage::{StorageError, Store};
 
 use crate::State;
 

@@ -75,6 +75,9 @@ impl RedisCache {
         for (key, value, ttl) in entries {
             pipe.cmd("SET").arg(self.key(key)).arg(value).arg("PX").arg(whole_millis(ttl)).ignore();
         }
+        if pipe.is_empty() {
+            return Ok(());
+        }
         let answer = async {
             let mut conn = self.connection().await?;
             Ok(pipe.query_async(&mut conn).await?)

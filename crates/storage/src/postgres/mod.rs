@@ -14,7 +14,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::{StorageError, Store};
 
@@ -33,7 +33,23 @@ const STATEMENT_TIMEOUT: &str = "600s";
 pub async fn connect(url: &str, size: u32, acquire_timeout: Duration, lazy: bool) -> Result<PgPool, StorageError> {
     let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(acquire_timeout);
     let options = with_session_settings(parsed(url)?);
-    Ok(if lazy { pool.connect_lazy_with(options) } else { pool.connect_with(options).await? })
+    if lazy {
+        return Ok(pool.connect_lazy_with(options));
+    }
+    match pool.connect_with(options.clone()).await {
+        // sqlx tries a refused connection again until the time is over, and then no longer knows what it was.
+        Err(sqlx::Error::PoolTimedOut) => Err(why_unreachable(&options, acquire_timeout).await),
+        pool => Ok(pool?),
+    }
+}
+
+/// The reason why a connection cannot be had, by trying once more.
+async fn why_unreachable(options: &PgConnectOptions, limit: Duration) -> StorageError {
+    match tokio::time::timeout(limit, PgConnection::connect_with(options)).await {
+        Ok(Err(error)) => error.into(),
+        // Too late now as well: it took longer than the caller can wait.
+        Ok(Ok(_)) | Err(_) => StorageError::TimedOut { store: Store::Postgres, after: limit },
+    }
 }
 
 /// Longest a single statement of a request may run: whoever asked has given up by then, and a query nobody waits for
@@ -49,8 +65,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// # Errors
 /// A malformed URL.
 pub fn connect_for_requests(url: &str, size: u32, acquire_timeout: Duration) -> Result<PgPool, StorageError> {
-    let options = with_session_settings(parsed(url)?)
-        .options([("statement_timeout", REQUEST_STATEMENT_TIMEOUT)]);
+    let options = with_session_settings(parsed(url)?).options([("statement_timeout", REQUEST_STATEMENT_TIMEOUT)]);
     let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(acquire_timeout).test_before_acquire(false);
     let pool = pool.before_acquire(|conn, meta| {
         Box::pin(async move {

@@ -78,13 +78,10 @@ impl JobQueue {
         if ids.is_empty() {
             return Ok(());
         }
-        self.storage(queue)
-            .push_bulk(ids.iter().map(JobId::to_string).collect())
-            .await
-            .map_err(|error| match error {
-                TaskSinkError::PushError(error) => error.into(),
-                error => StorageError::Queue(error.to_string()),
-            })
+        self.storage(queue).push_bulk(ids.iter().map(JobId::to_string).collect()).await.map_err(|error| match error {
+            TaskSinkError::PushError(error) => error.into(),
+            error => StorageError::Queue(error.to_string()),
+        })
     }
 
     /// Ids that wait in Redis (not those a worker holds).

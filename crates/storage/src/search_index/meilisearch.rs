@@ -32,8 +32,8 @@ impl Meilisearch {
         let wrong = |reason: String| StorageError::configuration(Store::Meilisearch, reason);
         let url = url.trim_end_matches('/');
         url::Url::parse(url).map_err(|error| wrong(error.to_string()))?;
-        let client =
-            Client::new(url, key.map(|key| key.expose_secret().to_owned())).map_err(|error| wrong(error.to_string()))?;
+        let client = Client::new(url, key.map(|key| key.expose_secret().to_owned()))
+            .map_err(|error| wrong(error.to_string()))?;
         Ok(Self { client, index: index.to_owned() })
     }
 

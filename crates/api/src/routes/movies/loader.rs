@@ -13,9 +13,9 @@ use domain::MovieId;
 use domain::merge::LayerSplit;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
-use storage::{StorageError, Store};
 use storage::postgres::layers::{self, MergedMovie};
 use storage::postgres::planned_once;
+use storage::{StorageError, Store};
 use tokio::sync::oneshot;
 
 use crate::error::ApiError;
