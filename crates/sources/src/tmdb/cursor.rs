@@ -1,11 +1,10 @@
-use std::fmt;
-
 use chrono::NaiveDate;
 use domain::ingest::IngestMode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::plan::Plan;
+use super::window::DateWindow;
 use crate::SourceError;
 
 /// Where the TMDB ingest stands. Stored as JSON in the same transaction as the rows it accounts for, so that a killed
@@ -37,19 +36,6 @@ pub struct InProgress {
     /// Movies handled so far, and how many TMDB counted at the start.
     pub done: u64,
     pub total: Option<u64>,
-}
-
-/// Days of release or of change, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DateWindow {
-    pub first: NaiveDate,
-    pub last: NaiveDate,
-}
-
-impl fmt::Display for DateWindow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", self.first, self.last)
-    }
 }
 
 impl TmdbCursor {

@@ -5,10 +5,11 @@ use domain::MovieId;
 use domain::ingest::{IngestMode, Quarantined, Record};
 
 use super::client::TmdbClient;
-use super::cursor::{DateWindow, InProgress, TmdbCursor};
+use super::cursor::{InProgress, TmdbCursor};
 use super::listing::Listing;
 use super::movies::Movies;
 use super::plan::{PAGE_CAP, Plan, plan};
+use super::window::DateWindow;
 use crate::SourceError;
 
 /// Ids kept in the stored cursor: as many as a full listing's window can have. A window of changes can have more, and

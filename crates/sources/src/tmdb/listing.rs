@@ -3,7 +3,7 @@ use domain::ingest::{Quarantined, Record};
 use serde_json::Value;
 
 use super::client::TmdbClient;
-use super::cursor::DateWindow;
+use super::window::DateWindow;
 use super::plan::Plan;
 use crate::SourceError;
 use crate::lenient::integer;

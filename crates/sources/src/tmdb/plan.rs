@@ -2,7 +2,7 @@ use chrono::{Days, NaiveDate};
 use domain::ingest::IngestMode;
 use serde::{Deserialize, Serialize};
 
-use super::cursor::DateWindow;
+use super::window::DateWindow;
 
 /// The oldest release that TMDB knows (Passage de Venus).
 pub const FIRST_RELEASE: NaiveDate = match NaiveDate::from_ymd_opt(1874, 1, 1) {

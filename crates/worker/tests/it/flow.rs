@@ -113,10 +113,10 @@ async fn sigterm_lets_a_short_job_end_and_puts_a_long_one_back(pool: PgPool) {
     assert_eq!((long.status, long.attempts, long.crashes), (JobStatus::Queued, 0, 0), "{long:?}");
 }
 
-/// Several times what Redis may hold. The 20,000 that once broke apalis are in the storage crate's tests, without workers.
+/// Twice what Redis may hold. The 20,000 that once broke apalis are in the storage crate's tests, without workers.
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn more_jobs_than_redis_may_hold_all_run_once_and_redis_never_holds_more(pool: PgPool) {
-    const JOBS: i64 = 3 * MAX_IN_REDIS;
+    const JOBS: i64 = 2 * MAX_IN_REDIS;
     let world =
         TestWorld::new(&pool).await.with("WORKER_CONCURRENCY_MAINTENANCE", "32").with("DATABASE_POOL_SIZE", "16");
     jobs::enqueue_many(&world.pool, &NewJob::of(JobKind::Probe, "test"), JOBS as usize).await.unwrap();
