@@ -80,6 +80,7 @@ pub async fn views(pool: &PgPool) {
     predictions(pool).await;
 }
 
+/// Publishes temporal_trends as of [`today`].
 pub async fn trends(pool: &PgPool) -> RunId {
     let run = begin(pool, Artifact::TemporalTrends).await;
     let metrics = batch::trends::stage_metrics(pool, run, today()).await.unwrap();
@@ -87,6 +88,7 @@ pub async fn trends(pool: &PgPool) -> RunId {
     publish(pool, Artifact::TemporalTrends, run, metrics + sentiment).await
 }
 
+/// Publishes genre_analytics.
 pub async fn genre_analytics(pool: &PgPool) -> RunId {
     let run = begin(pool, Artifact::GenreAnalytics).await;
     let mut sums: BTreeMap<(String, i32, i32), GenreSums> = BTreeMap::new();
@@ -103,6 +105,7 @@ pub async fn genre_analytics(pool: &PgPool) -> RunId {
     publish(pool, Artifact::GenreAnalytics, run, months.len() as u64).await
 }
 
+/// Publishes actor_collaboration.
 pub async fn actor_collaboration(pool: &PgPool) -> RunId {
     let run = begin(pool, Artifact::ActorCollaboration).await;
     let mut found: BTreeMap<Pair, Together> = BTreeMap::new();

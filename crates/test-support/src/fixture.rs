@@ -24,6 +24,7 @@ pub fn now() -> DateTime<Utc> {
     today().and_hms_opt(12, 0, 0).unwrap().and_utc()
 }
 
+/// An id that is known to be valid.
 pub fn movie_id(raw: i64) -> MovieId {
     MovieId::new(raw).unwrap()
 }

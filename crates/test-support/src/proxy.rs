@@ -39,6 +39,7 @@ impl Proxy {
         self.whole.send_replace(false);
     }
 
+    /// Lets new connections through again.
     pub fn mend(&self) {
         self.whole.send_replace(true);
     }

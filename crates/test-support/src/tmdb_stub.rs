@@ -168,6 +168,7 @@ impl TmdbStub {
         self.catalogue().rules.push(Rule { part: part.to_owned(), mischief, times: None });
     }
 
+    /// Forgets every [`Mischief`] that was set.
     pub fn behave(&self) {
         self.catalogue().rules.clear();
     }

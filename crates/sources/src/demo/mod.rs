@@ -59,6 +59,7 @@ pub struct DemoConfig {
     pub days: u32,
     /// Ratings, at most one per viewer and movie.
     pub ratings: u64,
+    /// The same seed makes the same world.
     pub seed: u64,
     /// The last day of the world.
     pub today: NaiveDate,

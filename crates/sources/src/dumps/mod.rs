@@ -43,8 +43,10 @@ pub enum DumpFormat {
 pub struct UnknownFormat;
 
 impl DumpFormat {
+    /// Every format.
     pub const ALL: [Self; 3] = [Self::Tmdb5000, Self::MoviesDataset, Self::Movielens];
 
+    /// The name on the command line.
     pub fn as_str(self) -> &'static str {
         self.source().as_str()
     }

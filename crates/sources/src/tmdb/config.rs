@@ -43,6 +43,7 @@ impl FromStr for TmdbCredential {
 pub struct TmdbConfig {
     /// With or without the slash at the end.
     pub base_url: Url,
+    /// What TMDB knows us by.
     pub credential: TmdbCredential,
     /// TMDB tolerates about 50 a second from one address; 30 leaves room for whoever shares ours.
     pub requests_per_second: u32,
@@ -54,6 +55,7 @@ pub struct TmdbConfig {
     pub max_attempts: usize,
     /// First wait between tries; doubles each time, with jitter.
     pub backoff_min: Duration,
+    /// Longest wait between tries.
     pub backoff_max: Duration,
     /// Pause after a 429 that does not say how long.
     pub pause_default: Duration,

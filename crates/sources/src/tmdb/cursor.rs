@@ -22,6 +22,7 @@ pub struct TmdbCursor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InProgress {
+    /// How it finds its movies.
     pub plan: Plan,
     /// Becomes `synced_through` in the end.
     pub started_on: NaiveDate,
@@ -35,6 +36,7 @@ pub struct InProgress {
     pub seen: Option<Vec<i64>>,
     /// Movies handled so far, and how many TMDB counted at the start.
     pub done: u64,
+    /// Movies that TMDB counted at the start; `None`: not known.
     pub total: Option<u64>,
 }
 

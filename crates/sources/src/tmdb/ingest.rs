@@ -22,6 +22,7 @@ const STALE_DAYS: i64 = 14;
 /// One page of movies, fetched. Commit `records`, `missing` and `cursor` in one transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chunk {
+    /// The page's movies and what was wrong with them.
     pub records: Vec<Record>,
     /// Movies that TMDB does not have this time (see [`Movies::missing`]).
     pub missing: Vec<MovieId>,

@@ -3,8 +3,8 @@ use domain::ingest::{Quarantined, Record};
 use serde_json::Value;
 
 use super::client::TmdbClient;
-use super::window::DateWindow;
 use super::plan::Plan;
+use super::window::DateWindow;
 use crate::SourceError;
 use crate::lenient::integer;
 use crate::movie::movie_id;

@@ -30,7 +30,10 @@ pub enum Plan {
     /// Every movie, by date of release.
     Full,
     /// Movies changed from that day on.
-    Changes { since: NaiveDate },
+    Changes {
+        /// The first day, inclusive.
+        since: NaiveDate,
+    },
 }
 
 /// Changes where TMDB can still tell them all: from one day before the last sync, for what came in while that ran.

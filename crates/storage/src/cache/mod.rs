@@ -29,8 +29,11 @@ pub struct RedisCache {
 /// What the cache's server says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CacheServer {
+    /// Keys of the whole server, those of other users included.
     pub total_keys: u64,
+    /// `maxmemory-policy`; empty where the server does not tell.
     pub maxmemory_policy: String,
+    /// Round trip of one command.
     pub latency: Duration,
 }
 

@@ -10,9 +10,13 @@ use crate::StorageError;
 /// A look at the database.
 #[derive(Debug, Clone)]
 pub struct DatabaseHealth {
+    /// Round trip of one statement, waiting for a connection included.
     pub latency: Duration,
+    /// `server_version`, such as `18.1`.
     pub version: String,
+    /// Connections open.
     pub pool_size: u32,
+    /// Connections open and not in use.
     pub pool_idle: usize,
 }
 
@@ -31,7 +35,9 @@ pub struct BatchFreshness {
     pub last_update: Option<DateTime<Utc>>,
     /// Rows of all published runs.
     pub document_count: i64,
+    /// The last day with a snapshot of any movie.
     pub newest_metrics: Option<NaiveDate>,
+    /// Movies, as the planner estimates; 0 before the first `ANALYZE`.
     pub movie_count: i64,
 }
 

@@ -14,7 +14,9 @@ use crate::StorageError;
 pub struct CastRow {
     /// In billing order.
     pub cast: Vec<PersonId>,
+    /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
+    /// Votes.
     pub vote_count: i64,
 }
 
@@ -78,8 +80,11 @@ pub async fn count(pool: &PgPool, run: RunId) -> Result<u64, StorageError> {
 /// Somebody who appeared with the person asked about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CollaboratorRow {
+    /// The other person.
     pub person_id: i64,
+    /// Their name.
     pub name: String,
+    /// Movies with both in the leading cast.
     pub movies: i64,
     /// Movies of these with votes.
     pub rated: i64,

@@ -10,10 +10,15 @@ use crate::StorageError;
 /// What `moviemetric demo` was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DemoWorld {
+    /// Movies, the embedded ones included.
     pub movies: u64,
+    /// Viewers.
     pub users: u64,
+    /// Days of history.
     pub days: u32,
+    /// Ratings within these days.
     pub ratings: u64,
+    /// The seed that everything is computed from.
     pub seed: u64,
 }
 

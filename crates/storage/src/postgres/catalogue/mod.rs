@@ -30,13 +30,21 @@ pub const MISSING_LIMIT: i32 = 2;
 /// What a batch, or a whole ingest, did. Movies that were already as described count as unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestCounts {
+    /// Movies that the catalogue did not have.
     pub movies_added: u64,
+    /// Movies with at least one new value.
     pub movies_changed: u64,
+    /// Movies that were already as described.
     pub movies_unchanged: u64,
+    /// Daily snapshots written.
     pub metrics: u64,
+    /// Ratings written.
     pub ratings: u64,
+    /// Reviews written.
     pub reviews: u64,
+    /// Records set aside.
     pub quarantined: u64,
+    /// Movies that became tombstones.
     pub tombstoned: u64,
 }
 
