@@ -42,7 +42,7 @@ impl DatabaseSettings {
     }
 }
 
-/// The Redis that must not forget: queue and event log.
+/// The durable Redis: queue and event log.
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
     /// `REDIS_URL`, required: `redis://host:port/db`, append-only file on, no eviction.
@@ -85,7 +85,7 @@ fn prefix(env: &Env) -> Result<String, SettingsError> {
 /// The two layers of the response cache.
 #[derive(Debug, Clone)]
 pub struct CacheSettings {
-    /// `CACHE_REDIS_URL`, default `REDIS_URL`: the Redis that may forget (bounded memory, allkeys-lru).
+    /// `CACHE_REDIS_URL`, default `REDIS_URL`: the volatile Redis (bounded memory, allkeys-lru).
     pub url: SecretString,
     /// As [`RedisSettings::prefix`].
     pub prefix: String,
@@ -93,13 +93,13 @@ pub struct CacheSettings {
     pub memory_bytes: u64,
     /// `CACHE_TTL_<FAMILY>` in seconds, the seeds' values; 0 switches the family's cache off.
     pub ttl: Vec<(CacheFamily, Duration)>,
-    /// `CACHE_STALE_WHILE_REVALIDATE`, 30: seconds after that in which an answer is still given, while it is computed
-    /// anew.
+    /// `CACHE_STALE_WHILE_REVALIDATE`, 30: seconds after the TTL in which an answer is still given, while one task
+    /// recomputes it.
     pub stale_while_revalidate: Duration,
-    /// `CACHE_STALE_IF_ERROR`, 3600: seconds in which it is given where computing fails. An hour outlasts what operators
-    /// need to restart a database.
+    /// `CACHE_STALE_IF_ERROR`, 3600: seconds after the TTL in which it is given where recomputing fails. An hour outlasts
+    /// the restart of a database.
     pub stale_if_error: Duration,
-    /// `CACHE_WARM`, 50: most asked answers of a family that are computed anew when a run is published; 0 for none.
+    /// `CACHE_WARM`, 50: most asked answers of a family that are recomputed when a run is published; 0 for none.
     pub warm: usize,
 }
 
@@ -235,7 +235,7 @@ pub struct ApiSettings {
     /// `ADMIN_API_KEY_SHA256`: lower-case hex of the admin key's SHA-256. The key itself has 256 random bits, so a
     /// plain hash at rest is enough. Unset: `/admin/*` answers 403.
     pub admin_key_sha256: Option<[u8; 32]>,
-    /// `ASSETS_DIR`, `.local/assets`: where ReDoc's script lies.
+    /// `ASSETS_DIR`, `.local/assets`: the directory of ReDoc's script.
     pub assets_dir: std::path::PathBuf,
     /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,

@@ -1,4 +1,4 @@
-//! Published batch views for tests, over whatever is in the database: the jobs' steps without a worker.
+//! Published batch views for tests, computed from what is in the database: the jobs' steps without a worker.
 
 use std::collections::BTreeMap;
 
@@ -39,8 +39,8 @@ async fn publish(pool: &PgPool, artifact: Artifact, run: RunId, rows: u64) -> Ru
     run
 }
 
-/// Publishes the runs over events as they would have been made at `now`: what viewers did and what reviews say. One
-/// that has no rows is held back, as ever.
+/// Publishes the runs over events (event statistics and sentiment) as jobs at `now` would. A run without rows is held
+/// back, as always.
 pub async fn events(pool: &PgPool, now: DateTime<Utc>) {
     let watermark = Hour::of(now);
     let run = async |artifact, rows: u64, run_id, snapshot: Snapshot| {
@@ -120,8 +120,8 @@ pub async fn actor_collaboration(pool: &PgPool) -> RunId {
     publish(pool, Artifact::ActorCollaboration, run, found.len() as u64).await
 }
 
-/// The movies of [`crate::fixture`], each growing by one a day, ±5; a back-test whose forecasts were twice as good as "then
-/// as today", and in which four intervals of five held.
+/// The movies of [`crate::fixture`], each growing by one a day, ±5; a back-test with half the error of the naive
+/// no-change forecast and a coverage of 0.8.
 pub async fn predictions(pool: &PgPool) -> RunId {
     let run = begin(pool, Artifact::TrendPredictions).await;
     let movies = movies();

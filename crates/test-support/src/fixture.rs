@@ -14,7 +14,7 @@ use storage::postgres;
 use storage::postgres::batch::similar::Similar;
 use storage::postgres::jobs::NewJob;
 
-/// The last day of the small world.
+/// The last day of the fixture.
 pub fn today() -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 3, 10).unwrap()
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Time between two looks at a condition.
+/// Poll interval.
 pub const POLL: Duration = Duration::from_millis(20);
 
-/// Asks `look` every [`POLL`] until it answers something, and answers that.
+/// Polls `look` every [`POLL`] until it answers `Some`, and answers its value.
 ///
 /// # Panics
 /// Ends the test when `timeout` is over. `what` names the condition in the message.

@@ -20,7 +20,7 @@ const SESSIONS: u64 = 64;
 const SHOWN_MIN: u64 = 3;
 const SHOWN_MORE: u64 = 10;
 
-/// Where opinions about a movie centre that nobody has voted on.
+/// Mean opinion of a movie without votes.
 const UNRATED: f64 = 6.0;
 
 /// A movie that viewers may come across.

@@ -16,7 +16,7 @@ use crate::SourceError;
 /// writing those with every chunk would cost more than fetching some movies twice after a kill.
 const MAX_SEEN_STORED: usize = 10_000;
 
-/// An ingest left lying longer than this is begun anew: what it has read is older than TMDB's memory of changes.
+/// Age in days from which an unfinished ingest is dropped and restarted: TMDB tells changes of 14 days only.
 const STALE_DAYS: i64 = 14;
 
 /// One page of movies, fetched. Commit `records`, `missing` and `cursor` in one transaction.

@@ -1,7 +1,7 @@
 //! The shared layer of the response cache: ready-made bytes in Redis.
 //!
-//! Redis may be away, slow or emptied at any time: every call is bounded by [`TIMEOUT`] and every failure is the
-//! caller's cue to go on without a cache.
+//! Redis may be away, slow or emptied at any time: every call is bounded by [`TIMEOUT`], and after a failure the caller
+//! goes on without a cache.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{StorageError, Store};
 
-/// Longest a request waits for the cache: beyond it the database answers sooner.
+/// Time limit of every call: beyond it the database answers sooner.
 pub const TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Connections to the cache; each carries many requests a millisecond.
+/// Connections to the cache; each carries several requests a millisecond.
 const POOL_SIZE: usize = 16;
 
-/// Keys looked at in one step of a scan.
+/// `COUNT` of a `SCAN` step: keys that Redis examines before it serves other clients.
 const SCAN_COUNT: u32 = 1_000;
 
 /// A pool of connections to the cache's Redis.
@@ -26,7 +26,7 @@ pub struct RedisCache {
     prefix: String,
 }
 
-/// What the cache's server says of itself.
+/// State of the cache's server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CacheServer {
     /// Keys of the whole server, those of other users included.
@@ -38,10 +38,10 @@ pub struct CacheServer {
 }
 
 impl RedisCache {
-    /// Connects on first use.
+    /// A pool that connects on first use. Keys begin with `<prefix>:cache:`.
     ///
     /// # Errors
-    /// A malformed URL.
+    /// A malformed URL ([`StorageError::Configuration`]).
     pub fn new(url: &SecretString, prefix: &str) -> Result<Self, StorageError> {
         let mut config = Config::from_url(url.expose_secret());
         let mut pool = PoolConfig::new(POOL_SIZE);
@@ -59,7 +59,10 @@ impl RedisCache {
         format!("{}:{key}", self.prefix)
     }
 
-    /// Reads an entry.
+    /// Reads an entry; `None` where there is none, or no longer.
+    ///
+    /// # Errors
+    /// As every call: [`StorageError::TimedOut`] after [`TIMEOUT`], [`StorageError::Redis`] where Redis refuses or is away.
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
         self.command(redis::cmd("GET").arg(self.key(key))).await
     }
@@ -88,7 +91,7 @@ impl RedisCache {
         bounded(answer).await
     }
 
-    /// Removes every entry whose key begins with `prefix`, in steps that hold nobody up; answers how many.
+    /// Removes every entry whose key begins with `prefix`, in steps between which Redis serves others; answers how many.
     pub async fn remove_under(&self, prefix: &str) -> Result<u64, StorageError> {
         let pattern = format!("{}*", escaped(&self.key(prefix)));
         let (mut cursor, mut removed) = (0_u64, 0);

@@ -1,4 +1,4 @@
-//! The Meilisearch half.
+//! Meilisearch as search engine.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{StorageError, Store};
 
-/// Longest a search may take before PostgreSQL is asked instead.
+/// Time limit of a search; after it PostgreSQL is asked instead.
 const SEARCH_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// How often a task's progress is asked for, and how long it may take: indexing a batch of 10,000 movies takes seconds,
-/// a busy server queues it behind others.
+/// Poll interval and time limit of a task: indexing a batch of 10,000 movies takes seconds, and a busy server queues it
+/// behind others.
 const TASK_POLL: Duration = Duration::from_millis(50);
 const TASK_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -112,7 +112,7 @@ impl Meilisearch {
         Ok(all.into_iter().map(|i| i.uid).filter(|uid| *uid == self.index || uid.starts_with(&builds)).collect())
     }
 
-    /// Deletes what builds that died left behind.
+    /// Deletes the indexes of builds that did not end.
     pub async fn sweep(&self) -> Result<(), StorageError> {
         for name in self.indexes().await?.into_iter().filter(|name| *name != self.index) {
             let task = self.client.delete_index(&name).await?;

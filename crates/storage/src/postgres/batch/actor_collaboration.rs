@@ -77,7 +77,7 @@ pub async fn count(pool: &PgPool, run: RunId) -> Result<u64, StorageError> {
     Ok(n.unsigned_abs())
 }
 
-/// Somebody who appeared with the person asked about.
+/// A person who appeared with the person asked about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CollaboratorRow {
     /// The other person.
@@ -127,7 +127,7 @@ pub async fn of_person(
     Ok((rows, total))
 }
 
-/// A person's name; `None`: nobody has that id.
+/// A person's name; `None`: no person has that id.
 pub async fn name(pool: &PgPool, person: PersonId) -> Result<Option<String>, StorageError> {
     Ok(sqlx::query_scalar!("SELECT name FROM people WHERE person_id = $1", person.get()).fetch_optional(pool).await?)
 }

@@ -78,7 +78,7 @@ pub async fn stage(pool: &PgPool, run: RunId, predictions: &[Prediction]) -> Res
     Ok(())
 }
 
-/// Stores how the method of a run has done, by horizon from 1; horizons that were not tried are left out.
+/// Stores the back-test of a run's method, by horizon from 1; horizons without forecasts are left out.
 pub async fn stage_backtest(pool: &PgPool, run: RunId, backtest: &[Score; HORIZON_DAYS]) -> Result<(), StorageError> {
     for (score, horizon) in backtest.iter().zip(1_i16..) {
         let (Some(mae), Some(naive_mae), Some(coverage)) = (score.mae(), score.naive_mae(), score.coverage()) else {
@@ -201,7 +201,7 @@ pub async fn page(
     Ok((rows, total))
 }
 
-/// How the forecasts of one horizon have done in the back-test.
+/// Accuracy of the forecasts of one horizon in the back-test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BacktestRow {
     /// Days ahead, 1 to 14.
@@ -210,9 +210,9 @@ pub struct BacktestRow {
     pub forecasts: i64,
     /// Mean absolute error of popularity.
     pub mae: f64,
-    /// Of "then as today".
+    /// Mean absolute error of the naive no-change forecast, the baseline.
     pub naive_mae: f64,
-    /// Share of outcomes within the interval.
+    /// Share of outcomes within the interval, 0 to 1.
     pub coverage: f64,
 }
 
