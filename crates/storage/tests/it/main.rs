@@ -6,6 +6,7 @@ mod artifacts;
 mod batch;
 mod cache;
 mod catalogue;
+mod changes;
 mod errors;
 mod health;
 mod queue;
