@@ -295,7 +295,7 @@ fn sha256_from_hex(text: &str) -> Option<[u8; 32]> {
 /// The worker service.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// `WORKER_HOST`, 127.0.0.1 and `WORKER_METRICS_PORT`, 9101: `/metrics` and `/health`.
+    /// `WORKER_HOST`, 127.0.0.1 and `WORKER_METRICS_PORT`, 9101: `/metrics` and `/health/live`.
     pub metrics: SocketAddr,
     /// `WORKER_ROLES`, `jobs,speed`: what this process does; either can have processes of its own.
     pub roles: Vec<Role>,
@@ -383,7 +383,7 @@ impl WorkerSettings {
 /// The scheduler service.
 #[derive(Debug, Clone)]
 pub struct SchedulerSettings {
-    /// `SCHEDULER_HOST`, 127.0.0.1 and `SCHEDULER_METRICS_PORT`, 9102: `/metrics` and `/health`.
+    /// `SCHEDULER_HOST`, 127.0.0.1 and `SCHEDULER_METRICS_PORT`, 9102: `/metrics` and `/health/live`.
     pub metrics: SocketAddr,
     /// `SCHEDULE_<NAME>`: six-field cron in UTC, or `off`. By schedule line name, only lines that were changed.
     pub overrides: Vec<(&'static str, String)>,
