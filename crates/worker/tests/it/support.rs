@@ -108,10 +108,10 @@ impl TestWorld {
         test_support::eventually(&format!("the job {wish}"), Duration::from_secs(60), async || {
             let job = self.job(id).await;
             if is(&job) {
-                return Some(job);
+                return Ok(job);
             }
             assert!(!job.status.is_final(), "the job ended before it {wish}: {job:?}");
-            None
+            Err(job)
         })
         .await
     }
