@@ -1,4 +1,4 @@
-//! What the world thinks of movies: daily metrics, ratings, reviews.
+//! Daily metrics, ratings and reviews that sources bring.
 
 use domain::hours::Hour;
 use domain::ingest::{Quarantined, Source};
