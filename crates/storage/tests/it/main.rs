@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod artifact_runs;
 mod artifacts;
 mod batch;
 mod cache;

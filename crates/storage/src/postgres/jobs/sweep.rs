@@ -56,7 +56,8 @@ pub async fn dispatch(pool: &PgPool, queue: Queue, in_redis: i64) -> Result<Vec<
              WHERE queue = $1 AND status IN ('queued', 'retrying') AND run_after <= now()
                AND (dispatched_at IS NULL
                     OR ((SELECT n FROM sent) > $2 AND dispatched_at < now() - make_interval(secs => $4)))
-             ORDER BY created_at LIMIT $3
+             -- Jobs of one statement have one created_at; their ids sort by creation.
+             ORDER BY created_at, job_id LIMIT $3
              -- Several workers sweep; each takes rows that no other is taking.
              FOR UPDATE SKIP LOCKED)
          UPDATE jobs SET dispatched_at = now() FROM due WHERE jobs.job_id = due.job_id RETURNING jobs.job_id",

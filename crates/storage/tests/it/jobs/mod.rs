@@ -3,6 +3,7 @@
 mod leases;
 mod ledger;
 mod schedules;
+mod steps;
 mod sweep;
 
 use domain::JobId;

@@ -1,7 +1,5 @@
 //! Runs of artifacts: what becomes of them when the head moves on, and that all their rows can be deleted.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use domain::JobId;
 use domain::artifacts::Artifact;
 use sqlx::PgPool;

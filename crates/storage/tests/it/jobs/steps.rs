@@ -1,7 +1,5 @@
 //! Steps of chains: recorded under the lease, found again by a later attempt.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use domain::jobs::JobKind;
 use serde_json::{Value, json};
 use sqlx::PgPool;
