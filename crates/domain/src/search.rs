@@ -13,15 +13,22 @@ pub const MAX_TOTAL: i64 = 1_000;
 /// Longest query text taken, in characters.
 pub const MAX_QUERY_CHARS: usize = 200;
 
-/// Order of the hits.
+/// Order of the hits, the greatest first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SortBy {
-    #[default]
-    Relevance,
     Popularity,
     Rating,
     ReleaseDate,
+    #[default]
+    Relevance,
+}
+
+impl SortBy {
+    /// The order where none is asked for: without words no movie is more relevant than another.
+    pub fn default_for(text: &str) -> Self {
+        if text.is_empty() { Self::Popularity } else { Self::Relevance }
+    }
 }
 
 /// What is asked. An empty `text` matches every movie.
@@ -81,4 +88,15 @@ pub struct SearchDocument {
     /// Of two titles that match alike, the one with less beside the match is meant: "godfather" is "The Godfather", not
     /// "The Godfather Part III".
     pub title_words: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_are_ordered_by_relevance_where_there_are_words() {
+        assert_eq!(SortBy::default_for("matrix"), SortBy::Relevance);
+        assert_eq!(SortBy::default_for(""), SortBy::Popularity);
+    }
 }

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 use crate::MovieId;
+use crate::hours::Window;
 
 /// Change of the mean from the first third to the last, as a share of the first, past which a series has a direction.
 pub const CHANGE_SHARE: f64 = 0.05;
@@ -54,7 +55,7 @@ impl FromStr for Metric {
     }
 }
 
-/// Whose trend it is.
+/// The movies that a trend is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
     All,
@@ -115,6 +116,12 @@ pub fn direction(values: &[f64]) -> Direction {
     } else {
         Direction::Decreasing
     }
+}
+
+/// The first day of a window whose last day is `as_of`. A day that has begun counts, so 30 hours are two days.
+pub fn first_day(window: Window, as_of: NaiveDate) -> NaiveDate {
+    let back = window.hours().map(|hours| TimeDelta::days(i64::from(hours.div_ceil(24)) - 1));
+    back.and_then(|back| as_of.checked_sub_signed(back)).unwrap_or(NaiveDate::MIN)
 }
 
 /// Sums a series up; its points are in the order of their days.
@@ -198,6 +205,16 @@ mod tests {
         let summary = summary(&points(&[(0, 1.0), (1, 1.1), (5, 1.5), (6, 1.6), (20, 3.0), (30, 4.0)]));
         assert!((summary.change_rate - 0.1).abs() < 1e-9, "{summary:?}");
         assert_eq!((summary.min, summary.max, summary.trend), (Some(1.0), Some(4.0), Direction::Increasing));
+    }
+
+    #[test]
+    fn a_window_ends_with_the_runs_day() {
+        let day = |day| NaiveDate::from_ymd_opt(2026, 3, day).unwrap();
+        for (window, first) in
+            [("1d", day(10)), ("7d", day(4)), ("30", day(9)), ("6h", day(10)), ("all", NaiveDate::MIN)]
+        {
+            assert_eq!(first_day(window.parse().unwrap(), day(10)), first, "{window}");
+        }
     }
 
     proptest! {
