@@ -4,6 +4,7 @@
 //! Functions take the connection, pool or transaction they work on, so the caller decides what is atomic.
 
 pub mod cache;
+pub mod changes;
 mod error;
 pub mod event_log;
 pub mod postgres;
