@@ -25,6 +25,12 @@ impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
     }
 }
 
+impl<const MIN: usize, const MAX: usize> From<Text<MIN, MAX>> for String {
+    fn from(text: Text<MIN, MAX>) -> Self {
+        text.0
+    }
+}
+
 impl<const MIN: usize, const MAX: usize> TryFrom<String> for Text<MIN, MAX> {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
@@ -96,6 +102,27 @@ impl TryFrom<String> for Year {
     }
 }
 
+/// A month, 1 to 12.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Month(i32);
+
+impl Month {
+    pub fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Month {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.parse::<u8>() {
+            Ok(month @ 1..=12) => Ok(Self(i32::from(month))),
+            _ => Err("must be a month from 1 to 12"),
+        }
+    }
+}
+
 /// A day, as `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -138,6 +165,9 @@ mod tests {
         assert!(Rating::try_from("-0".to_owned()).is_ok_and(|rating| rating.get().is_sign_positive()));
         for bad in ["1869", "2201", "99999", "-1999", "199x", ""] {
             assert!(Year::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+        for bad in ["0", "13", "x", ""] {
+            assert!(Month::try_from(bad.to_owned()).is_err(), "{bad}");
         }
         for bad in ["2026-3-1", "2026-02-30", "+12026-01-01", "today", ""] {
             assert!(Day::try_from(bad.to_owned()).is_err(), "{bad}");

@@ -35,9 +35,9 @@ pub async fn overview(state: Data<State>) -> HttpResponse {
     let (postgres, redis, meilisearch, batch_layer, speed_layer) = futures::join!(
         probes::postgres(&state.pool),
         probes::redis(&state.cache),
-        probes::meilisearch(&state.search),
+        probes::meilisearch(&state.reader.search),
         probes::batch_layer(&state.pool),
-        probes::speed_layer(&state.pool, &state.lag, cutoff(now)),
+        probes::speed_layer(&state.pool, &state.reader.lag, cutoff(now)),
     );
     let services = Services { mongodb: postgres.clone(), postgres, redis, meilisearch, batch_layer, speed_layer };
     let status = services.status();
@@ -115,10 +115,10 @@ pub async fn routing(state: Data<State>) -> HttpResponse {
     let now = Utc::now();
     let (batch, speed, (events, reviews)) = futures::join!(
         probes::batch_layer(&state.pool),
-        probes::speed_layer(&state.pool, &state.lag, cutoff(now)),
+        probes::speed_layer(&state.pool, &state.reader.lag, cutoff(now)),
         probes::watermarks(&state.pool),
     );
-    let (stats, known) = (&state.routing, batch.status != LayerStatus::Unknown);
+    let (stats, known) = (&state.reader.layers, batch.status != LayerStatus::Unknown);
     let total = stats.total();
     let routed = |decision| {
         let queries = stats.queries(decision);
@@ -161,7 +161,7 @@ fn share(part: u64, whole: u64) -> Option<f64> {
     ),
 )]
 pub async fn search(state: Data<State>) -> HttpResponse {
-    let body = SearchBody::of(probes::meilisearch(&state.search).await);
+    let body = SearchBody::of(probes::meilisearch(&state.reader.search).await);
     answer(!body.service.is_down(), &body)
 }
 

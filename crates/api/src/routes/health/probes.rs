@@ -1,9 +1,11 @@
-//! Looks at one part each. A part that is away or slow is "down" after [`LIMIT`]; why, is in the log for debugging.
+//! One probe for each part. A part that does not answer within [`LIMIT`] is down; the reason is in the log, at level debug.
 
 use std::time::Duration;
 
+use cache::FamilyCounts;
 use domain::artifacts::Artifact;
 use domain::hours::Hour;
+use query::lag::Lag;
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::cache::CacheServer;
@@ -14,10 +16,7 @@ use super::body::{
     BatchLayer, CacheBody, CacheFamilyBody, Connection, LayerStatus, MeilisearchService, PostgresService, RedisService,
     SpeedLayer, UpDown,
 };
-use cache::FamilyCounts;
-
 use crate::cache::ResponseCache;
-use crate::lag::Lag;
 
 /// Longest a probe may take: health checkers give up after a few seconds.
 pub const LIMIT: Duration = Duration::from_secs(1);
@@ -120,8 +119,8 @@ pub async fn batch_layer(pool: &PgPool) -> BatchLayer {
 }
 
 pub async fn speed_layer(pool: &PgPool, lag: &Lag, cutoff: Hour) -> SpeedLayer {
-    // Looking at the lag has its own bound.
-    let (freshness, behind) = futures::join!(bounded(speed::freshness(pool, cutoff)), lag.look());
+    // Measuring the lag has a time-out of its own.
+    let (freshness, behind) = futures::join!(bounded(speed::freshness(pool, cutoff)), lag.measure());
     let freshness = found("speed layer", freshness);
     let status = match &freshness {
         None => LayerStatus::Unknown,
