@@ -102,7 +102,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Of rows that are at hand. `columns` are fields of a row, in the order of the CSV file.
+    /// A table of rows that are at hand. `columns` are fields of a row, in the order of the CSV file.
     pub fn of<R: Serialize>(
         name: &'static str,
         columns: &'static [&'static str],
@@ -112,7 +112,7 @@ impl Table {
         Ok(Self { name, columns, chunks: stream::once(async { Ok(rows) }).boxed() })
     }
 
-    /// Of rows that are read while the table is written.
+    /// A table of rows that are read while it is written.
     pub fn of_rows<R: Serialize + Send + 'static>(
         name: &'static str,
         columns: &'static [&'static str],

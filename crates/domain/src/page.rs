@@ -10,7 +10,9 @@ use crate::trending::RANKS_KEPT;
 pub struct Limit(u16);
 
 impl Limit {
+    /// The most items of a page.
     pub const MAX: u16 = 100;
+    /// The items of a page where no `limit` is sent.
     pub const DEFAULT: Self = Self(20);
     /// One item, for a reader who only wants the total.
     pub const ONE: Self = Self(1);
@@ -20,6 +22,7 @@ impl Limit {
     /// of jobs or live ranks is cut there.
     pub const WHOLE: Self = Self(RANKS_KEPT as u16);
 
+    /// Number of items, as SQL's `LIMIT` takes it.
     pub fn get(self) -> i64 {
         i64::from(self.0)
     }
@@ -50,6 +53,7 @@ impl Offset {
     /// PostgreSQL walks every skipped row, so an unbounded offset is an unbounded query.
     pub const MAX: u32 = 100_000;
 
+    /// Number of items, as SQL's `OFFSET` takes it.
     pub fn get(self) -> i64 {
         i64::from(self.0)
     }

@@ -17,9 +17,13 @@ pub const MAX_QUERY_CHARS: usize = 200;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SortBy {
+    /// The source's popularity.
     Popularity,
+    /// Vote average.
     Rating,
+    /// The newest first.
     ReleaseDate,
+    /// Likeness to the text.
     #[default]
     Relevance,
 }
@@ -31,7 +35,7 @@ impl SortBy {
     }
 }
 
-/// What is asked. An empty `text` matches every movie.
+/// A search request. An empty `text` matches every movie.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SearchQuery {
     pub text: String,
@@ -45,11 +49,13 @@ pub struct SearchQuery {
     pub page: Page,
 }
 
-/// Which engine answered.
+/// The engine that answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
+    /// The engine of choice, where it is configured and answers.
     Meilisearch,
+    /// PostgreSQL's full text and trigrams: the default, and the fallback.
     Postgres,
 }
 
@@ -85,7 +91,7 @@ pub struct SearchDocument {
     pub keywords: Vec<String>,
     /// Directors and leading cast.
     pub people: Vec<String>,
-    /// Of two titles that match alike, the one with less beside the match is meant: "godfather" is "The Godfather", not
+    /// Words of the title. Of two titles that match alike the shorter one is the better hit: "godfather" means "The Godfather", not
     /// "The Godfather Part III".
     pub title_words: usize,
 }

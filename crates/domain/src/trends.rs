@@ -15,7 +15,7 @@ pub const CHANGE_SHARE: f64 = 0.05;
 /// Days that a run of trends covers, and so the most points an answer has (seed 1: "up to 1000 data points").
 pub const TREND_DAYS: i32 = 1_000;
 
-/// What is measured day by day.
+/// A metric with a value a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Metric {
@@ -28,8 +28,10 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// Every metric.
     pub const ALL: [Self; 3] = [Self::Rating, Self::Sentiment, Self::Popularity];
 
+    /// The word in parameters and bodies.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rating => "rating",
@@ -58,13 +60,15 @@ impl FromStr for Metric {
 /// The movies that a trend is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
+    /// All movies.
     All,
     /// A genre by its name in the catalogue.
     Genre(String),
+    /// One movie.
     Movie(MovieId),
 }
 
-/// One day of a series. `count` is what the value is a mean of: reviews for sentiment, else movies.
+/// One day of a series. `count` is the number of items that the value is a mean of: reviews for sentiment, else movies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     pub day: NaiveDate,
@@ -72,16 +76,20 @@ pub struct Point {
     pub count: i64,
 }
 
-/// Where a series is going.
+/// The direction of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
+    /// Up by more than [`CHANGE_SHARE`].
     Increasing,
+    /// Within [`CHANGE_SHARE`].
     Stable,
+    /// Down by more than [`CHANGE_SHARE`].
     Decreasing,
 }
 
 impl Direction {
+    /// The word in bodies.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Increasing => "increasing",
@@ -91,7 +99,7 @@ impl Direction {
     }
 }
 
-/// A series in numbers. Of an empty one only the direction is known: it does not move.
+/// Summary statistics of a series. An empty one is stable and has no others.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     pub avg: Option<f64>,
@@ -124,7 +132,7 @@ pub fn first_day(window: Window, as_of: NaiveDate) -> NaiveDate {
     back.and_then(|back| as_of.checked_sub_signed(back)).unwrap_or(NaiveDate::MIN)
 }
 
-/// Sums a series up; its points are in the order of their days.
+/// Summarises a series; its points are in the order of their days.
 pub fn summary(points: &[Point]) -> Summary {
     let values: Vec<f64> = points.iter().map(|point| point.value).collect();
     Summary {

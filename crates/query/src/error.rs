@@ -20,6 +20,7 @@ pub enum QueryError {
     /// The bound on followed rankings is reached ([`crate::active::Watched`]).
     #[error("too many rankings are followed at this time")]
     TooManyStreams,
+    /// A store failed, or is away.
     #[error(transparent)]
     Storage(Arc<StorageError>),
     /// A defect of ours.

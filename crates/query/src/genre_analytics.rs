@@ -28,12 +28,12 @@ const TRENDS_WINDOW: Window = Window::Days(30);
 /// A genre's statistics and movies, of all times or of a year or month of release.
 #[derive(Debug, Clone, Serialize)]
 pub struct GenreAnalytics {
-    /// In any case.
+    /// Name of a genre, in any case.
     pub genre: String,
     pub year: Option<i32>,
     /// 1 to 12; without a year, of every year.
     pub month: Option<i32>,
-    /// Of statistics and trends; the list of movies is the catalogue's of now.
+    /// The day of statistics and trends; the list of movies is always the current catalogue's.
     pub as_of: Option<NaiveDate>,
 }
 
@@ -105,7 +105,7 @@ impl From<MovieRow> for GenreMovie {
     }
 }
 
-/// Where the genre as a whole is going, over the last 30 days; null until trends are computed.
+/// Directions of the genre as a whole over the last 30 days; null until trends are computed.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct GenreTrends {
     #[schema(example = "increasing")]

@@ -54,8 +54,10 @@ impl<T> ArtifactList<T> {
 
 /// A view that has rows.
 pub trait IntoRows {
+    /// A row, whose fields are the table's columns.
     type Row: Serialize + Send + 'static;
 
+    /// The rows, in the view's order.
     fn into_rows(self) -> Vec<Self::Row>;
 }
 
@@ -140,6 +142,7 @@ pub struct Paged<L> {
 }
 
 impl<L> Paged<L> {
+    /// Asks for one page of a list.
     pub fn new(list: L, page: impl Into<Page>) -> Self {
         Self { list, page: page.into() }
     }

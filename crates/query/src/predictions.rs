@@ -17,7 +17,7 @@ use crate::{ArtifactList, IntoRows, Listing, PagedList, QueryError, Question, Re
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct TrendingForecast {
     pub horizon: Horizon,
-    /// In any case; movies keep their overall ranks.
+    /// Name of a genre, in any case; movies keep their overall ranks.
     pub genre: Option<String>,
     pub as_of: Option<NaiveDate>,
 }

@@ -7,7 +7,7 @@ use domain::merge::{Layer, LayerSplit};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What an answer is made of.
+/// How far each layer's part of an answer goes.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct DataSources {
     /// Hours before this one are the batch layer's; null before its first run.
@@ -28,7 +28,7 @@ pub(crate) fn stale(split: LayerSplit, watermark: Option<Hour>) -> Vec<&'static 
     split.stale(watermark).map(Layer::as_str).collect()
 }
 
-/// Where the numbers come from.
+/// Where an answer's numbers come from.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Provenance {
     /// Spans of hours that one layer answered for, oldest first. Hours without facts are left out. Not for a movie's page,
@@ -83,7 +83,7 @@ pub struct LayerHours {
     pub speed: u64,
 }
 
-/// What this process has cached for the same question without `explain`.
+/// The state of this process's cache for the same question without `explain`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CacheState {
     /// fresh, stale or absent.

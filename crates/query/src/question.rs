@@ -1,4 +1,4 @@
-//! What can be asked.
+//! Questions in general.
 
 use domain::artifacts::CacheFamily;
 use domain::{MovieId, UserId};
@@ -50,7 +50,9 @@ pub trait Question: Serialize + Send + Sync + 'static {
 /// Live facts that an answer counts. When they change, the answer is out of date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LiveFacts {
+    /// No live facts.
     None,
+    /// Those of one movie.
     Movie(MovieId),
     /// Those of every movie.
     AllMovies,

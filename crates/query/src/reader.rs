@@ -1,4 +1,4 @@
-//! What questions are answered from.
+//! The stores that questions are answered from.
 
 use std::sync::Arc;
 

@@ -31,7 +31,7 @@ pub struct Search {
     pub min_rating: Option<f64>,
     /// Year of release.
     pub year: Option<i32>,
-    /// In any case.
+    /// Name of a genre, in any case.
     pub genre: Option<String>,
 }
 
@@ -113,7 +113,7 @@ impl PagedList for Search {
 pub struct FilteredSearch {
     /// Empty finds every movie.
     pub q: String,
-    /// In any case.
+    /// Name of a genre, in any case.
     pub genre: Option<String>,
     /// Vote average, 0 to 10.
     pub rating_min: Option<f64>,

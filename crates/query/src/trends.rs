@@ -18,7 +18,7 @@ pub struct Trends {
     pub metric: Metric,
     pub window: Window,
     pub movie_id: Option<MovieId>,
-    /// In any case.
+    /// Name of a genre, in any case.
     pub genre: Option<String>,
     pub as_of: Option<NaiveDate>,
 }

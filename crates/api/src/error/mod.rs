@@ -69,7 +69,7 @@ pub enum ApiError {
     Shared(Arc<ApiError>),
 }
 
-/// All that a client learns about a failure of ours.
+/// The sentence that a client gets for a failure of ours.
 pub const INTERNAL: &str = "the server failed to answer; its log has the cause under this request_id";
 const AWAY: &str = "a store that this answer needs is not reachable right now";
 
@@ -119,7 +119,7 @@ impl ApiError {
         }
     }
 
-    /// Whether we failed, so that an answer of before is better than none; not so where there is no answer.
+    /// Whether we failed, so that an earlier answer is better than none. `false`: there is no answer, or nobody may have it.
     pub fn is_ours(&self) -> bool {
         match self {
             Self::Storage(_) | Self::Internal(_) | Self::NotReady(_) => true,
@@ -154,7 +154,7 @@ impl ApiError {
         Some((name, HeaderValue::from_static(value)))
     }
 
-    /// What belongs into the log and not into the answer.
+    /// The cause, for the log; an answer must not show it.
     pub fn cause(&self) -> Option<String> {
         match self {
             Self::Storage(error) => Some(error.to_string()),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[serde(try_from = "String")]
 pub struct Text<const MIN: usize, const MAX: usize>(String);
 
-/// What a search looks for; empty finds every movie.
+/// The text of a search; empty finds every movie.
 pub type QueryText = Text<0, MAX_QUERY_CHARS>;
 
 /// A genre's name. The longest that TMDB has is 15 characters.
@@ -43,7 +43,7 @@ impl<const MIN: usize, const MAX: usize> TryFrom<String> for Text<MIN, MAX> {
     }
 }
 
-/// A value of the domain, by its own way to read and write itself.
+/// A value of the domain, parsed by its own `FromStr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parsed<T>(pub T);
 

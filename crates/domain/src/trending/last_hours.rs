@@ -11,6 +11,7 @@ use crate::merge::CUTOFF_HOURS;
 pub struct LastHours(u32);
 
 impl LastHours {
+    /// Hours.
     pub fn get(self) -> u32 {
         self.0
     }

@@ -83,7 +83,7 @@ fn drop_old_hours(movies: &ActiveMovies, first_hour: &mut Option<Hour>) {
     }
 }
 
-/// What has to be read.
+/// Movies that have to be read.
 #[derive(Default)]
 struct Pending {
     all: bool,

@@ -41,7 +41,7 @@ pub struct ActiveMovies {
     rankings: Cache<RankingKey, Arc<Ranked>>,
 }
 
-/// What a ranking follows from.
+/// All that a ranking depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RankingKey {
     span: Span,

@@ -39,7 +39,7 @@ pub struct RankChangeView {
     pub rank: Option<usize>,
     /// Null: it entered.
     pub previous_rank: Option<usize>,
-    /// Of a movie that left, as it was when it was last ranked.
+    /// The score at the new rank; of a movie that left, its last one.
     pub trending_score: f64,
 }
 
@@ -55,10 +55,12 @@ impl From<RankChange> for RankChangeView {
     }
 }
 
-/// What a follower does not know yet. `version` counts changes of what is known of movies.
+/// News for a follower. `version` counts changes of what is known of movies.
 #[derive(Debug)]
 pub enum Update {
+    /// The whole ranking.
     Ranking { version: u64, view: RankingView },
+    /// The changes since the last update.
     Change { version: u64, view: ChangeView },
 }
 

@@ -19,7 +19,7 @@ use crate::{ArtifactList, PagedList, QueryError, Reader};
 /// The nightly ranking of movies by their movement over the last seven days.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct TrendingDaily {
-    /// In any case; movies keep their overall ranks.
+    /// Name of a genre, in any case; movies keep their overall ranks.
     pub genre: Option<String>,
     pub as_of: Option<NaiveDate>,
     /// An older name of `as_of`, which it overrules. Where no run is old enough, the refusal names the field that was sent.

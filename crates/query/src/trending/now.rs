@@ -22,7 +22,7 @@ use crate::{CacheState, IntoRows, LayerHours, Listing, LiveFacts, QueryError, Qu
 /// Movies by their movement in the last hours, out of the speed layer: movies that a source observed or viewers touched.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct TrendingNow {
-    /// In any case; ranks are among its movies.
+    /// Name of a genre, in any case; ranks are among its movies.
     pub genre: Option<String>,
     pub limit: Limit,
     pub window: LastHours,

@@ -181,7 +181,7 @@ pub struct BacktestRow {
     pub horizon: i16,
     pub forecasts: i64,
     pub mae: f64,
-    /// Of "then as today".
+    /// Mean absolute error of the naive forecast, which expects no change.
     pub naive_mae: f64,
     /// Share of outcomes within the interval.
     pub coverage: f64,

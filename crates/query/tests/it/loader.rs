@@ -1,8 +1,3 @@
-//! Movies' pages, many requests in one query.
-
-// A broken precondition of a test should end it on the spot.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use std::sync::Arc;
 use std::time::Duration;
 
