@@ -13,6 +13,10 @@ pub struct EventLogSettings {
 }
 
 impl EventLogSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         Ok(Self { capacity: env.within("EVENT_LOG_CAPACITY", 2_000_000, 1..=1_000_000_000)? })
     }
@@ -57,6 +61,10 @@ pub struct SpeedSettings {
 }
 
 impl SpeedSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         Ok(Self {
             batch_size: env.within("SPEED_BATCH_SIZE", 5_000, 1..=50_000)?,

@@ -14,8 +14,8 @@ use domain::artifacts::CacheFamily;
 use sqlx::PgPool;
 use tokio::sync::broadcast;
 
-use crate::StorageError;
 use crate::postgres::changes::{self, Listener, Notification};
+use crate::{StorageError, Store};
 
 /// Without a notification for this long, the generations are read again: it tells whether the connection still lives.
 const REREAD_INTERVAL: Duration = Duration::from_secs(2);
@@ -137,7 +137,7 @@ impl ChangeFeed {
             match tokio::time::timeout(REREAD_INTERVAL, listener.next()).await {
                 Ok(heard) => match heard? {
                     Some(notification) => self.hear(notification),
-                    None => return Err(StorageError::Database(sqlx::Error::PoolClosed)),
+                    None => return Err(StorageError::Disconnected { store: Store::Postgres }),
                 },
                 // Asked where it is listened, or a connection that died silently would be listened on for ever.
                 Err(_quiet) => self.reread(&mut listener).await?,
@@ -199,7 +199,7 @@ impl ChangeFeed {
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
-    let slow = || StorageError::Database(sqlx::Error::PoolTimedOut);
+    let slow = || StorageError::TimedOut { store: Store::Postgres, after: READ_TIMEOUT };
     tokio::time::timeout(READ_TIMEOUT, answer).await.unwrap_or_else(|_| Err(slow()))
 }
 

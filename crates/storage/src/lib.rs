@@ -11,7 +11,7 @@ pub mod postgres;
 pub mod queue;
 pub mod search_index;
 
-pub use error::StorageError;
+pub use error::{StorageError, Store};
 
 /// The schema's migrations, also for tests (`#[sqlx::test(migrator = "storage::MIGRATOR")]`).
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");

@@ -1,0 +1,15 @@
+//! The storage crate against real servers, module by module as in `src`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod artifacts;
+mod batch;
+mod cache;
+mod catalogue;
+mod changes;
+mod errors;
+mod health;
+mod queue;
+mod search_index;
+mod speed;
+mod support;
