@@ -9,9 +9,13 @@ use query::{Question, active};
 use sqlx::PgPool;
 use storage::changes::{Change, ChangeFeed};
 use storage::postgres::speed::{self, Batch};
-use test_support::{fixture, live};
+
+use test_support::{eventually, fixture, live};
 
 use crate::reader;
+
+/// Longest that taking in a change may take; it takes some 0.1 s.
+const LIMIT: Duration = Duration::from_secs(10);
 
 async fn liked(pool: &PgPool, movie: i64) {
     let events = vec![live::event(movie, EventType::Like, Utc::now())];
@@ -29,12 +33,8 @@ async fn the_ranking_follows_the_feed_and_says_when_it_has_caught_up(pool: PgPoo
             counted.fetch_add(1, Ordering::SeqCst);
         }));
     let caught_up = async |n| {
-        let wait = async {
-            while times.load(Ordering::SeqCst) < n {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("it catches up");
+        let reached = async || (times.load(Ordering::SeqCst) >= n).then_some(());
+        eventually("the movies have caught up", LIMIT, reached).await;
     };
     let ranked = async || {
         let view = TrendingNow::default().read(&reader).await.unwrap();
