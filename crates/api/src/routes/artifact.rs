@@ -3,13 +3,12 @@
 use chrono::NaiveDate;
 use domain::RunId;
 use domain::artifacts::Artifact;
-use domain::jobs::JobKind;
 use serde::Serialize;
 use sqlx::PgPool;
 use storage::postgres::artifacts::{self, Head};
 use utoipa::ToSchema;
 
-use super::List;
+use super::{List, PREFIX};
 use crate::error::ApiError;
 use crate::extract::Day;
 
@@ -47,6 +46,6 @@ pub async fn run_as_of(pool: &PgPool, artifact: Artifact, field: &'static str, d
 }
 
 fn not_computed(artifact: Artifact) -> ApiError {
-    let trigger = format!("/api/v1/admin/compute/{}", JobKind::of(artifact));
-    ApiError::NotComputed { artifact: artifact.as_str(), trigger }
+    let path = artifact.job().definition().triggers.first().copied().unwrap_or_default();
+    ApiError::NotComputed { artifact: artifact.as_str(), trigger: format!("{PREFIX}/admin/{path}") }
 }

@@ -54,7 +54,7 @@ async fn a_job_ends_with_its_result_or_its_error(pool: PgPool) {
     assert_eq!((done.done, done.total, done.phase.as_deref()), (10, Some(10), Some("done")), "all of it is done");
 
     let (job, held) = claimed(&pool).await;
-    lease::fail(&pool, held, "no movies", None).await.unwrap();
+    lease::fail(&pool, held, "no movies", &progress(9), None).await.unwrap();
     let failed = get(&pool, job.id).await;
     assert_eq!((failed.status, failed.error.as_deref()), (JobStatus::Failed, Some("no movies")));
     assert!(failed.finished_at.is_some());
@@ -63,7 +63,7 @@ async fn a_job_ends_with_its_result_or_its_error(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_failed_attempt_waits_for_its_time_before_it_can_be_claimed_again(pool: PgPool) {
     let (job, held) = claimed(&pool).await;
-    lease::fail(&pool, held, "away", Some(Duration::from_secs(3_600))).await.unwrap();
+    lease::fail(&pool, held, "away", &progress(9), Some(Duration::from_secs(3_600))).await.unwrap();
     let waiting = get(&pool, job.id).await;
     assert_eq!((waiting.status, waiting.finished_at), (JobStatus::Retrying, None));
     assert!(lease::claim(&pool, job.id, "early").await.unwrap().is_none(), "an hour too early");
@@ -90,7 +90,7 @@ async fn whatever_a_worker_says_after_it_lost_its_lease_is_refused(pool: PgPool)
     let before = get(&pool, job.id).await;
     assert_eq!(lease::heartbeat(&pool, old, &progress(9)).await.unwrap(), Pulse::LeaseLost);
     lease::succeed(&pool, old, &json!("stale"), &progress(9)).await.unwrap();
-    lease::fail(&pool, old, "stale", None).await.unwrap();
+    lease::fail(&pool, old, "stale", &progress(9), None).await.unwrap();
     lease::cancelled(&pool, old).await.unwrap();
     lease::release(&pool, old).await.unwrap();
     assert_eq!(get(&pool, job.id).await, before);

@@ -107,7 +107,7 @@ async fn a_retried_job_begins_as_if_it_had_never_run(pool: PgPool) {
     let (_, held) = lease::claim(&pool, id, "worker").await.unwrap().unwrap();
     let mut conn = pool.acquire().await.unwrap();
     assert_eq!(jobs::retry(&mut conn, id).await.unwrap().unwrap().status, JobStatus::Running, "not while it runs");
-    lease::fail(&pool, held, "no luck", None).await.unwrap();
+    lease::fail(&pool, held, "no luck", &lease::Progress::default(), None).await.unwrap();
     let job = jobs::retry(&mut conn, id).await.unwrap().unwrap();
     assert_eq!(Job { heartbeat_at: None, ..job }, fresh);
     assert!(lease::claim(&pool, id, "worker").await.unwrap().is_some());
