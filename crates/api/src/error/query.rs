@@ -1,6 +1,6 @@
 //! Failures of the crate `query`, in the API's words.
 
-use domain::jobs::JobKind;
+use domain::artifacts::Artifact;
 use query::QueryError;
 
 use super::ApiError;
@@ -9,14 +9,19 @@ impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
         match error {
             QueryError::NotFound { field, what } => Self::NotFound { field, what },
-            QueryError::NotComputed { artifact } => Self::NotComputed {
-                artifact: artifact.as_str(),
-                trigger: format!("/api/v1/admin/compute/{}", JobKind::of(artifact)),
-            },
+            QueryError::NotComputed { artifact } => {
+                Self::NotComputed { artifact: artifact.as_str(), trigger: trigger(artifact) }
+            }
             QueryError::NotReady => Self::NotReady(error.to_string()),
             QueryError::TooManyStreams => Self::TooManyStreams,
             QueryError::Storage(error) => Self::Storage(error),
             QueryError::Internal(cause) => Self::Internal(cause.into()),
         }
     }
+}
+
+/// The path whose POST computes an artifact.
+fn trigger(artifact: Artifact) -> String {
+    let path = artifact.job().definition().triggers.first().copied().unwrap_or_default();
+    format!("/api/v1/admin/{path}")
 }

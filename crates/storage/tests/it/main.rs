@@ -9,6 +9,7 @@ mod catalogue;
 mod changes;
 mod errors;
 mod health;
+mod jobs;
 mod queue;
 mod search_index;
 mod speed;

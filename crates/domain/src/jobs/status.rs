@@ -1,50 +1,33 @@
-//! What the ledger keeps of a job: its arguments and where it stands.
+//! Where a job stands.
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ingest::IngestMode;
-
-/// A job's arguments: small, ids only, the same JSON in ledger and API.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct JobPayload {
-    /// Ingest: how to enumerate.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<IngestMode>,
-    /// Compute: publish even a run that would be held back.
-    #[serde(skip_serializing_if = "is_false")]
-    pub force: bool,
-    /// Probe: milliseconds to hold a worker slot, at most [`JobPayload::MAX_HOLD_MS`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hold_ms: Option<u64>,
-}
-
-impl JobPayload {
-    pub const MAX_HOLD_MS: u64 = 300_000;
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-/// Where a job stands.
+/// The state of a job in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
+    /// Waits for a worker.
     Queued,
+    /// A worker holds its lease.
     Running,
+    /// An attempt failed; it waits for the next one.
     Retrying,
+    /// Done, with a result.
     Succeeded,
+    /// Given up, with the last error.
     Failed,
+    /// Stopped because somebody asked for it.
     Cancelled,
 }
 
 impl JobStatus {
+    /// Every status.
     pub const ALL: [Self; 6] =
         [Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
 
+    /// The word in the ledger, in bodies and in the CLI.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -56,7 +39,7 @@ impl JobStatus {
         }
     }
 
-    /// Whether the job will change no more.
+    /// Whether the job has ended: only a retry changes it from here on.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
