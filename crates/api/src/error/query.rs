@@ -4,6 +4,7 @@ use domain::artifacts::Artifact;
 use query::QueryError;
 
 use super::ApiError;
+use crate::paths::PREFIX;
 
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
@@ -20,8 +21,8 @@ impl From<QueryError> for ApiError {
     }
 }
 
-/// The path whose POST computes an artifact.
+/// The path that starts the artifact's computation.
 fn trigger(artifact: Artifact) -> String {
     let path = artifact.job().definition().triggers.first().copied().unwrap_or_default();
-    format!("/api/v1/admin/{path}")
+    format!("{PREFIX}/admin/{path}")
 }
