@@ -10,6 +10,7 @@ pub mod export;
 pub mod extract;
 pub mod middleware;
 pub mod openapi;
+pub mod paths;
 pub mod router;
 pub mod routes;
 pub mod sse;

@@ -90,7 +90,7 @@ fn completed(mut operation: Operation, endpoint: &Endpoint) -> Operation {
     if endpoint.documented().is_some() {
         // Two operations cannot share an id, from which clients make the names of functions.
         let id = operation.operation_id.take().unwrap_or_default();
-        let path = paths[0].trim_start_matches(crate::router::PREFIX);
+        let path = paths[0].trim_start_matches(crate::paths::PREFIX);
         operation.operation_id = Some(format!("{id}_at{}", path.replace(['/', '-'], "_").replace(['{', '}'], "")));
     }
     operation.security = (endpoint.access != Access::Open).then(|| {

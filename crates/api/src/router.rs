@@ -13,9 +13,7 @@ use crate::access::{self, Access};
 use crate::endpoints::endpoints;
 use crate::error::ApiError;
 use crate::middleware::Label;
-
-/// Where the canonical paths live.
-pub const PREFIX: &str = "/api/v1";
+use crate::paths::PREFIX;
 
 /// Registers the list, and the answer to every path that is not in it.
 pub fn configure(config: &mut ServiceConfig) {

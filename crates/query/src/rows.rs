@@ -8,6 +8,9 @@ use crate::QueryError;
 /// The rows of a list, in chunks.
 pub struct Rows<R>(BoxStream<'static, Result<Vec<R>, QueryError>>);
 
+/// The rows after a cursor, and the next cursor; `None` after the last row.
+pub type Step<R, C> = Result<(Vec<R>, Option<C>), QueryError>;
+
 impl<R: Send + 'static> Rows<R> {
     /// Rows that are at hand.
     pub fn at_once(rows: Vec<R>) -> Self {
@@ -20,7 +23,7 @@ impl<R: Send + 'static> Rows<R> {
     pub async fn in_steps<C, F>(first: C, read: F) -> Result<Self, QueryError>
     where
         C: Send + 'static,
-        F: Fn(C) -> BoxFuture<'static, Result<(Vec<R>, Option<C>), QueryError>> + Send + Sync + 'static,
+        F: Fn(C) -> BoxFuture<'static, Step<R, C>> + Send + Sync + 'static,
     {
         let (rows, next) = read(first).await?;
         let rest = stream::try_unfold((next, read), async |(cursor, read)| {
@@ -54,9 +57,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_of_the_first_step_comes_before_any_row() {
-        let read = |_: i32| -> BoxFuture<'static, Result<(Vec<i32>, Option<i32>), QueryError>> {
-            Box::pin(async { Err(QueryError::NotReady) })
-        };
+        let read = |_: i32| -> BoxFuture<'static, Step<i32, i32>> { Box::pin(async { Err(QueryError::NotReady) }) };
         assert!(Rows::in_steps(0, read).await.is_err());
     }
 }

@@ -4,7 +4,7 @@ use domain::artifacts::Artifact;
 use query::QueryError;
 
 use super::ApiError;
-use crate::router::PREFIX;
+use crate::paths::PREFIX;
 
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {

@@ -13,6 +13,4 @@ pub mod reviews;
 pub mod search;
 pub mod trending;
 
-use crate::router::PREFIX;
-
 pub use query::List;

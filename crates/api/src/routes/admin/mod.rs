@@ -19,9 +19,9 @@ use storage::postgres::jobs::NewJob;
 
 pub use job::JobBody;
 
-use super::PREFIX;
 use crate::error::ApiError;
 use crate::extract::IdempotencyKey;
+use crate::paths::PREFIX;
 
 /// Who asked, as the ledger says it.
 const REQUESTED_BY: &str = "admin";

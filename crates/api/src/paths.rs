@@ -1,0 +1,4 @@
+//! Where the API's paths begin.
+
+/// What the canonical paths begin with.
+pub const PREFIX: &str = "/api/v1";
