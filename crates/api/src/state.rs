@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use settings::ApiSettings;
 use sqlx::PgPool;
 use storage::StorageError;
-use storage::event_log::{EventLog, RedisLog};
+use storage::event_log::{EventLogConfig, EventSink};
 use storage::search_index::SearchIndex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ pub struct State {
     pub pool: PgPool,
     pub search: SearchIndex,
     /// Where events and reviews are safe before they are counted.
-    pub event_log: Arc<dyn EventLog>,
+    pub event_log: Arc<dyn EventSink>,
     /// How far the speed layer is behind it.
     pub lag: Arc<Lag>,
     pub generations: Arc<Generations>,
@@ -73,11 +73,13 @@ impl State {
             Ok(Err(error)) => tracing::warn!(%error, "starting without the database"),
             Err(_) => tracing::warn!("starting without the database, which does not answer"),
         }
-        let redis = &settings.redis;
         let longest = CacheFamily::ALL.map(|family| settings.cache.ttl_of(family)).into_iter().max();
         let touched = Arc::new(Touched::new(longest.unwrap_or_default()));
-        let event_log: Arc<dyn EventLog> =
-            Arc::new(RedisLog::open(&redis.url, &redis.prefix, settings.event_log.capacity)?);
+        let event_log: Arc<dyn EventSink> = storage::event_log::open(&EventLogConfig {
+            url: settings.event_log.url(&settings.redis).clone(),
+            prefix: settings.redis.prefix.clone(),
+            capacity: settings.event_log.capacity,
+        })?;
         let lag = Arc::new(Lag::new(event_log.clone(), settings.speed_lag_limit));
         Ok(Self {
             event_log,

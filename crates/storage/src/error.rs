@@ -13,6 +13,9 @@ pub enum StorageError {
     RedisPool(#[from] deadpool_redis::PoolError),
     #[error("queue: {0}")]
     Queue(String),
+    /// A file of the event log.
+    #[error("file: {0}")]
+    File(#[from] std::io::Error),
     #[error("Meilisearch: {0}")]
     Meilisearch(#[from] meilisearch_sdk::errors::Error),
     #[error("Meilisearch: task {task} failed: {reason}")]
@@ -30,7 +33,7 @@ impl StorageError {
         match self {
             Self::Database(error) => database_is_transient(error),
             Self::Migration(_) | Self::Json(_) | Self::Corrupt(_) => false,
-            Self::Redis(_) | Self::RedisPool(_) | Self::Queue(_) => true,
+            Self::Redis(_) | Self::RedisPool(_) | Self::Queue(_) | Self::File(_) => true,
             Self::Meilisearch(error) => !matches!(error, meilisearch_sdk::errors::Error::Meilisearch(_)),
             Self::MeilisearchTask { .. } => true,
         }

@@ -1,17 +1,32 @@
 //! What viewers do, for tests: facts about movies of [`crate::fixture`], and the log they go through.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::events::{Event, EventType, Fact, Review};
 use domain::sentiment::Lexicon;
 use domain::{EventId, ReviewId, UserId};
-use storage::event_log::RedisLog;
+use secrecy::SecretString;
+use storage::event_log::{self, EventLog, EventLogConfig, Fetch, LogEntry};
 use storage::postgres::facts::events::ScoredReview;
 
 use crate::fixture::movie_id;
 
 /// The event log of one test.
-pub fn log(prefix: &str, capacity: usize) -> RedisLog {
-    RedisLog::open(&crate::redis_url(), prefix, capacity).unwrap()
+pub fn log(prefix: &str, capacity: usize) -> Arc<dyn EventLog> {
+    log_at(crate::redis_url(), prefix, capacity)
+}
+
+/// An event log anywhere.
+pub fn log_at(url: SecretString, prefix: &str, capacity: usize) -> Arc<dyn EventLog> {
+    event_log::open(&EventLogConfig { url, prefix: prefix.to_owned(), capacity }).unwrap()
+}
+
+/// Everything that a log has, taken by a reader that dies at once.
+pub async fn logged(log: &dyn EventLog) -> Vec<LogEntry> {
+    let fetch = Fetch { max: 10_000, wait: Duration::from_millis(50), linger: Duration::ZERO };
+    log.reader("test", Duration::from_secs(60)).unwrap().next(fetch).await.unwrap().entries
 }
 
 pub fn event(movie: i64, event_type: EventType, occurred_at: DateTime<Utc>) -> Event {

@@ -13,7 +13,7 @@ use domain::sentiment::{Label, Tally, velocity};
 use domain::{MovieId, RunId};
 use serde::{Deserialize, Serialize};
 use storage::postgres::layers::{self, Layers};
-use storage::postgres::speed::Row;
+use storage::postgres::speed::SpeedRow;
 use utoipa::{IntoParams, ToSchema};
 
 use super::merged::{CacheState, DataSources, Provenance, ProvenanceSpan, stale};
@@ -174,7 +174,7 @@ impl Merged {
         let Layers { head, batch, speed } = layers;
         let watermark = head.as_ref().and_then(|head| head.watermark);
         let boundary = routing.boundary(watermark);
-        let answers = |row: &&Row<Tally>| layer(row.hour.hour, boundary, row.hour.reopened) == Layer::Speed;
+        let answers = |row: &&SpeedRow<Tally>| layer(row.hour.hour, boundary, row.hour.reopened) == Layer::Speed;
         let changed = speed.iter().filter(answers).map(|row| row.updated_at).max();
         let hours = merge(batch, speed.into_iter().map(|row| row.hour), boundary);
         let of = |layer| hours.iter().filter(|hour| hour.1 == layer).count() as u64;

@@ -7,7 +7,6 @@ use domain::events::{EventType, Observation};
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgPool};
-use storage::event_log::EventLog;
 use storage::postgres::catalogue;
 use storage::postgres::speed::{self, Batch};
 use test_support::fixture::{self, movie_id};

@@ -10,7 +10,6 @@ use domain::merge::{CLOCK_MARGIN, LayerSplit};
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use storage::event_log::EventLog;
 use storage::postgres::layers;
 use storage::postgres::speed::{self, Batch};
 use test_support::fixture::{self, movie_id};

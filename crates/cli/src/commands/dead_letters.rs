@@ -6,7 +6,7 @@ use domain::events::Fact;
 use domain::page::Page;
 use settings::{Env, EventLogSettings, RedisSettings, load_or_exit};
 use sqlx::PgPool;
-use storage::event_log::{AppendError, EventLog, RedisLog};
+use storage::event_log::{self, AppendError, EventLogConfig, EventSink};
 use storage::postgres::facts::dead_letters::{self, DeadLetter};
 
 use super::CommandResult;
@@ -49,7 +49,9 @@ pub(crate) async fn run(args: Args) -> CommandResult {
         Command::List => list(&pool).await,
         Command::Replay(which) => {
             let (redis, log) = load_or_exit(|env: &Env| Ok((RedisSettings::load(env)?, EventLogSettings::load(env)?)));
-            replay(&pool, &RedisLog::open(&redis.url, &redis.prefix, log.capacity)?, which.id).await
+            let (url, capacity) = (log.url(&redis).clone(), log.capacity);
+            let log = event_log::open(&EventLogConfig { url, prefix: redis.prefix, capacity })?;
+            replay(&pool, &*log, which.id).await
         }
     }
 }
@@ -67,7 +69,7 @@ async fn list(pool: &PgPool) -> CommandResult {
 
 /// Into the log first, then off the table: who dies in between replays them once more, and readers drop what they have.
 /// Those that come back meanwhile are new ones, which this run leaves alone, or it would never end.
-async fn replay(pool: &PgPool, log: &RedisLog, only: Option<i64>) -> CommandResult {
+async fn replay(pool: &PgPool, log: &(impl EventSink + ?Sized), only: Option<i64>) -> CommandResult {
     let (mut after, until) = match only {
         Some(id) => (id.saturating_sub(1), id),
         None => (0, dead_letters::newest(pool).await?),
@@ -91,7 +93,9 @@ async fn replay(pool: &PgPool, log: &RedisLog, only: Option<i64>) -> CommandResu
             AppendError::Full => {
                 format!("the event log is full after {replayed} letters; wait until the worker has caught up")
             }
-            AppendError::Unavailable(error) => format!("{error}; is the server running, and is REDIS_URL right?"),
+            AppendError::Unavailable(error) => {
+                format!("{error}; is the server running, and is EVENT_LOG_URL or REDIS_URL right?")
+            }
         })?;
         dead_letters::delete(pool, &ids).await?;
         replayed += ids.len();

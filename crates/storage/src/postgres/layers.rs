@@ -15,7 +15,7 @@ use sqlx::{PgExecutor, PgPool};
 use super::artifacts::{self, Head};
 use super::catalogue::movie_id;
 use super::catalogue::movies::{MovieDetail, PageCredits};
-use super::speed::Row;
+use super::speed::SpeedRow;
 use super::{batch, speed};
 use crate::StorageError;
 
@@ -25,7 +25,7 @@ pub struct Layers<T> {
     /// The batch layer's published run; `None` where none ever was.
     pub head: Option<Head>,
     pub batch: Vec<(Hour, T)>,
-    pub speed: Vec<Row<T>>,
+    pub speed: Vec<SpeedRow<T>>,
 }
 
 /// A movie's sentiment by hour, from `from` on.

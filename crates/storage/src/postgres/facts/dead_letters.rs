@@ -5,7 +5,7 @@ use domain::page::Page;
 use sqlx::PgPool;
 
 use crate::StorageError;
-use crate::event_log::Entry;
+use crate::event_log::LogEntry;
 
 /// An entry that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub struct DeadLetter {
     pub created_at: DateTime<Utc>,
 }
 
-/// Keeps an entry; to be acknowledged afterwards. Doing so twice keeps one.
-pub async fn add(pool: &PgPool, stream: &str, entry: &Entry, reason: &str) -> Result<(), StorageError> {
+/// Keeps an entry of the log named `stream` that failed `tries` times; to be committed afterwards. Doing so twice keeps one.
+pub async fn add(pool: &PgPool, stream: &str, entry: &LogEntry, tries: u64, reason: &str) -> Result<(), StorageError> {
     sqlx::query!(
         "INSERT INTO dead_letters (stream, message_id, payload, reason, tries) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (stream, message_id) DO UPDATE SET reason = excluded.reason, tries = excluded.tries",
@@ -29,7 +29,7 @@ pub async fn add(pool: &PgPool, stream: &str, entry: &Entry, reason: &str) -> Re
         // What text cannot hold must not keep the letter from being written.
         entry.payload.replace('\0', "\u{fffd}"),
         reason.replace('\0', "\u{fffd}"),
-        i32::try_from(entry.deliveries).unwrap_or(i32::MAX),
+        i32::try_from(tries).unwrap_or(i32::MAX),
     )
     .execute(pool)
     .await?;

@@ -41,19 +41,19 @@ type ByHour<T> = BTreeMap<(MovieId, Hour), T>;
 
 /// One row of a view, and when it last changed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row<T> {
+pub struct SpeedRow<T> {
     pub hour: SpeedHour<T>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// Facts to apply together.
+/// Facts to apply in one transaction.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Batch {
+pub struct MicroBatch {
     pub events: Vec<Event>,
     pub reviews: Vec<ScoredReview>,
 }
 
-impl Batch {
+impl MicroBatch {
     pub fn len(&self) -> usize {
         self.events.len() + self.reviews.len()
     }
@@ -63,7 +63,7 @@ impl Batch {
     }
 }
 
-/// What a batch did.
+/// What a micro-batch did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Applied {
     /// New facts, now in tables and views.
@@ -77,9 +77,9 @@ pub struct Applied {
     pub reopened: u64,
 }
 
-/// Stores facts and moves the views by those that are new, in one transaction. Once it is committed the caller
-/// acknowledges; if the caller dies before, the facts are delivered again and fall away here on their ids.
-pub async fn apply(pool: &PgPool, batch: &Batch) -> Result<Applied, StorageError> {
+/// Stores facts and moves the views by those that are new, in one transaction. The caller commits them to the
+/// event log afterwards; if it dies before, they are delivered again and fall away here on their ids.
+pub async fn apply(pool: &PgPool, batch: &MicroBatch) -> Result<Applied, StorageError> {
     let mut applied = Applied::default();
     let mut tx = pool.begin().await?;
     apply_events(&mut tx, &batch.events, &mut applied).await?;

@@ -7,7 +7,7 @@ use domain::hours::Hour;
 use domain::merge::SpeedHour;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use super::{ByHour, Row};
+use super::{ByHour, SpeedRow};
 use crate::StorageError;
 use crate::postgres::batch::storable;
 
@@ -94,7 +94,11 @@ pub(super) async fn reopen(conn: &mut PgConnection, hours: &[(MovieId, Hour)]) -
 }
 
 /// A movie's hours from `from` on, oldest first; hours in which nothing happened are left out.
-pub async fn hours(conn: impl PgExecutor<'_>, movie: MovieId, from: Hour) -> Result<Vec<Row<Counts>>, StorageError> {
+pub async fn hours(
+    conn: impl PgExecutor<'_>,
+    movie: MovieId,
+    from: Hour,
+) -> Result<Vec<SpeedRow<Counts>>, StorageError> {
     let rows = sqlx::query!(
         "SELECT hour, views, clicks, likes, dislikes, watches, ratings, searches, impressions, rating_sum, reopened,
                 updated_at
@@ -119,7 +123,7 @@ pub async fn hours(conn: impl PgExecutor<'_>, movie: MovieId, from: Hour) -> Res
                 rating_sum: r.rating_sum,
             };
             let hour = SpeedHour { hour: Hour::of(r.hour), facts, reopened: r.reopened };
-            Row { hour, updated_at: r.updated_at }
+            SpeedRow { hour, updated_at: r.updated_at }
         })
         .collect())
 }

@@ -2,11 +2,11 @@
 
 mod faults;
 mod late;
-mod log;
 mod redis_restart;
 mod views;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -17,9 +17,9 @@ use domain::hours::Hour;
 use domain::merge::{self, SpeedHour};
 use domain::sentiment::Tally;
 use sqlx::PgPool;
-use storage::event_log::{EventLog, RedisLog};
+use storage::event_log::EventLog;
 use storage::postgres::batch;
-use storage::postgres::speed::{self, Batch};
+use storage::postgres::speed::{self, MicroBatch};
 use test_support::live;
 
 use crate::support::TestWorld;
@@ -72,9 +72,9 @@ async fn merged(pool: &PgPool, now: DateTime<Utc>) -> (Stats, Sentiment) {
     (stats, sentiment)
 }
 
-/// Facts as one batch.
-fn batch_of(facts: &[Fact]) -> Batch {
-    let mut batch = Batch::default();
+/// Facts as one micro-batch.
+fn batch_of(facts: &[Fact]) -> MicroBatch {
+    let mut batch = MicroBatch::default();
     for fact in facts {
         match fact {
             Fact::Event(event) => batch.events.push(event.clone()),
@@ -85,21 +85,21 @@ fn batch_of(facts: &[Fact]) -> Batch {
 }
 
 /// A world with the small catalogue and a log; only the speed layer runs, and it takes over after a second.
-async fn world(pool: &PgPool) -> (TestWorld, RedisLog) {
+async fn world(pool: &PgPool) -> (TestWorld, Arc<dyn EventLog>) {
     let world = TestWorld::new(pool).await.with("WORKER_ROLES", "speed").with("SPEED_CLAIM_SECONDS", "1");
     test_support::fixture::catalogue(&world.pool).await;
     let log = live::log(&world.prefix, 1_000_000);
     (world, log)
 }
 
-async fn append(log: &RedisLog, facts: &[Fact]) {
+async fn append(log: &Arc<dyn EventLog>, facts: &[Fact]) {
     for chunk in facts.chunks(1_000) {
         log.append(chunk).await.unwrap();
     }
 }
 
 /// Waits until nothing is left in the log; ends the test after a minute.
-async fn drained(log: &RedisLog) {
+async fn drained(log: &Arc<dyn EventLog>) {
     let start = Instant::now();
     loop {
         let backlog = log.backlog().await.unwrap();
