@@ -9,7 +9,8 @@
 //! a run that has seen the fact is published. So the law holds for late facts too: the merged answer equals the
 //! answer recomputed from all facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{AddAssign, SubAssign};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -73,7 +74,7 @@ impl LayerSplit {
     }
 }
 
-/// Who answered a question, for the statistics of routing.
+/// Who answered a question, for the statistics of the merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
     Batch,
@@ -160,6 +161,59 @@ pub fn merge<T>(
     hours.into_iter().map(|(hour, (layer, facts))| (hour, layer, facts)).collect()
 }
 
+/// What a batch run holds of a movie, added up over all hours.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RunTotal<T> {
+    /// Hours with facts.
+    pub hours: i64,
+    pub sum: T,
+}
+
+/// A movie's facts of all hours there ever were.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct MergedTotal<T> {
+    pub sum: T,
+    /// Hours with facts that each layer answered for.
+    pub batch_hours: i64,
+    pub speed_hours: i64,
+}
+
+/// The sum of what [`merge`] answers for all hours, without reading them all: the run's total, less those of its hours
+/// that are the speed layer's, plus the speed layer's own. Sums must be exact, so that the rest is exact, too.
+///
+/// `batch` must have the run's hours from the boundary on and those that `speed` has as reopened; others are ignored.
+pub fn merge_total<T: AddAssign + SubAssign>(
+    total: RunTotal<T>,
+    batch: impl IntoIterator<Item = (Hour, T)>,
+    speed: impl IntoIterator<Item = SpeedHour<T>>,
+    boundary: Option<Hour>,
+) -> MergedTotal<T> {
+    let mut merged = MergedTotal { sum: total.sum, batch_hours: total.hours, speed_hours: 0 };
+    let mut reopened_hours = BTreeSet::new();
+    for SpeedHour { hour, facts, reopened } in speed {
+        if layer(hour, boundary, reopened) == Layer::Speed {
+            merged.sum += facts;
+            merged.speed_hours += 1;
+            if reopened {
+                reopened_hours.insert(hour);
+            }
+        }
+    }
+    for (hour, facts) in batch {
+        if layer(hour, boundary, reopened_hours.contains(&hour)) == Layer::Speed {
+            merged.sum -= facts;
+            merged.batch_hours -= 1;
+        }
+    }
+    merged
+}
+
+/// Which of two values of a latest observation holds: the speed layer's, since what it observes is also written to the
+/// batch layer when that is newer.
+pub fn latest<T>(batch: T, speed: Option<T>) -> T {
+    speed.unwrap_or(batch)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
@@ -208,14 +262,27 @@ mod tests {
             self.speed.retain(|hour, (_, reopened)| !droppable(*hour, now, watermark, *reopened));
         }
 
-        fn merged(&self, routing: LayerSplit) -> BTreeMap<Hour, u64> {
+        fn speed_hours(&self) -> impl Iterator<Item = SpeedHour<u64>> {
+            self.speed.iter().map(|(hour, (sum, reopened))| SpeedHour { hour: *hour, facts: *sum, reopened: *reopened })
+        }
+
+        /// As a movie's page reads it: the total and no more hours than must be there.
+        fn total(&self, split: LayerSplit) -> MergedTotal<u64> {
+            let boundary = split.boundary(self.watermark);
+            let total = RunTotal { hours: self.batch.len() as i64, sum: self.batch.values().sum() };
+            let reopened = |hour: &Hour| self.speed.get(hour).is_some_and(|(_, reopened)| *reopened);
+            let needed = |hour: &Hour| boundary.is_some_and(|boundary| *hour >= boundary) || reopened(hour);
+            let batch = self.batch.iter().filter(|(hour, _)| needed(hour)).map(|(hour, sum)| (*hour, *sum));
+            merge_total(total, batch, self.speed_hours(), boundary)
+        }
+
+        fn merged(&self, split: LayerSplit) -> BTreeMap<Hour, u64> {
             let batch = self.batch.iter().map(|(hour, sum)| (*hour, *sum));
-            let speed = self.speed.iter().map(|(hour, (sum, reopened))| SpeedHour {
-                hour: *hour,
-                facts: *sum,
-                reopened: *reopened,
-            });
-            let merged = merge(batch, speed, routing.boundary(self.watermark));
+            let merged = merge(batch, self.speed_hours(), split.boundary(self.watermark));
+            let total = self.total(split);
+            let of = |layer| merged.iter().filter(|hour| hour.1 == layer).count() as i64;
+            assert_eq!((total.batch_hours, total.speed_hours), (of(Layer::Batch), of(Layer::Speed)));
+            assert_eq!(total.sum, merged.iter().map(|hour| hour.2).sum::<u64>(), "the total is the sum of the hours");
             let distinct: BTreeSet<Hour> = merged.iter().map(|(hour, ..)| *hour).collect();
             assert_eq!(distinct.len(), merged.len(), "an hour was answered twice");
             merged.into_iter().map(|(hour, _, sum)| (hour, sum)).collect()

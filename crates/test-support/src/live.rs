@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::events::{Event, EventType, Fact, Review};
+use domain::events::{Event, EventType, Fact, ViewerReview};
 use domain::sentiment::Lexicon;
 use domain::{EventId, ReviewId, UserId};
 use secrecy::SecretString;
@@ -40,8 +40,8 @@ pub fn event(movie: i64, event_type: EventType, occurred_at: DateTime<Utc>) -> E
     }
 }
 
-pub fn review(movie: i64, content: &str, occurred_at: DateTime<Utc>) -> Review {
-    Review {
+pub fn review(movie: i64, content: &str, occurred_at: DateTime<Utc>) -> ViewerReview {
+    ViewerReview {
         review_id: ReviewId::new(),
         user_id: None,
         movie_id: movie_id(movie),
@@ -52,7 +52,7 @@ pub fn review(movie: i64, content: &str, occurred_at: DateTime<Utc>) -> Review {
 }
 
 /// As the speed layer hands it to the database.
-pub fn scored(review: Review) -> ScoredReview {
+pub fn scored(review: ViewerReview) -> ScoredReview {
     ScoredReview { score: Lexicon::new().score(&review.content), review }
 }
 

@@ -70,11 +70,11 @@ async fn stored(pool: &PgPool) -> Stats {
 /// What the speed layer's views say, in the words of the facts.
 async fn counted(pool: &PgPool) -> Stats {
     let rows: Vec<(i64, String, i64)> = sqlx::query_as(
-        "SELECT movie_id, kind, sum(count)::bigint FROM speed_stats CROSS JOIN LATERAL (VALUES ('view', views),
-             ('click', clicks), ('like', likes), ('dislike', dislikes), ('watch', watches), ('rating', ratings),
-             ('search', searches), ('impression', impressions)) AS v(kind, count)
-         GROUP BY 1, 2 HAVING sum(count) > 0",
+        "SELECT movie_id, types.kind, sum(counts[slot])::bigint
+         FROM speed_stats CROSS JOIN unnest($1::text[]) WITH ORDINALITY AS types(kind, slot)
+         GROUP BY 1, 2 HAVING sum(counts[slot]) > 0",
     )
+    .bind(EventType::ALL.map(|kind| kind.as_str().to_owned()))
     .fetch_all(pool)
     .await
     .unwrap();

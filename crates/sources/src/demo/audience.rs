@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
-use domain::events::{Event, EventType, Fact, Review};
+use domain::events::{Event, EventType, Fact, ViewerReview};
 use domain::{EventId, MovieId, ReviewId, UserId};
 
 use super::dice::{About, Dice};
@@ -59,7 +59,7 @@ impl Act {
         match did {
             Did::Event(event_type) => event(event_type, None),
             Did::Rate(stars) => event(EventType::Rating, Some(stars)),
-            Did::Review(stars, content) => Fact::Review(Review {
+            Did::Review(stars, content) => Fact::Review(ViewerReview {
                 review_id: ReviewId::new(),
                 user_id: Some(user_id),
                 movie_id,

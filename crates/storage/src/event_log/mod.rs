@@ -194,8 +194,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_scheme_that_no_adapter_knows_is_refused() {
+    #[tokio::test]
+    async fn a_scheme_that_no_adapter_knows_is_refused() {
         let config = |url: &str| EventLogConfig { url: url.into(), prefix: "x".into(), capacity: 1 };
         assert!(open(&config("redis://127.0.0.1:1")).is_ok() && open(&config("file:///nowhere")).is_ok());
         assert!(open(&config("kafka://127.0.0.1")).is_err() && open(&config("127.0.0.1")).is_err());

@@ -89,7 +89,7 @@ async fn apply(speed: &Speed, batch: &MicroBatch, stop: &CancellationToken) -> O
                 measure(&applied, started.elapsed());
                 return Outcome::Applied;
             }
-            Err(error) if error.is_transient() => {
+            Err(error) if error.is_transient() || schema_differs(&error) => {
                 tracing::warn!(%error, facts = batch.len(), "a micro-batch was not applied; trying again");
                 if !wait(backoff(failures), stop).await {
                     return Outcome::Stopped;
@@ -99,6 +99,13 @@ async fn apply(speed: &Speed, batch: &MicroBatch, stop: &CancellationToken) -> O
         }
     }
     Outcome::Stopped
+}
+
+/// Whether code and tables do not fit (SQLSTATE class 42), as between a migration and the restart after it. No entry is to
+/// blame: taken for poison, all that comes meanwhile would become dead letters.
+fn schema_differs(error: &StorageError) -> bool {
+    let StorageError::Database(sqlx::Error::Database(error)) = error else { return false };
+    error.code().is_some_and(|code| code.starts_with("42"))
 }
 
 fn measure(applied: &Applied, took: Duration) {

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::PersonId;
-use domain::events::Counts;
+use domain::events::{Counts, EventType};
 use domain::hours::Hour;
 use domain::merge::Layer;
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use storage::postgres::catalogue::movies::MovieSummary;
 use storage::postgres::layers::MergedMovie;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::routes::merged::{DataSources, Provenance, stale};
 
@@ -67,39 +70,49 @@ pub struct MovieBody<'a> {
     provenance: Option<&'a Provenance>,
 }
 
-/// What viewers did, in all hours of both layers.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ViewersBody {
-    views: i64,
-    clicks: i64,
-    likes: i64,
-    dislikes: i64,
-    watches: i64,
-    ratings: i64,
-    searches: i64,
-    impressions: i64,
-    /// Of their ratings, 0.5 to 10; null without any.
-    avg_rating: Option<f64>,
+/// What viewers did, in all hours of both layers: the number of events of each type, and the mean of their ratings.
+#[derive(Debug)]
+pub struct ViewersBody(Counts);
+
+impl Serialize for ViewersBody {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(Some(EventType::COUNT + 1))?;
+        for kind in EventType::ALL {
+            body.serialize_entry(kind.plural(), &self.0.of(kind))?;
+        }
+        body.serialize_entry("avg_rating", &self.0.rating_mean().map(rounded))?;
+        body.end()
+    }
 }
+
+impl PartialSchema for ViewersBody {
+    fn schema() -> RefOr<Schema> {
+        let number = || {
+            ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        };
+        let mean = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Number, Type::Null]))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)))
+            .description(Some("Of their ratings, 0.5 to 10; null without any."));
+        let counts = EventType::ALL
+            .into_iter()
+            .fold(ObjectBuilder::new(), |body, kind| body.property(kind.plural(), number()).required(kind.plural()));
+        counts.description(Some("What viewers did, in all hours of both layers.")).property("avg_rating", mean).into()
+    }
+}
+
+impl ToSchema for ViewersBody {}
 
 /// Viewers' ratings are stored in single precision: without the digits that widening makes up.
 fn rounded(rating: f64) -> f64 {
     (rating * 1e4).round() / 1e4
 }
 
-impl From<Counts> for ViewersBody {
-    fn from(counts: Counts) -> Self {
-        let avg_rating = counts.rating_mean().map(rounded);
-        let Counts { views, clicks, likes, dislikes, watches, ratings, searches, impressions, rating_sum: _ } = counts;
-        Self { views, clicks, likes, dislikes, watches, ratings, searches, impressions, avg_rating }
-    }
-}
-
 impl<'a> MovieBody<'a> {
     pub fn of(page: &'a MergedMovie, provenance: Option<&'a Provenance>) -> Self {
         let movie = &page.movie;
         let votes = page.votes();
-        let boundary = page.routing.boundary(page.watermark);
+        let boundary = page.split.boundary(page.watermark);
         Self {
             movie_id: movie.movie_id,
             title: &movie.title,
@@ -123,11 +136,11 @@ impl<'a> MovieBody<'a> {
             keywords: &movie.keywords,
             directors: &movie.credits.directors,
             cast: &movie.credits.cast,
-            viewers: page.viewers.into(),
+            viewers: ViewersBody(page.viewers),
             data_sources: DataSources::new(boundary, page.speed_changed_at()),
             watermark: page.watermark.map(Hour::start),
-            cutoff: page.routing.cutoff().start(),
-            stale: stale(page.routing, page.watermark),
+            cutoff: page.split.cutoff().start(),
+            stale: stale(page.split, page.watermark),
             provenance,
         }
     }

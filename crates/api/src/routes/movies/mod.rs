@@ -161,11 +161,11 @@ impl Question for Movie {
         let started = Instant::now();
         let hours = LayerHours { batch: page.batch_hours.unsigned_abs(), speed: page.speed_hours.unsigned_abs() };
         // The catalogue, which every page has, is the batch layer's.
-        let decision = page.routing.decision(true, page.has_speed());
+        let decision = page.split.decision(true, page.has_speed());
         state.routing.note(decision, hours, started);
         let provenance = if self.params.explain {
             let cache = CacheState::of(state, self).await?;
-            let (watermark, cutoff) = (page.watermark.map(Hour::start), page.routing.cutoff().start());
+            let (watermark, cutoff) = (page.watermark.map(Hour::start), page.split.cutoff().start());
             Some(Provenance { spans: None, hours, run_id: page.run_id, watermark, cutoff, cache })
         } else {
             None

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use domain::EventId;
-use domain::events::{Event, Review};
+use domain::events::{Event, ViewerReview};
 use domain::sentiment::Score;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::StorageError;
 /// views must agree with the facts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredReview {
-    pub review: Review,
+    pub review: ViewerReview,
     pub score: Score,
 }
 

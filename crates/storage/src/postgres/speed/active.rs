@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use domain::MovieId;
+use domain::events::EventType;
 use domain::hours::Hour;
 use domain::trending::active::{Active, MAX_MOVIES, Movie, Numbers, Seen, Touched};
 use sqlx::PgPool;
@@ -44,12 +45,13 @@ pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded,
                            coalesce(array_agg(vote_count), '{}') AS vote_count
                     FROM speed_observations WHERE movie_id = m.movie_id AND hour >= $2) AS o
                 CROSS JOIN LATERAL (
-                    SELECT coalesce(array_agg(hour), '{}') AS hour, coalesce(array_agg(ratings), '{}') AS ratings,
+                    SELECT coalesce(array_agg(hour), '{}') AS hour, coalesce(array_agg(counts[$3]), '{}') AS ratings,
                            coalesce(array_agg(rating_sum), '{}') AS rating_sum
                     FROM speed_stats WHERE movie_id = m.movie_id AND hour >= $2) AS s
            WHERE m.movie_id = ANY($1)"#,
         ids,
         since.start(),
+        EventType::Rating.slot() as i32 + 1,
     )
     .fetch_all(pool)
     .await?;

@@ -27,7 +27,6 @@ use crate::StorageError;
 pub use observations::{follow_catalogue, latest, record};
 pub use refresh::{refreshed, save_refreshed};
 pub use sentiment::hours as sentiment_hours;
-pub use stats::hours as stats_hours;
 
 /// Rows deleted in one statement: locks are held for milliseconds, and a week's backlog still goes in a minute.
 const DROP_BATCH: i64 = 10_000;
