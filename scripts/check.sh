@@ -17,6 +17,8 @@ if command -v shellcheck >/dev/null; then
 fi
 say "cargo fmt"
 cargo fmt --all --check || die "the code is not formatted: run cargo fmt --all"
+say "directions between crates and modules"
+python3 scripts/directions.py || die "a crate or module depends on what it must not know"
 say ".sqlx against the queries and migrations"
 need_sqlx_cli
 # Ahead of clippy: it touches the sources, and clippy would check them twice.

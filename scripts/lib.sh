@@ -197,17 +197,51 @@ bound_build_dir() {
     rm -rf "$CARGO_TARGET_DIR"/{debug,release,doc}
 }
 
+# The programs of a world.
+PROGRAMS="api worker scheduler moviemetric"
+
+# source_version: names the sources that the programs are built from, uncommitted changes included; fails outside a checkout.
+source_version() {
+    local sources="Cargo.toml Cargo.lock crates migrations data .sqlx"
+    # shellcheck disable=SC2086  # a list of paths
+    (
+        git rev-parse HEAD:crates >/dev/null 2>&1 || exit 1
+        git ls-files -s $sources
+        git diff HEAD -- $sources
+        git ls-files -o --exclude-standard $sources | while read -r file; do sha256sum "$file"; done
+    ) | sha256sum | cut -c1-16
+}
+
+# built_programs: whether the world's programs are of these sources; or of this version, where somebody put them there
+# without the sources (as a downloaded release).
+built_programs() {
+    local name stamp="$WORLD/bin/.sources"
+    for name in $PROGRAMS; do [[ -x $WORLD/bin/$name ]] || return 1; done
+    if [[ -e $stamp ]]; then
+        [[ $(<"$stamp") == "$(source_version)" ]]
+    else
+        [[ $("$WORLD/bin/moviemetric" --version 2>/dev/null) == "moviemetric $(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)" ]]
+    fi
+}
+
 build_release() {
+    if built_programs; then
+        say "using the programs in $WORLD/bin, which are of this version"
+        return
+    fi
     need_rust
-    say "building the release binaries (about six minutes the first time)"
+    say "building the release binaries (some minutes the first time)"
+    local name version
+    version=$(source_version) || version=""
     cargo build --release --locked --bins
     # Copied, because checkouts that share the build directory overwrite each other's binaries.
     mkdir -p "$WORLD/bin"
-    local name
-    for name in api worker scheduler moviemetric; do
+    for name in $PROGRAMS; do
         cmp -s "$CARGO_TARGET_DIR/release/$name" "$WORLD/bin/$name" ||
             install "$CARGO_TARGET_DIR/release/$name" "$WORLD/bin/$name"
     done
+    # Of the sources as they were before: what was edited meanwhile is built by the next run.
+    printf '%s\n' "$version" >"$WORLD/bin/.sources"
 }
 
 # The version of sqlx-cli is that of the library: each reads only its own .sqlx files.

@@ -100,7 +100,7 @@ pub async fn watch(state: Arc<State>) {
         let now = state.lag.is_too_much();
         if before != now {
             tracing::warn!(lags = now, "the speed layer's lag has passed its limit");
-            state.touched.outdate();
+            state.cache.outdate_live();
         }
         tokio::time::sleep(LOOK).await;
     }

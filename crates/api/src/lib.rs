@@ -2,8 +2,10 @@
 //!
 //! Where to start reading: [`router`] has the whole URL space, a file under `routes/` tells one resource's story.
 
+pub mod access;
 pub mod active;
 pub mod cache;
+pub mod endpoints;
 pub mod error;
 pub mod export;
 pub mod extract;
@@ -20,6 +22,7 @@ mod telemetry;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
@@ -27,7 +30,9 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use settings::{ApiSettings, shutdown};
+use sqlx::PgPool;
 use storage::StorageError;
+use storage::changes::ChangeFeed;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -71,18 +76,20 @@ impl Application {
         let (kept, stopping) = (state.clone(), state.stopping.clone());
         let mut background = JoinSet::new();
         // Before anything is heard, so that nothing of it is missed.
-        let touches = state.touched.subscribe();
-        background.spawn(active::follow(state.clone().into_inner(), touches));
+        let (for_cache, for_trending) = (state.feed.subscribe(), state.feed.subscribe());
+        background.spawn(state.cache.clone().follow(for_cache));
+        background.spawn(active::follow(state.clone().into_inner(), for_trending));
         background.spawn(active::watch(state.clone().into_inner()));
-        background.spawn(cache::follow(state.clone().into_inner()));
-        background.spawn(cache::warm(state.clone().into_inner()));
+        background.spawn(state.cache.clone().warm());
+        background.spawn(follow_changes(state.feed.clone(), state.pool.clone()));
         background.spawn(lag::watch(state.clone().into_inner()));
         background.spawn(telemetry::upkeep(metrics));
 
-        let address = settings.listen;
+        let (address, keys) = (settings.listen, access::Keys { admin_sha256: settings.admin_key_sha256 });
         let app = move || {
             App::new()
                 .app_data(state.clone())
+                .app_data(keys)
                 .configure(router::configure)
                 .wrap(Compress::default())
                 .wrap(from_fn(middleware::context))
@@ -137,6 +144,10 @@ impl Application {
         tracing::info!("stopped");
         Ok(outcome?)
     }
+}
+
+async fn follow_changes(feed: Arc<ChangeFeed>, pool: PgPool) {
+    match feed.follow(&pool).await {}
 }
 
 /// Stops a running application.

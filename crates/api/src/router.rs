@@ -1,85 +1,42 @@
-//! The whole URL space, in one list.
-//!
-//! Canonical paths live under [`PREFIX`]; seed 3's paths without it reach the same handlers.
+//! From the list of endpoints to actix's resources.
+
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use actix_web::dev::Handler;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, HttpResponse, Resource, Responder, Route};
+use actix_web::{FromRequest, HttpResponse, Responder, Route};
 
+use crate::access::{self, Access};
+use crate::endpoints::endpoints;
 use crate::error::ApiError;
 use crate::middleware::Label;
-use crate::routes::{
-    admin, analytics, docs, events, health, metrics, movies, predictions, reviews, search, sentiment, similar,
-    trending, trends,
-};
 
 /// Where the canonical paths live.
 pub const PREFIX: &str = "/api/v1";
 
-/// Every path and its handlers. A fixed path stands before the pattern that would also take it.
-#[rustfmt::skip]
-pub fn endpoints() -> Vec<Endpoint> {
-    vec![
-        both("/movies").get(movies::list),
-        both("/movies/trending").get(trending::daily),
-        both("/movies/{id}").get(movies::show),
-        both("/movies/{id}/similar").get(similar::list),
-        versioned("/movies/{id}/sentiment").get(sentiment::of_movie),
-        both("/search").get(search::search),
-        versioned("/search/movies").get(search::filtered),
-        versioned("/events").post(events::add),
-        versioned("/reviews").post(reviews::add),
-        versioned("/trending/movies").get(trending::now),
-        versioned("/trending/stream").get(trending::stream),
-        versioned("/trending/daily").get(trending::daily),
-        both("/analytics/top-genres").get(analytics::top_genres),
-        both("/analytics/ratings-by-decade").get(analytics::ratings_by_decade),
-        versioned("/analytics/genre/{genre}").get(analytics::genre),
-        versioned("/analytics/trends").get(trends::series),
-        versioned("/analytics/actors/{id}/collaborators").get(analytics::collaborators),
-        versioned("/predictions/trending").get(predictions::trending),
-        versioned("/predictions/movies/{id}").get(predictions::of_movie),
-        versioned("/recommendations/movies/{id}").get(similar::list),
-        both("/admin/ingest/run").post(admin::ingest::run),
-        both("/admin/compute/{job}").post(admin::compute::run),
-        both("/admin/search/build-index").post(admin::search::build_index),
-        both("/admin/cache").delete(admin::cache::purge),
-        both("/admin/jobs").get(admin::jobs::list),
-        both("/admin/jobs/{id}").get(admin::jobs::show),
-        both("/admin/jobs/{id}/stream").get(admin::stream::follow),
-        both("/admin/jobs/{id}/cancel").post(admin::jobs::cancel),
-        both("/admin/jobs/{id}/retry").post(admin::jobs::retry),
-        both("/health").get(health::overview),
-        both("/health/live").get(health::live),
-        both("/health/ready").get(health::ready),
-        both("/health/database").get(health::database),
-        both("/health/mongodb").get(health::database),
-        both("/health/cache").get(health::cache),
-        both("/health/routing").get(health::routing),
-        both("/health/search").get(health::search),
-        both("/metrics").get(metrics::metrics),
-        root("/openapi.json").get(docs::openapi),
-        root("/docs").get(docs::swagger),
-        root("/docs/{file}").get(docs::swagger_file),
-        root("/redoc").get(docs::redoc),
-        root("/redoc/redoc.standalone.js").get(docs::redoc_script),
-    ]
-}
-
 /// Registers the list, and the answer to every path that is not in it.
 pub fn configure(config: &mut ServiceConfig) {
-    for endpoint in endpoints() {
-        for path in endpoint.paths() {
-            let resource = endpoint.resource(&path);
-            // Decided by the path, so that no handler under it can forget to ask for the key.
-            if endpoint.is_admin() {
-                config.service(resource.wrap(from_fn(admin::auth::require_key)));
-            } else {
-                config.service(resource);
-            }
+    // One resource a path: actix would answer 405 for a method that a second resource of the same path takes.
+    let mut order: Vec<String> = Vec::new();
+    let mut at_path: HashMap<String, Vec<Endpoint>> = HashMap::new();
+    for (path, endpoint) in endpoints()
+        .into_iter()
+        .flat_map(|endpoint| endpoint.paths().into_iter().map(move |path| (path, endpoint.clone())).collect::<Vec<_>>())
+    {
+        if !at_path.contains_key(&path) {
+            order.push(path.clone());
         }
+        at_path.entry(path).or_default().push(endpoint);
+    }
+    for path in order {
+        let Some(endpoints) = at_path.remove(&path) else { continue };
+        let resource = web::resource(&path).app_data(Label(endpoints[0].path));
+        config.service(endpoints.iter().fold(resource, |resource, endpoint| {
+            endpoint.routes().into_iter().fold(resource, |resource, route| resource.route(route))
+        }));
     }
     config.default_service(web::route().to(unknown_path));
 }
@@ -88,41 +45,49 @@ async fn unknown_path() -> Result<HttpResponse, ApiError> {
     Err(ApiError::UnknownPath)
 }
 
-/// One resource: its paths and, by method, its handlers.
+/// One method of one resource.
+#[derive(Clone)]
 pub struct Endpoint {
     path: &'static str,
     versioned: bool,
     root: bool,
-    routes: Vec<(Method, Box<dyn Fn() -> Route>)>,
-}
-
-/// Under [`PREFIX`] and, as in seed 3, without it.
-fn both(path: &'static str) -> Endpoint {
-    Endpoint { path, versioned: true, root: true, routes: Vec::new() }
-}
-
-/// Under [`PREFIX`] only.
-fn versioned(path: &'static str) -> Endpoint {
-    Endpoint { root: false, ..both(path) }
-}
-
-/// At the root only: what describes all versions.
-fn root(path: &'static str) -> Endpoint {
-    Endpoint { versioned: false, ..both(path) }
+    method: Method,
+    route: Rc<dyn Fn() -> Route>,
+    /// Who may call it.
+    pub access: Access,
+    /// Whether its answer is a list that can be had as CSV and NDJSON.
+    pub is_table: bool,
+    documented: Option<&'static str>,
 }
 
 impl Endpoint {
-    fn get<F, Args>(self, handler: F) -> Self
+    /// Under [`PREFIX`] and without it.
+    pub(crate) fn both(path: &'static str, access: Access) -> Self {
+        let route = Rc::new(|| web::route().to(unknown_path));
+        let (method, documented) = (Method::GET, None);
+        Self { path, versioned: true, root: true, method, route, access, is_table: false, documented }
+    }
+
+    /// Under [`PREFIX`] only.
+    pub(crate) fn versioned(path: &'static str, access: Access) -> Self {
+        Self { root: false, ..Self::both(path, access) }
+    }
+
+    /// Without [`PREFIX`] only.
+    pub(crate) fn root(path: &'static str, access: Access) -> Self {
+        Self { versioned: false, ..Self::both(path, access) }
+    }
+
+    pub(crate) fn get<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        // actix leaves the body of an answer to HEAD out by itself.
-        self.on(Method::GET, handler.clone()).on(Method::HEAD, handler)
+        self.on(Method::GET, handler)
     }
 
-    fn post<F, Args>(self, handler: F) -> Self
+    pub(crate) fn post<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -131,7 +96,7 @@ impl Endpoint {
         self.on(Method::POST, handler)
     }
 
-    fn delete<F, Args>(self, handler: F) -> Self
+    pub(crate) fn delete<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -146,30 +111,49 @@ impl Endpoint {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let route = {
-            let method = method.clone();
-            move || web::method(method.clone()).to(handler.clone())
-        };
-        self.routes.push((method, Box::new(route)));
+        self.route = Rc::new(move || web::route().to(handler.clone()));
+        self.method = method;
         self
     }
 
-    /// The canonical path first.
+    pub(crate) fn documented_as(mut self, path: &'static str) -> Self {
+        self.documented = Some(path);
+        self
+    }
+
+    pub(crate) fn table(mut self) -> Self {
+        self.is_table = true;
+        self
+    }
+
+    /// Its paths, the canonical one first.
     pub fn paths(&self) -> Vec<String> {
         let versioned = self.versioned.then(|| format!("{PREFIX}{}", self.path));
         versioned.into_iter().chain(self.root.then(|| self.path.to_owned())).collect()
     }
 
-    pub fn methods(&self) -> impl Iterator<Item = &Method> {
-        self.routes.iter().map(|(method, _)| method)
+    pub fn method(&self) -> &Method {
+        &self.method
     }
 
-    pub fn is_admin(&self) -> bool {
-        self.path.starts_with("/admin/")
+    /// The path under which its handler documents itself, where that is not its own.
+    pub fn documented(&self) -> Option<&'static str> {
+        self.documented
     }
 
-    fn resource(&self, path: &str) -> Resource {
-        let resource = web::resource(path).app_data(Label(self.path));
-        self.routes.iter().fold(resource, |resource, (_, route)| resource.route(route()))
+    /// Its routes; an answer to GET is one to HEAD as well, of which actix leaves the body out by itself.
+    fn routes(&self) -> Vec<Route> {
+        let methods =
+            if self.method == Method::GET { vec![Method::GET, Method::HEAD] } else { vec![self.method.clone()] };
+        methods.into_iter().map(|method| self.guarded((self.route)().method(method))).collect()
+    }
+
+    /// Whoever may not call it does not reach its handler. What is open to everybody is not looked at.
+    fn guarded(&self, route: Route) -> Route {
+        let access = self.access;
+        if access == Access::Open {
+            return route;
+        }
+        route.wrap(from_fn(move |request, next| access::require(access, request, next)))
     }
 }

@@ -4,19 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::artifacts::CacheFamily;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use settings::ApiSettings;
 use sqlx::PgPool;
 use storage::StorageError;
+use storage::changes::ChangeFeed;
 use storage::event_log::{EventLogConfig, EventSink};
 use storage::search_index::SearchIndex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::active::{ActiveMovies, Watched};
-use crate::cache::{Generations, ResponseCache, Touched};
+use crate::cache::ResponseCache;
 use crate::lag::Lag;
 use crate::layer_stats::LayerStats;
 use crate::routes::movies::Loader;
@@ -35,9 +35,8 @@ pub struct State {
     pub event_log: Arc<dyn EventSink>,
     /// How far the speed layer is behind it.
     pub lag: Arc<Lag>,
-    pub generations: Arc<Generations>,
-    /// Whose live facts have changed.
-    pub touched: Arc<Touched>,
+    /// What the database tells this process.
+    pub feed: Arc<ChangeFeed>,
     pub cache: Arc<ResponseCache>,
     pub movies: Loader,
     /// Which layer answered what.
@@ -49,7 +48,6 @@ pub struct State {
     pub job_streams: Arc<Semaphore>,
     /// Cancelled when answers that go on have to end.
     pub stopping: CancellationToken,
-    pub admin_key_sha256: Option<[u8; 32]>,
     pub assets_dir: PathBuf,
     pub metrics: PrometheusHandle,
 }
@@ -67,14 +65,12 @@ impl State {
             database.acquire_timeout,
         )?;
         let meili = settings.meili.as_ref().map(|meili| (meili.url.as_str(), meili.key.as_ref(), meili.index.as_str()));
-        let generations = Arc::new(Generations::default());
-        match tokio::time::timeout(FIRST_READ, generations.read(&pool)).await {
+        let feed = Arc::new(ChangeFeed::default());
+        match tokio::time::timeout(FIRST_READ, feed.read(&pool)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "starting without the database"),
             Err(_) => tracing::warn!("starting without the database, which does not answer"),
         }
-        let longest = CacheFamily::ALL.map(|family| settings.cache.ttl_of(family)).into_iter().max();
-        let touched = Arc::new(Touched::new(longest.unwrap_or_default()));
         let event_log: Arc<dyn EventSink> = storage::event_log::open(&EventLogConfig {
             url: settings.event_log.url(&settings.redis).clone(),
             prefix: settings.redis.prefix.clone(),
@@ -84,8 +80,7 @@ impl State {
         Ok(Self {
             event_log,
             search: SearchIndex::new(pool.clone(), meili)?,
-            cache: Arc::new(ResponseCache::new(&settings.cache, generations.clone(), touched.clone())?),
-            touched,
+            cache: Arc::new(ResponseCache::new(&settings.cache, feed.clone())?),
             movies: Loader::new(&pool, lag.clone()),
             lag,
             routing: LayerStats::default(),
@@ -93,9 +88,8 @@ impl State {
             watched: Watched::default(),
             job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),
-            admin_key_sha256: settings.admin_key_sha256,
             assets_dir: settings.assets_dir.clone(),
-            generations,
+            feed,
             pool,
             metrics,
         })

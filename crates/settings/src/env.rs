@@ -10,10 +10,22 @@ use secrecy::SecretString;
 /// secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
+    /// A required variable is not set, or empty.
     #[error("setting {name} is missing: {hint}")]
-    Missing { name: String, hint: &'static str },
+    Missing {
+        /// The variable.
+        name: String,
+        /// What to set it to.
+        hint: &'static str,
+    },
+    /// A value that cannot be used.
     #[error("setting {name} is malformed: {reason}")]
-    Malformed { name: String, reason: String },
+    Malformed {
+        /// The variable.
+        name: String,
+        /// What is wrong with its value, without repeating it.
+        reason: String,
+    },
 }
 
 /// Variables that had another name before, which still works: (name, former name).
@@ -40,14 +52,26 @@ impl Env {
         self.0.get(name).or_else(former).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// The value, parsed; `hint` says what to set where there is none.
+    ///
+    /// # Errors
+    /// Missing, or not parsed.
     pub fn required<T: FromStr<Err: Display>>(&self, name: &str, hint: &'static str) -> Result<T, SettingsError> {
         self.optional(name)?.ok_or_else(|| SettingsError::Missing { name: name.to_owned(), hint })
     }
 
+    /// The value, parsed, if set.
+    ///
+    /// # Errors
+    /// Not parsed.
     pub fn optional<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, SettingsError> {
         self.text(name).map(|text| text.parse().map_err(|error: T::Err| self.malformed(name, error))).transpose()
     }
 
+    /// The value, parsed, or the default.
+    ///
+    /// # Errors
+    /// Not parsed.
     pub fn or<T: FromStr<Err: Display>>(&self, name: &str, default: T) -> Result<T, SettingsError> {
         Ok(self.optional(name)?.unwrap_or(default))
     }
@@ -65,10 +89,12 @@ impl Env {
         }
     }
 
+    /// The value as a secret, if set.
     pub fn secret(&self, name: &str) -> Option<SecretString> {
         self.text(name).map(SecretString::from)
     }
 
+    /// An error about a value, which the reason must not repeat.
     pub fn malformed(&self, name: &str, reason: impl Display) -> SettingsError {
         // One line, whatever a parser's message looks like.
         SettingsError::Malformed { name: name.to_owned(), reason: reason.to_string().replace('\n', " ") }

@@ -24,6 +24,10 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         let name = "DATABASE_URL";
         let url: Url = env.required(name, "set it to postgres://user:password@host:port/name")?;
@@ -38,7 +42,7 @@ impl DatabaseSettings {
     }
 }
 
-/// The Redis that must not forget: queue and event log.
+/// The durable Redis: queue and event log.
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
     /// `REDIS_URL`, required: `redis://host:port/db`, append-only file on, no eviction.
@@ -48,6 +52,10 @@ pub struct RedisSettings {
 }
 
 impl RedisSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         Ok(Self {
             url: redis_url(env, "REDIS_URL")?
@@ -77,24 +85,29 @@ fn prefix(env: &Env) -> Result<String, SettingsError> {
 /// The two layers of the response cache.
 #[derive(Debug, Clone)]
 pub struct CacheSettings {
-    /// `CACHE_REDIS_URL`, default `REDIS_URL`: the Redis that may forget (bounded memory, allkeys-lru).
+    /// `CACHE_REDIS_URL`, default `REDIS_URL`: the volatile Redis (bounded memory, allkeys-lru).
     pub url: SecretString,
+    /// As [`RedisSettings::prefix`].
     pub prefix: String,
     /// `CACHE_MEMORY_MB`, 64: bytes of ready answers held in the process.
     pub memory_bytes: u64,
     /// `CACHE_TTL_<FAMILY>` in seconds, the seeds' values; 0 switches the family's cache off.
     pub ttl: Vec<(CacheFamily, Duration)>,
-    /// `CACHE_STALE_WHILE_REVALIDATE`, 30: seconds after that in which an answer is still given, while it is computed
-    /// anew.
+    /// `CACHE_STALE_WHILE_REVALIDATE`, 30: seconds after the TTL in which an answer is still given, while one task
+    /// recomputes it.
     pub stale_while_revalidate: Duration,
-    /// `CACHE_STALE_IF_ERROR`, 3600: seconds in which it is given where computing fails. An hour outlasts what operators
-    /// need to restart a database.
+    /// `CACHE_STALE_IF_ERROR`, 3600: seconds after the TTL in which it is given where recomputing fails. An hour outlasts
+    /// the restart of a database.
     pub stale_if_error: Duration,
-    /// `CACHE_WARM`, 50: most asked answers of a family that are computed anew when a run is published; 0 for none.
+    /// `CACHE_WARM`, 50: most asked answers of a family that are recomputed when a run is published; 0 for none.
     pub warm: usize,
 }
 
 impl CacheSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         let url = match redis_url(env, "CACHE_REDIS_URL")? {
             Some(url) => url,
@@ -137,6 +150,10 @@ pub struct MeiliSettings {
 }
 
 impl MeiliSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Option<Self>, SettingsError> {
         let Some(url) = env.optional::<Url>("MEILI_URL")? else { return Ok(None) };
         if !matches!(url.scheme(), "http" | "https") {
@@ -158,6 +175,10 @@ pub struct TmdbSettings {
 }
 
 impl TmdbSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Option<Self>, SettingsError> {
         let Some(key) = env.secret("TMDB_API_KEY") else { return Ok(None) };
         let base: String = env.or("TMDB_BASE_URL", "https://api.themoviedb.org/3/".to_owned())?;
@@ -181,6 +202,10 @@ pub struct LogSettings {
 }
 
 impl LogSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         let json = match env.text("LOG_FORMAT").unwrap_or("text") {
             "text" => false,
@@ -210,21 +235,30 @@ pub struct ApiSettings {
     /// `ADMIN_API_KEY_SHA256`: lower-case hex of the admin key's SHA-256. The key itself has 256 random bits, so a
     /// plain hash at rest is enough. Unset: `/admin/*` answers 403.
     pub admin_key_sha256: Option<[u8; 32]>,
-    /// `ASSETS_DIR`, `.local/assets`: where ReDoc's script lies.
+    /// `ASSETS_DIR`, `.local/assets`: the directory of ReDoc's script.
     pub assets_dir: std::path::PathBuf,
+    /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,
-    /// Of the event log.
+    /// The Redis of the event log.
     pub redis: RedisSettings,
+    /// See [`EventLogSettings`].
     pub event_log: EventLogSettings,
     /// `SPEED_LAG_LIMIT_SECONDS`, 300: from there on the speed layer counts as lagging (seed 2 promises less than five
     /// minutes), and answers that need it say so.
     pub speed_lag_limit: Duration,
+    /// See [`CacheSettings`].
     pub cache: CacheSettings,
+    /// See [`MeiliSettings`]; `None`: PostgreSQL searches.
     pub meili: Option<MeiliSettings>,
+    /// See [`LogSettings`].
     pub log: LogSettings,
 }
 
 impl ApiSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         Ok(Self {
             listen: listen(env, "API_HOST", "API_PORT", 8000)?,
@@ -261,7 +295,7 @@ fn sha256_from_hex(text: &str) -> Option<[u8; 32]> {
 /// The worker service.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// `WORKER_HOST`, 127.0.0.1 and `WORKER_METRICS_PORT`, 9101: `/metrics` and `/health/live`.
+    /// `WORKER_HOST`, 127.0.0.1 and `WORKER_METRICS_PORT`, 9101: `/metrics` and `/health`.
     pub metrics: SocketAddr,
     /// `WORKER_ROLES`, `jobs,speed`: what this process does; either can have processes of its own.
     pub roles: Vec<Role>,
@@ -278,13 +312,21 @@ pub struct WorkerSettings {
     pub refresh_popular_movies: u32,
     /// `JOBS_KEPT_DAYS`, 30: finished ledger rows older than this are deleted.
     pub jobs_kept_days: u32,
+    /// See [`DemoSettings`].
     pub demo: DemoSettings,
+    /// See [`EventLogSettings`].
     pub event_log: EventLogSettings,
+    /// See [`SpeedSettings`].
     pub speed: SpeedSettings,
+    /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,
+    /// See [`RedisSettings`].
     pub redis: RedisSettings,
+    /// See [`MeiliSettings`]; `None`: PostgreSQL searches.
     pub meili: Option<MeiliSettings>,
+    /// See [`TmdbSettings`]; `None`: ingest keeps the demo world current.
     pub tmdb: Option<TmdbSettings>,
+    /// See [`LogSettings`].
     pub log: LogSettings,
 }
 
@@ -299,6 +341,10 @@ pub struct DemoSettings {
 }
 
 impl WorkerSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         let concurrency = Queue::ALL
             .into_iter()
@@ -337,15 +383,21 @@ impl WorkerSettings {
 /// The scheduler service.
 #[derive(Debug, Clone)]
 pub struct SchedulerSettings {
-    /// `SCHEDULER_HOST`, 127.0.0.1 and `SCHEDULER_METRICS_PORT`, 9102.
+    /// `SCHEDULER_HOST`, 127.0.0.1 and `SCHEDULER_METRICS_PORT`, 9102: `/metrics` and `/health`.
     pub metrics: SocketAddr,
     /// `SCHEDULE_<NAME>`: six-field cron in UTC, or `off`. By schedule line name, only lines that were changed.
     pub overrides: Vec<(&'static str, String)>,
+    /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,
+    /// See [`LogSettings`].
     pub log: LogSettings,
 }
 
 impl SchedulerSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         Ok(Self {
             metrics: listen(env, "SCHEDULER_HOST", "SCHEDULER_METRICS_PORT", 9102)?,

@@ -18,6 +18,10 @@ pub struct EventLogSettings {
 }
 
 impl EventLogSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         Ok(Self {
             url: env.secret("EVENT_LOG_URL"),
@@ -71,6 +75,10 @@ pub struct SpeedSettings {
 }
 
 impl SpeedSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         Ok(Self {
             batch_size: env.within("SPEED_BATCH_SIZE", 5_000, 1..=50_000)?,

@@ -1,14 +1,14 @@
-//! Reading values that sources write as they like: numbers as text, empty text for "unknown", NUL bytes.
+//! Lenient parsing of single values: numbers as text, empty text for "unknown", NUL bytes.
 //!
-//! Each reader answers `None` for whatever it cannot make sense of; none of them can fail a record.
+//! Each parser answers `None` for what it cannot read, so that no single value fails a record.
 
 use chrono::{Datelike, NaiveDate};
 use serde_json::Value;
 
-/// Integers up to here survive the detour through a float that some sources take.
+/// Largest integer that an f64 holds exactly; some sources write integers as floats.
 const EXACT_IN_F64: f64 = 9_007_199_254_740_992.0;
 
-/// Cinema and its announcements; a year outside is a typing error that would skew every "by decade".
+/// Years of release that are taken; one outside is a typing error that would skew statistics by decade.
 const YEARS: std::ops::RangeInclusive<i32> = 1850..=2150;
 
 /// Text without NUL bytes (PostgreSQL refuses them) and surrounding blanks, cut at `max` bytes on a character

@@ -1,17 +1,17 @@
-//! Heeding a server that asks its callers to wait.
+//! `Retry-After`: a pause that all callers of one server share.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep_until};
 
-/// The instant before which nobody may send: one 429 or 503 speaks to all callers, not to the request that met
-/// it.
+/// The instant before which no request may be sent: a 429 or 503 applies to all callers, not only to the request that
+/// met it.
 #[derive(Debug, Default)]
 pub struct Pause(Mutex<Option<Instant>>);
 
 impl Pause {
-    /// Nobody sends for `wait` from now; a pause already longer stays as it is.
+    /// Pauses all requests for `wait` from now; a longer pause stays as it is.
     pub fn extend(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut not_before = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -33,7 +33,7 @@ impl Pause {
 }
 
 /// `Retry-After` as seconds or as an HTTP date. A date is measured against the answer's own `Date`, so that a skewed
-/// clock on either side neither hammers nor sleeps. `None` for what is neither, or in the past.
+/// clock on either side neither shortens nor stretches it. `None` for what is neither, or in the past.
 pub fn retry_after(value: &str, answered_at: Option<&str>, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));

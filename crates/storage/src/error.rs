@@ -1,41 +1,124 @@
 //! What can go wrong with state, and whether trying again may help.
 
-/// A failure of one of the stores.
+use std::fmt;
+use std::time::Duration;
+
+use meilisearch_sdk::errors::{Error as SdkError, ErrorType, MeilisearchError};
+use redis::RedisError;
+use sqlx::migrate::MigrateError;
+
+/// A server that holds state, as errors name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// `DATABASE_URL`.
+    Postgres,
+    /// `REDIS_URL`: the queue, and the event log where it has no URL of its own.
+    Redis,
+    /// `EVENT_LOG_URL`.
+    EventLog,
+    /// `CACHE_REDIS_URL`: the response cache.
+    CacheRedis,
+    /// `MEILI_URL`: the search index.
+    Meilisearch,
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Redis => "Redis",
+            Self::EventLog => "the event log",
+            Self::CacheRedis => "the cache's Redis",
+            Self::Meilisearch => "Meilisearch",
+        })
+    }
+}
+
+/// A failure of one of the stores. No text holds a password: URLs are never repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
+    /// PostgreSQL, or the driver, refused or failed.
     #[error("PostgreSQL: {0}")]
     Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
     #[error("migrations: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[from] MigrateError),
+    /// Redis, or the driver, refused or failed.
     #[error("Redis: {0}")]
-    Redis(#[from] redis::RedisError),
-    #[error("Redis: {0}")]
-    RedisPool(#[from] deadpool_redis::PoolError),
+    Redis(#[from] RedisError),
+    /// The job transport (apalis) failed by itself; a failure of its Redis is [`StorageError::Redis`].
     #[error("queue: {0}")]
     Queue(String),
     /// A file of the event log.
     #[error("file: {0}")]
     File(#[from] std::io::Error),
+    /// Meilisearch, or its SDK, refused or failed.
     #[error("Meilisearch: {0}")]
-    Meilisearch(#[from] meilisearch_sdk::errors::Error),
-    #[error("Meilisearch: task {task} failed: {reason}")]
-    MeilisearchTask { task: u32, reason: String },
+    Meilisearch(#[from] SdkError),
+    /// Meilisearch took a task and could not do it.
+    #[error("Meilisearch: task {task} failed: {error}")]
+    MeilisearchTask {
+        /// Its number on the server, for the server's log.
+        task: u32,
+        /// Why, in Meilisearch's own words.
+        error: Box<MeilisearchError>,
+    },
+    /// We stopped waiting for an answer. The store may still do what it was asked.
+    #[error("{store} did not answer within {after:?}")]
+    TimedOut {
+        /// Who was asked.
+        store: Store,
+        /// How long we waited.
+        after: Duration,
+    },
+    /// A connection that was listened on was lost, so that messages may have been missed.
+    #[error("the connection to {store} was lost")]
+    Disconnected {
+        /// The server at the other end.
+        store: Store,
+    },
+    /// A URL or key that cannot be used at all; nothing was sent.
+    #[error("the settings of {store} cannot be used: {reason}")]
+    Configuration {
+        /// The server that the setting names.
+        store: Store,
+        /// What is wrong with it, without repeating it.
+        reason: String,
+    },
+    /// Stored JSON that does not have the shape we expect.
     #[error("stored JSON does not fit: {0}")]
     Json(#[from] serde_json::Error),
     /// A stored value that no code of ours writes.
     #[error("stored value does not fit: {0}")]
     Corrupt(String),
+    /// The caller asked for what makes no sense; nothing was read or written.
+    #[error("{0}")]
+    Misuse(String),
 }
 
 impl StorageError {
-    /// Whether the store is away or overloaded, as against wrong about something: the API answers 503, a job retries.
+    /// A setting of `store` that cannot be used.
+    pub(crate) fn configuration(store: Store, reason: impl fmt::Display) -> Self {
+        Self::Configuration { store, reason: reason.to_string() }
+    }
+
+    /// Whether the store is away, overloaded or does not let us in, as against wrong about what it was asked: the API
+    /// answers 503, a job retries, the speed layer waits instead of making events dead letters.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => database_is_transient(error),
-            Self::Migration(_) | Self::Json(_) | Self::Corrupt(_) => false,
-            Self::Redis(_) | Self::RedisPool(_) | Self::Queue(_) | Self::File(_) => true,
-            Self::Meilisearch(error) => !matches!(error, meilisearch_sdk::errors::Error::Meilisearch(_)),
-            Self::MeilisearchTask { .. } => true,
+            Self::Migration(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                database_is_transient(error)
+            }
+            Self::Redis(error) => redis_is_transient(error),
+            Self::Queue(_) | Self::File(_) | Self::TimedOut { .. } | Self::Disconnected { .. } => true,
+            Self::Meilisearch(SdkError::Meilisearch(error)) => meilisearch_is_transient(error),
+            Self::Meilisearch(SdkError::InvalidRequest) => false,
+            Self::Meilisearch(_) => true,
+            Self::MeilisearchTask { error, .. } => meilisearch_is_transient(error),
+            Self::Migration(_) | Self::Configuration { .. } | Self::Json(_) | Self::Corrupt(_) | Self::Misuse(_) => {
+                false
+            }
         }
     }
 }
@@ -46,10 +129,68 @@ fn database_is_transient(error: &sqlx::Error) -> bool {
         // What sqlx makes of a server, or a proxy before it, that hangs up during the handshake. Taken for permanent, an
         // outage would turn events into dead letters.
         sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
-        // Classes 08 connection, 40 rollback (deadlock, serialisation), 53 resources, 55 lock, 57 operator (shutdown).
-        sqlx::Error::Database(db) => {
-            db.code().is_some_and(|code| ["08", "40", "53", "55", "57"].contains(&code.get(..2).unwrap_or("")))
-        }
+        sqlx::Error::Database(db) => db.code().is_some_and(|code| code_is_transient(&code)),
         _ => false,
+    }
+}
+
+/// Judges an SQLSTATE (PostgreSQL manual, appendix A).
+fn code_is_transient(code: &str) -> bool {
+    match code {
+        // A standby: a fail-over is under way.
+        "25006" => true,
+        // PostgreSQL ended an idle transaction, and the connection with it.
+        "25P03" | "25P04" => true,
+        // 08 connection, 28 authorization and 3D database (settings that an operator mends, no fault of the statement), 40
+        // rollback (deadlock, serialisation), 53 resources, 55 lock, 57 operator (shutdown, statement_timeout).
+        _ => ["08", "28", "3D", "40", "53", "55", "57"].contains(&code.get(..2).unwrap_or("")),
+    }
+}
+
+fn redis_is_transient(error: &RedisError) -> bool {
+    use redis::ErrorKind::{Client, InvalidClientConfig, UnexpectedReturnType};
+    if matches!(error.kind(), Client | InvalidClientConfig | UnexpectedReturnType) {
+        return false;
+    }
+    match error.code() {
+        // The general code: a wrong command or script, except where the server is full.
+        Some("ERR") => error.detail().is_some_and(|detail| detail.contains("max number of clients")),
+        Some("WRONGTYPE" | "EXECABORT" | "NOSCRIPT" | "CROSSSLOT" | "NOTBUSY" | "NOSUB" | "NOGROUP" | "BUSYGROUP") => {
+            false
+        }
+        // Loading, out of memory, read-only, wrong password, …; without a code: an I/O error or a time-out.
+        _ => true,
+    }
+}
+
+fn meilisearch_is_transient(error: &MeilisearchError) -> bool {
+    // `Internal` is a full disk or a bug; a wrong key is reported at once, since nothing waits for it to be mended.
+    !matches!(error.error_type, ErrorType::InvalidRequest | ErrorType::Auth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_sqlstate_is_transient_where_the_statement_is_not_to_blame() {
+        for code in ["08006", "28P01", "3D000", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "25006"]
+        {
+            assert!(code_is_transient(code), "{code}");
+        }
+        for code in ["22003", "23505", "25001", "25P02", "42501", "42601", "42P01", "54000", "XX000", "", "é"] {
+            assert!(!code_is_transient(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn our_own_errors_name_the_store_and_the_time() {
+        let slow = StorageError::TimedOut { store: Store::CacheRedis, after: Duration::from_millis(100) };
+        assert_eq!(slow.to_string(), "the cache's Redis did not answer within 100ms");
+        let lost = StorageError::Disconnected { store: Store::Postgres };
+        assert_eq!(lost.to_string(), "the connection to PostgreSQL was lost");
+        assert!(slow.is_transient() && lost.is_transient());
+        assert!(!StorageError::configuration(Store::Meilisearch, "no").is_transient());
+        assert!(!StorageError::Misuse("no watermark".into()).is_transient());
     }
 }

@@ -4,13 +4,14 @@
 //! Functions take the connection, pool or transaction they work on, so the caller decides what is atomic.
 
 pub mod cache;
+pub mod changes;
 mod error;
 pub mod event_log;
 pub mod postgres;
 pub mod queue;
 pub mod search_index;
 
-pub use error::StorageError;
+pub use error::{StorageError, Store};
 
 /// The schema's migrations, also for tests (`#[sqlx::test(migrator = "storage::MIGRATOR")]`).
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");

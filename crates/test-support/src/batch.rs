@@ -1,4 +1,4 @@
-//! Published batch views for tests, over whatever is in the database: the jobs' steps without a worker.
+//! Published batch views for tests, computed from what is in the database: the jobs' steps without a worker.
 
 use std::collections::BTreeMap;
 
@@ -39,8 +39,8 @@ async fn publish(pool: &PgPool, artifact: Artifact, run: RunId, rows: u64) -> Ru
     run
 }
 
-/// Publishes the runs over events as they would have been made at `now`: what viewers did and what reviews say. One
-/// that has no rows is held back, as ever.
+/// Publishes the runs over events (event statistics and sentiment) as jobs at `now` would. A run without rows is held
+/// back, as always.
 pub async fn events(pool: &PgPool, now: DateTime<Utc>) {
     let watermark = Hour::of(now);
     let run = async |artifact, rows: u64, run_id, snapshot: Snapshot| {
@@ -80,6 +80,7 @@ pub async fn views(pool: &PgPool) {
     predictions(pool).await;
 }
 
+/// Publishes temporal_trends as of [`today`].
 pub async fn trends(pool: &PgPool) -> RunId {
     let run = begin(pool, Artifact::TemporalTrends).await;
     let metrics = batch::trends::stage_metrics(pool, run, today()).await.unwrap();
@@ -87,6 +88,7 @@ pub async fn trends(pool: &PgPool) -> RunId {
     publish(pool, Artifact::TemporalTrends, run, metrics + sentiment).await
 }
 
+/// Publishes genre_analytics.
 pub async fn genre_analytics(pool: &PgPool) -> RunId {
     let run = begin(pool, Artifact::GenreAnalytics).await;
     let mut sums: BTreeMap<(String, i32, i32), GenreSums> = BTreeMap::new();
@@ -103,6 +105,7 @@ pub async fn genre_analytics(pool: &PgPool) -> RunId {
     publish(pool, Artifact::GenreAnalytics, run, months.len() as u64).await
 }
 
+/// Publishes actor_collaboration.
 pub async fn actor_collaboration(pool: &PgPool) -> RunId {
     let run = begin(pool, Artifact::ActorCollaboration).await;
     let mut found: BTreeMap<Pair, Together> = BTreeMap::new();
@@ -117,8 +120,8 @@ pub async fn actor_collaboration(pool: &PgPool) -> RunId {
     publish(pool, Artifact::ActorCollaboration, run, found.len() as u64).await
 }
 
-/// The movies of [`crate::fixture`], each growing by one a day, ±5; a back-test whose forecasts were twice as good as "then
-/// as today", and in which four intervals of five held.
+/// The movies of [`crate::fixture`], each growing by one a day, ±5; a back-test with half the error of the naive
+/// no-change forecast and a coverage of 0.8.
 pub async fn predictions(pool: &PgPool) -> RunId {
     let run = begin(pool, Artifact::TrendPredictions).await;
     let movies = movies();

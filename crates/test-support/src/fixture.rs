@@ -14,7 +14,7 @@ use storage::postgres;
 use storage::postgres::batch::similar::Similar;
 use storage::postgres::jobs::NewJob;
 
-/// The last day of the small world.
+/// The last day of the fixture.
 pub fn today() -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 3, 10).unwrap()
 }
@@ -24,6 +24,7 @@ pub fn now() -> DateTime<Utc> {
     today().and_hms_opt(12, 0, 0).unwrap().and_utc()
 }
 
+/// An id that is known to be valid.
 pub fn movie_id(raw: i64) -> MovieId {
     MovieId::new(raw).unwrap()
 }

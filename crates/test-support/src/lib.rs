@@ -1,7 +1,7 @@
-//! For tests only: real servers from the environment, a world of its own for every test.
+//! For tests only: real servers from the environment, and data that no other test sees.
 //!
 //! A database per test comes from `#[sqlx::test(migrator = "storage::MIGRATOR")]`; [`unique_prefix`] gives each test its
-//! own corner of Redis and its own search index. `scripts/test.sh` starts the servers and sets the variables.
+//! own keys in Redis and its own search index. `scripts/test.sh` starts the servers and sets the variables.
 
 // A broken precondition of a test should end it on the spot.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
@@ -11,9 +11,12 @@ pub mod fixture;
 pub mod live;
 pub mod proxy;
 pub mod tmdb_stub;
+mod wait;
 
 use secrecy::SecretString;
 use sqlx::PgPool;
+
+pub use wait::{POLL, eventually};
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
@@ -36,12 +39,12 @@ pub fn meili_url() -> Option<String> {
     std::env::var("MEILI_URL").ok().filter(|url| !url.is_empty())
 }
 
-/// The key of [`meili_url`].
+/// The key of [`meili_url`]; `None` where the server needs none.
 pub fn meili_key() -> Option<SecretString> {
     std::env::var("MEILI_MASTER_KEY").ok().filter(|key| !key.is_empty()).map(SecretString::from)
 }
 
-/// A name no other test uses.
+/// A name that no other test uses, for Redis keys and search indexes.
 pub fn unique_prefix() -> String {
     format!("test-{}", uuid::Uuid::new_v4().simple())
 }

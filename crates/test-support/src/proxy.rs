@@ -1,4 +1,4 @@
-//! A line to a server that a test can cut and mend.
+//! A TCP proxy in front of a server, which a test can cut off and let through again.
 
 use std::net::SocketAddr;
 
@@ -7,14 +7,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use url::Url;
 
-/// Stands in front of one server. Ends, with all its connections, when dropped.
+/// A proxy in front of one server. It ends, with all its connections, when dropped.
 pub struct Proxy {
     address: SocketAddr,
     whole: watch::Sender<bool>,
 }
 
 impl Proxy {
-    /// In front of the server that a URL names.
+    /// Starts a proxy on a free port in front of the server that a URL names.
     pub async fn before(url: &str) -> Self {
         let url: Url = url.parse().unwrap();
         let port = url.port_or_known_default().unwrap_or(5432);
@@ -26,7 +26,7 @@ impl Proxy {
         Self { address, whole }
     }
 
-    /// The same URL by way of the proxy.
+    /// The same URL with the proxy's address.
     pub fn url(&self, url: &str) -> String {
         let mut url: Url = url.parse().unwrap();
         url.set_host(Some(&self.address.ip().to_string())).unwrap();
@@ -34,11 +34,12 @@ impl Proxy {
         url.to_string()
     }
 
-    /// Closes every connection, and new ones as soon as they come: what a server's death looks like.
+    /// Closes every connection, and new ones as soon as they come, as a dead server's host does.
     pub fn cut(&self) {
         self.whole.send_replace(false);
     }
 
+    /// Lets new connections through again.
     pub fn mend(&self) {
         self.whole.send_replace(true);
     }

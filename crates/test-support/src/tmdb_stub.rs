@@ -163,11 +163,12 @@ impl TmdbStub {
         self.catalogue().rules.push(Rule { part: part.to_owned(), mischief, times: Some(times) });
     }
 
-    /// As [`TmdbStub::misbehave`], without end.
+    /// As [`TmdbStub::misbehave`], until [`TmdbStub::behave`].
     pub fn misbehave_always(&self, part: &str, mischief: Mischief) {
         self.catalogue().rules.push(Rule { part: part.to_owned(), mischief, times: None });
     }
 
+    /// Forgets every [`Mischief`] that was set.
     pub fn behave(&self) {
         self.catalogue().rules.clear();
     }
@@ -341,7 +342,7 @@ async fn play(mischief: Mischief) -> HttpResponse {
     }
 }
 
-/// Just enough of a stream to break off in the middle, without a crate for it.
+/// A body stream that breaks off in the middle.
 struct Chunks(std::array::IntoIter<io::Result<Bytes>, 2>);
 
 impl actix_web::body::MessageBody for Chunks {

@@ -16,12 +16,12 @@ use domain::trending::active::{Active, Ranking, Span};
 use moka::future::Cache;
 use sqlx::PgPool;
 use storage::StorageError;
+use storage::changes::{Change, Generation};
 use storage::postgres::speed::active;
 use tokio::sync::{broadcast, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::State;
-use crate::cache::{Generation, Touch};
 use crate::error::ApiError;
 
 pub use watched::{Watched, Watching, watch};
@@ -191,11 +191,11 @@ struct News {
 }
 
 impl News {
-    fn hear(&mut self, touch: Touch) {
-        match touch {
-            Touch::Movies(ids) if !self.all => self.movies.extend(ids.iter()),
-            Touch::Movies(_) => {}
-            Touch::Everything => self.all = true,
+    fn hear(&mut self, change: Change) {
+        match change {
+            Change::Movies(ids) if !self.all => self.movies.extend(ids.iter()),
+            Change::Everything => self.all = true,
+            Change::Movies(_) | Change::Generation(..) | Change::Purged(_) => {}
         }
         if self.movies.len() > MANY {
             self.all = true;
@@ -203,7 +203,7 @@ impl News {
     }
 
     /// Takes what has gathered without waiting.
-    fn drain(&mut self, touches: &mut broadcast::Receiver<Touch>) {
+    fn drain(&mut self, touches: &mut broadcast::Receiver<Change>) {
         loop {
             match touches.try_recv() {
                 Ok(touch) => self.hear(touch),
@@ -234,7 +234,7 @@ impl News {
             });
         }
         // The cache heard of it before these movies were read.
-        state.touched.caught_up();
+        state.cache.caught_up();
         Ok(())
     }
 
@@ -252,7 +252,7 @@ impl News {
 }
 
 fn current(state: &State) -> Option<i64> {
-    match state.generations.get(CacheFamily::Movies) {
+    match state.feed.generation(CacheFamily::Movies) {
         Generation::Current(generation) => Some(generation),
         Generation::Last(_) | Generation::Unknown => None,
     }
@@ -260,15 +260,15 @@ fn current(state: &State) -> Option<i64> {
 
 /// Keeps the movies exact for as long as the process runs. `touches` are those from before anything was heard: the first
 /// word is that everything has changed, said when the database is within hearing, and that is the first load.
-pub async fn follow(state: Arc<State>, mut touches: broadcast::Receiver<Touch>) {
+pub async fn follow(state: Arc<State>, mut touches: broadcast::Receiver<Change>) {
     let mut news = News::default();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     loop {
         tokio::select! {
-            touch = touches.recv() => match touch {
-                Ok(touch) => news.hear(touch),
+            change = touches.recv() => match change {
+                Ok(change) => news.hear(change),
                 Err(broadcast::error::RecvError::Lagged(_)) => news.all = true,
                 Err(broadcast::error::RecvError::Closed) => return,
             },

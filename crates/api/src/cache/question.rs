@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use domain::MovieId;
+use cache::{Compute, Live, Subject, Visibility};
 use domain::artifacts::CacheFamily;
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -28,6 +28,19 @@ pub trait Question: Send + Sync + 'static {
         Live::Nothing
     }
 
+    /// Who may see the answer.
+    fn visibility(&self) -> Visibility {
+        Visibility::Public
+    }
+
+    /// What the cache knows it as.
+    ///
+    /// # Errors
+    /// Parameters that cannot be written as a key.
+    fn subject(&self) -> Result<Subject, ApiError> {
+        Ok(Subject::new(Self::FAMILY, &self.key()?, self.live(), self.visibility()))
+    }
+
     /// Whether its answers are kept. One that is not is computed for everybody who asks; so its key is free to be that of
     /// the question which it explains.
     fn cached(&self) -> bool {
@@ -49,21 +62,7 @@ pub trait Question: Send + Sync + 'static {
     }
 }
 
-/// Live facts that an answer counts. When they change it is computed anew, whatever is left of its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Live {
-    Nothing,
-    Movie(MovieId),
-    /// Those of all movies.
-    AllMovies,
-}
-
-/// A question of any kind, for the cache to ask.
-pub trait Ask: Send + Sync {
-    fn ask(&self) -> BoxFuture<'_, Result<Bytes, ApiError>>;
-}
-
-/// A question and who answers it.
+/// A question and who answers it, for the cache to ask again.
 pub struct Asked<Q> {
     question: Q,
     /// Weak, since the state owns the cache, and the cache its questions.
@@ -76,9 +75,9 @@ impl<Q: Question> Asked<Q> {
     }
 }
 
-impl<Q: Question> Ask for Asked<Q> {
+impl<Q: Question> Compute<ApiError> for Asked<Q> {
     // Boxed: queries make futures of kilobytes, and actix moves a handler's future several times.
-    fn ask(&self) -> BoxFuture<'_, Result<Bytes, ApiError>> {
+    fn compute(&self) -> BoxFuture<'_, Result<Bytes, ApiError>> {
         Box::pin(async move {
             let state = self.state.upgrade().ok_or_else(|| ApiError::Internal("the API is stopping".into()))?;
             let body = self.question.read(&state).await?;

@@ -1,12 +1,18 @@
-//! From an entry to an HTTP answer.
+//! From a cached entry to an HTTP answer.
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
+use cache::{Live, Source, Subject, Times, Visibility};
 
-use super::Source;
-use super::entry::{Entry, Times};
+use crate::error::ApiError;
+
+type Answer = cache::Answer<ApiError>;
 
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+
+/// Seconds for which a shared cache may reuse an answer that counts live facts: the most by which ours itself is behind what
+/// viewers do (two seconds, for answers about all movies). It turns a crowd into one request.
+const LIVE_SHARED_SECONDS: u64 = 2;
 
 /// Whether the client asks for an answer that comes from no cache.
 pub fn wants_fresh(request: &HttpRequest) -> bool {
@@ -16,15 +22,18 @@ pub fn wants_fresh(request: &HttpRequest) -> bool {
     })
 }
 
-/// The entry, or 304 where the client has it.
-pub fn reply(request: &HttpRequest, entry: &Entry, source: Source) -> HttpResponse {
+/// The answer, or 304 where the client has it.
+pub fn reply(request: &HttpRequest, subject: &Subject, answer: &Answer) -> HttpResponse {
+    let entry = &answer.entry;
     let known = request.headers().get_all(header::IF_NONE_MATCH).any(|tags| names(tags, &entry.etag));
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    if let Ok(etag) = HeaderValue::from_maybe_shared(entry.etag.clone()) {
+        response.insert_header((header::ETAG, etag));
+    }
     response
-        .insert_header((header::ETAG, entry.etag.clone()))
-        .insert_header((header::CACHE_CONTROL, cache_control(entry)))
-        .insert_header((header::AGE, HeaderValue::from(entry.age().as_secs())))
-        .insert_header((X_CACHE, x_cache(source)));
+        .insert_header((header::CACHE_CONTROL, cache_control(subject, entry.times)))
+        .insert_header((header::AGE, HeaderValue::from(age(subject, answer))))
+        .insert_header((X_CACHE, x_cache(answer.source)));
     if known {
         return response.finish();
     }
@@ -33,26 +42,42 @@ pub fn reply(request: &HttpRequest, entry: &Entry, source: Source) -> HttpRespon
 }
 
 /// `If-None-Match` compares weakly (RFC 9110, section 13.1.2).
-fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
+fn names(tags: &HeaderValue, etag: &[u8]) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else { return false };
+    let (Ok(tags), Ok(etag)) = (tags.to_str(), std::str::from_utf8(etag)) else { return false };
     tags.trim() == "*" || tags.split(',').any(|tag| opaque(tag) == opaque(etag))
 }
 
-/// `max-age` counts from when the answer was computed; `Age` says how much of it is gone (RFC 9111, section 4.2). The other two
-/// are RFC 5861's.
-fn cache_control(entry: &Entry) -> HeaderValue {
-    let Times { fresh, while_revalidate, if_error } = entry.times;
+/// `max-age` counts from when the answer was computed, or found to be right still; [`age`] says how much of it is gone.
+/// `stale-while-revalidate` and `stale-if-error` are RFC 5861's.
+///
+/// An answer that counts live facts may be obsolete within the second, and no purge of ours reaches a browser or a CDN: so
+/// they have to ask again each time, which the entity tag makes cheap. A private answer is for the viewer's own browser.
+fn cache_control(subject: &Subject, times: Times) -> HeaderValue {
+    let Times { fresh, while_revalidate, if_error } = times;
     if fresh.is_zero() {
         return HeaderValue::from_static("no-cache");
     }
-    let mut text = format!("public, max-age={}", fresh.as_secs());
+    let live = subject.live != Live::Nothing;
+    let mut text = match (subject.visibility, live) {
+        (Visibility::Public, true) => format!("public, max-age=0, s-maxage={LIVE_SHARED_SECONDS}"),
+        (Visibility::Public, false) => format!("public, max-age={}", fresh.as_secs()),
+        (Visibility::Private, true) => "private, max-age=0".to_owned(),
+        (Visibility::Private, false) => format!("private, max-age={}", fresh.as_secs()),
+    };
+    let while_revalidate = if live { std::time::Duration::ZERO } else { while_revalidate };
     for (directive, time) in [("stale-while-revalidate", while_revalidate), ("stale-if-error", if_error)] {
         if !time.is_zero() {
             text.push_str(&format!(", {directive}={}", time.as_secs()));
         }
     }
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("no-cache"))
+}
+
+/// `Age`, in seconds since the answer was computed or, if it counts live facts and is not stale, since it was found to be
+/// right still: just now (RFC 9111, section 4.2.3).
+fn age(subject: &Subject, answer: &Answer) -> u64 {
+    if subject.live != Live::Nothing && answer.source != Source::Stale { 0 } else { answer.entry.age().as_secs() }
 }
 
 fn x_cache(source: Source) -> HeaderValue {
@@ -66,16 +91,41 @@ fn x_cache(source: Source) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use domain::artifacts::CacheFamily;
+
     use super::*;
 
     #[test]
     fn tags_are_compared_weakly_and_in_lists() {
-        let etag = HeaderValue::from_static("W/\"abc\"");
+        let etag = b"W/\"abc\"";
         for sent in ["W/\"abc\"", "\"abc\"", "\"x\", W/\"abc\"", "*"] {
-            assert!(names(&HeaderValue::from_static(sent), &etag), "{sent}");
+            assert!(names(&HeaderValue::from_static(sent), etag), "{sent}");
         }
         for sent in ["\"abcd\"", "abc", "", "W/\"x\""] {
-            assert!(!names(&HeaderValue::from_static(sent), &etag), "{sent}");
+            assert!(!names(&HeaderValue::from_static(sent), etag), "{sent}");
         }
+    }
+
+    #[test]
+    fn caches_that_no_purge_reaches_are_promised_no_more_than_is_known() {
+        let seconds = Duration::from_secs;
+        let times = Times { fresh: seconds(300), while_revalidate: seconds(30), if_error: seconds(600) };
+        let said = |live, visibility| {
+            let subject = Subject::new(CacheFamily::Movies, "/x", live, visibility);
+            cache_control(&subject, times).to_str().unwrap().to_owned()
+        };
+        let nothing = Live::Nothing;
+        assert_eq!(
+            said(nothing, Visibility::Public),
+            "public, max-age=300, stale-while-revalidate=30, stale-if-error=600"
+        );
+        assert_eq!(said(Live::AllMovies, Visibility::Public), "public, max-age=0, s-maxage=2, stale-if-error=600");
+        assert_eq!(
+            said(nothing, Visibility::Private),
+            "private, max-age=300, stale-while-revalidate=30, stale-if-error=600"
+        );
+        assert_eq!(said(Live::AllMovies, Visibility::Private), "private, max-age=0, stale-if-error=600");
     }
 }

@@ -8,7 +8,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::State;
-use crate::cache::{Kept, Question};
+use cache::Peek;
+
+use crate::cache::{Question, peek};
 use crate::error::ApiError;
 
 /// What an answer is made of.
@@ -79,12 +81,12 @@ pub struct CacheState {
 
 impl CacheState {
     pub async fn of<Q: Question>(state: &State, question: &Q) -> Result<Self, ApiError> {
-        Ok(match state.cache.look(question).await? {
-            Kept::Absent => Self { state: "absent", age_seconds: None, generation: None },
-            Kept::Fresh { age, generation } => {
+        Ok(match peek(state, question).await? {
+            Peek::Absent => Self { state: "absent", age_seconds: None, generation: None },
+            Peek::Fresh { age, generation } => {
                 Self { state: "fresh", age_seconds: Some(age.as_secs()), generation: Some(generation) }
             }
-            Kept::Stale { age, generation } => {
+            Peek::Stale { age, generation } => {
                 Self { state: "stale", age_seconds: Some(age.as_secs()), generation: Some(generation) }
             }
         })

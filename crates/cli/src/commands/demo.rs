@@ -1,4 +1,4 @@
-//! `moviemetric demo`
+//! `moviemetric demo`: loads the demo world, or extends the one that is loaded.
 
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// Ratings by viewers [default: 20000]
     #[arg(long)]
     ratings: Option<u64>,
-    /// Another seed makes another world [default: 42]
+    /// Seed of all that is made up; another one makes another demo world [default: 42]
     #[arg(long)]
     seed: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! `moviemetric doctor`: every dependency, what is wrong with it, how to mend it.
+//! `moviemetric doctor`: checks every dependency and says how to mend what is wrong.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use storage::search_index::SearchIndex;
 
 use super::CommandResult;
 
-/// What a check found: fine, works but should be mended, or broken; with a sentence.
+/// The result of a check: fine, works but should be mended, or broken; with a sentence for the operator.
 enum Finding {
     Fine(String),
     Weak(String),
@@ -25,7 +25,7 @@ enum Finding {
 
 use Finding::{Broken, Fine, Weak};
 
-/// Longest the probe job may take from ledger to worker and back.
+/// Time limit of the probe job, from ledger to worker and back.
 const PROBE: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run() -> CommandResult {
@@ -137,7 +137,7 @@ async fn queue(env: &Env) -> Vec<Finding> {
     }
 }
 
-/// Whether what the API has accepted is safe.
+/// Whether events that the API accepted survive a restart of Redis.
 async fn event_log(env: &Env) -> Vec<Finding> {
     let (redis, log) = match (RedisSettings::load(env), EventLogSettings::load(env)) {
         (Ok(redis), Ok(log)) => (redis, log),
@@ -211,7 +211,10 @@ async fn search(env: &Env, pool: &PgPool) -> Vec<Finding> {
     };
     let index =
         SearchIndex::new(pool.clone(), Some((settings.url.as_str(), settings.key.as_ref(), settings.index.as_str())));
-    let Ok(index) = index else { return vec![Broken("MEILI_URL or MEILI_MASTER_KEY is malformed".into())] };
+    let index = match index {
+        Ok(index) => index,
+        Err(error) => return vec![Broken(format!("{error}; check MEILI_URL and MEILI_MASTER_KEY"))],
+    };
     let Some(meilisearch) = index.meilisearch() else { return Vec::new() };
     match (meilisearch.version().await, meilisearch.document_count().await) {
         (Ok(version), Ok(Some(documents))) => vec![Fine(format!("Meilisearch {version}, {documents} movies"))],

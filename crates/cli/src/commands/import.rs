@@ -1,4 +1,4 @@
-//! `moviemetric import`
+//! `moviemetric import`: loads a public data set into the catalogue.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

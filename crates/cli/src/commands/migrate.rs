@@ -1,4 +1,4 @@
-//! `moviemetric migrate`
+//! `moviemetric migrate`: brings the schema up to date.
 
 use std::process::ExitCode;
 

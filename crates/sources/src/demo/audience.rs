@@ -20,14 +20,17 @@ const SESSIONS: u64 = 64;
 const SHOWN_MIN: u64 = 3;
 const SHOWN_MORE: u64 = 10;
 
-/// Where opinions about a movie centre that nobody has voted on.
+/// Mean opinion of a movie without votes.
 const UNRATED: f64 = 6.0;
 
 /// A movie that viewers may come across.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Showing {
+    /// The movie.
     pub movie_id: MovieId,
+    /// For the texts of reviews.
     pub title: String,
+    /// TMDB's genre names.
     pub genres: Vec<String>,
     /// 0 to 10; 0 is unrated.
     pub vote_average: f64,
@@ -36,16 +39,22 @@ pub struct Showing {
 /// What a viewer did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Did {
+    /// An event without a value.
     Event(EventType),
+    /// A rating, 0.5 to 10.
     Rate(f32),
+    /// A review with its rating, 0.5 to 10.
     Review(f32, String),
 }
 
 /// One act of one viewer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Act {
+    /// Who did it.
     pub user_id: UserId,
+    /// The movie.
     pub movie_id: MovieId,
+    /// What they did.
     pub did: Did,
 }
 

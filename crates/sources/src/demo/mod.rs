@@ -39,7 +39,7 @@ pub use self::embedded::embedded_movies;
 /// A million movies times 60 days would be 60 million rows that no view asks for: only these can trend.
 pub const DEMO_ACTIVE_MOVIES: u64 = 50_000;
 
-/// Reviews in the largest world; sentiment needs many per movie, not all movies.
+/// Reviews in the largest demo world; sentiment needs many per movie, not all movies.
 pub const DEMO_MAX_REVIEWS: usize = 20_000;
 
 /// Synthetic movies end where the ids of MovieLens' own movies begin.
@@ -59,6 +59,7 @@ pub struct DemoConfig {
     pub days: u32,
     /// Ratings, at most one per viewer and movie.
     pub ratings: u64,
+    /// The same seed makes the same world.
     pub seed: u64,
     /// The last day of the world.
     pub today: NaiveDate,
@@ -71,7 +72,7 @@ impl DemoConfig {
     }
 }
 
-/// The world as records: movies, snapshots day by day up to today, ratings, reviews. Lazy; besides the 400 real movies
+/// The demo world as records: movies, snapshots day by day up to today, ratings, reviews. Lazy; besides the 400 real movies
 /// it holds one viewer's ratings at a time.
 pub fn world(config: DemoConfig) -> impl Iterator<Item = Record> + Send {
     let config = DemoConfig { movies: config.movies.min(MAX_MOVIES), days: config.days.clamp(1, MAX_DAYS), ..config };
@@ -84,7 +85,7 @@ pub fn world(config: DemoConfig) -> impl Iterator<Item = Record> + Send {
         .chain(reviews::reviews(viewers).take(DEMO_MAX_REVIEWS).map(Record::Review))
 }
 
-/// The first `count` movies by rank of popularity, as they stand at a moment of the world's last day.
+/// The first `count` movies by rank of popularity, as they stand at a moment of the demo world's last day.
 pub fn popular(config: &DemoConfig, count: u64, at: DateTime<Utc>) -> Vec<Observation> {
     let movies = Movies::new(config.seed, config.movies.min(MAX_MOVIES));
     (0..count.min(movies.count())).filter_map(|rank| movies.observation(movies.at_rank(rank), at)).collect()

@@ -10,7 +10,7 @@ use super::numbers::Character;
 use super::synthetic;
 use super::words;
 
-/// The movies of one world, by index: real ones first. What is hidden about a movie (how good it is, how well known)
+/// The movies of a demo world, by index: real ones first. What is hidden about a movie (how good it is, how well known)
 /// follows from seed and index.
 #[derive(Debug)]
 pub(super) struct Movies {

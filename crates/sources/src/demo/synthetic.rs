@@ -1,6 +1,6 @@
 //! Movies and people beyond the real ones: a function of the seed and a number counted from 1.
 //!
-//! A movie's cast and keywords come from around its own number, so a movie is the same in a small and a large world, a
+//! A movie's cast and keywords come from around its own number, so a movie is the same in a small and a large demo world, a
 //! person plays in a few dozen movies at most, and people grow with the movies while keywords grow with their root.
 
 use chrono::NaiveDate;

@@ -9,7 +9,7 @@ use super::dice::{About, Dice, hash};
 use super::movies::Movies;
 use super::taste::{LOOKS, Taste};
 
-/// The viewers of one world and what they rate. A viewer is drawn whole, movie after movie, so that no pair comes twice;
+/// The viewers of a demo world and what they rate. A viewer is drawn whole, movie after movie, so that no pair comes twice;
 /// that takes memory for one viewer at a time.
 #[derive(Debug, Clone)]
 pub(super) struct Viewers {

@@ -7,8 +7,8 @@ use super::DumpProgress;
 use super::lines::{Line, Lines, MAX_LINE};
 use crate::SourceError;
 
-/// Lines that one record may span: reviews and plots have line breaks, but a quote that nobody closes must not
-/// swallow the rest of the file.
+/// Lines that one record may span: reviews and plots have line breaks, but an unclosed quote must not swallow the rest
+/// of the file.
 const MAX_RECORD_LINES: usize = 1_000;
 
 /// Columns that a record may have before it is not worth splitting further.
@@ -16,8 +16,8 @@ const MAX_COLUMNS: usize = 1_000;
 
 /// A CSV file with a header, read by column name.
 ///
-/// It finds its way back: a record whose quote is never closed, or that has too many or too few columns, costs its
-/// first line only, and reading goes on with the second.
+/// It resynchronises: a record with an unclosed quote, or with too many or too few columns, costs its first line only,
+/// and reading goes on with the second.
 pub(crate) struct CsvFile {
     lines: Lines,
     parser: Reader,

@@ -25,7 +25,7 @@ use domain::ingest::{Record, Source};
 
 use crate::SourceError;
 
-/// The kinds of dump that can be imported. The kebab-case word is the one of the CLI.
+/// The dump formats that can be imported. The CLI uses their kebab-case names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DumpFormat {
     /// Kaggle "TMDB 5000 Movie Dataset": `tmdb_5000_movies.csv` and `tmdb_5000_credits.csv`.
@@ -37,19 +37,21 @@ pub enum DumpFormat {
     Movielens,
 }
 
-/// Why a text names no format.
+/// A text that names no format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("unknown format; known are {}", DumpFormat::ALL.map(DumpFormat::as_str).join(", "))]
 pub struct UnknownFormat;
 
 impl DumpFormat {
+    /// Every format.
     pub const ALL: [Self; 3] = [Self::Tmdb5000, Self::MoviesDataset, Self::Movielens];
 
+    /// The name on the command line.
     pub fn as_str(self) -> &'static str {
         self.source().as_str()
     }
 
-    /// Under which its ratings and reviews are stored.
+    /// The source under which its ratings and reviews are stored.
     pub fn source(self) -> Source {
         match self {
             Self::Tmdb5000 => Source::Tmdb5000,
@@ -100,7 +102,7 @@ pub struct Dump {
     progress: DumpProgress,
 }
 
-/// One format's way through its files.
+/// A format's reader over its files, in order.
 trait Reader {
     /// Reads one row and pushes what it holds; `false` at the end.
     fn step(&mut self, records: &mut VecDeque<Record>) -> Result<bool, SourceError>;

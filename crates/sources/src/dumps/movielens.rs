@@ -25,9 +25,9 @@ const MAX_GENRES: usize = 20;
 /// MovieLens' numbers stay in six digits; one beyond this would leave the range kept for them.
 const MAX_NUMBER: i64 = 1_000_000_000;
 
-/// MovieLens: movies as stubs, then ratings. Of a movie it knows a title, the year (kept as the first of January, the
-/// only date that claims no more than the year to whoever groups by it) and genres. Tags are left out: they are
-/// viewers' notes, and as keywords they would replace better ones.
+/// MovieLens: movies as stubs, then ratings. A movie has a title, a year (stored as the first of January, which
+/// groups into the right year and decade) and genres. Tags are left out: they are viewers' notes, and as keywords they
+/// would replace better ones.
 pub(super) struct Movielens {
     links: Option<Box<CsvFile>>,
     movies: Option<Movies>,

@@ -65,7 +65,7 @@ impl MoviesDataset {
         stages.extend(lists(dir, "credits.csv", &CREDITS_COLUMNS, credits_record, progress)?);
         stages.extend(lists(dir, "keywords.csv", &KEYWORDS_COLUMNS, keywords_record, progress)?);
         if let Some(path) = first_present(dir, &["ratings.csv", "ratings_small.csv"]) {
-            // Without links nobody can tell which movie a rating is for: then the missing links are the error.
+            // Without links a rating's movie is unknown, so the missing links are the error.
             let names = ["links.csv", "links_small.csv"];
             let links = first_present(dir, &names).unwrap_or_else(|| dir.join(names[0]));
             stages.push_back(Stage::Links(CsvFile::open(links, &LINKS_COLUMNS, HOLDS, progress)?));

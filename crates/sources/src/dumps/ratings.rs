@@ -9,10 +9,10 @@ use super::DumpProgress;
 use super::lines::{Line, Lines, decode};
 use crate::SourceError;
 
-/// What MovieLens stars run from and to; ours are twice as many.
+/// Range of MovieLens' stars; our scale has twice as many points.
 const STARS: std::ops::RangeInclusive<f32> = 0.5..=5.0;
 
-/// 2150-01-01. MovieLens counts seconds since 1970; a later date is a number of something else.
+/// 2150-01-01 in seconds since 1970; a later time stamp is not one.
 const MAX_TIMESTAMP: i64 = 5_680_281_600;
 
 /// A file of `user, movie, stars, seconds`, split at a separator without any quoting: these files have tens of

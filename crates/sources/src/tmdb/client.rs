@@ -18,7 +18,7 @@ use crate::pause::{Pause, retry_after};
 /// 429s in a row that one request sits out before the source counts as not to be had.
 const MAX_PAUSES: usize = 10;
 
-/// A connection handed to nobody for this long is closed, before TMDB's side closes it under a request.
+/// Idle time after which a pooled connection is closed, before TMDB's side closes it under a request.
 const IDLE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// TMDB behind one key. Clones share the rate, the pause and the connections.

@@ -7,7 +7,7 @@ use url::Url;
 /// Longest credential taken; a v4 token has about 250 characters.
 const MAX_CREDENTIAL: usize = 4_096;
 
-/// What TMDB knows us by. Neither kind shows in `Debug`.
+/// How we authenticate to TMDB. Neither kind shows in `Debug`.
 #[derive(Debug, Clone)]
 pub enum TmdbCredential {
     /// A v3 key, 32 hexadecimal digits, sent as `?api_key=`.
@@ -16,7 +16,7 @@ pub enum TmdbCredential {
     V4Bearer(SecretString),
 }
 
-/// Why a text is no credential; does not repeat the text.
+/// A text that is no credential; the message does not repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a TMDB v3 key (32 hexadecimal digits) or a v4 read access token, without blanks")]
 pub struct InvalidCredential;
@@ -43,17 +43,19 @@ impl FromStr for TmdbCredential {
 pub struct TmdbConfig {
     /// With or without the slash at the end.
     pub base_url: Url,
+    /// How we authenticate.
     pub credential: TmdbCredential,
-    /// TMDB tolerates about 50 a second from one address; 30 leaves room for whoever shares ours.
+    /// Request rate. TMDB tolerates about 50 a second from one address; 30 leaves room for others behind ours.
     pub requests_per_second: u32,
     /// Requests in flight: enough to keep the rate at TMDB's usual 200 ms an answer.
     pub concurrency: usize,
-    /// For one request, from connecting to the last byte of the body.
+    /// Time limit of one request, from connecting to the last byte of the body.
     pub timeout: Duration,
     /// Tries per request. Waits for a 429 do not count.
     pub max_attempts: usize,
     /// First wait between tries; doubles each time, with jitter.
     pub backoff_min: Duration,
+    /// Longest wait between tries.
     pub backoff_max: Duration,
     /// Pause after a 429 that does not say how long.
     pub pause_default: Duration,
@@ -62,7 +64,7 @@ pub struct TmdbConfig {
 }
 
 impl TmdbConfig {
-    /// Where TMDB lives.
+    /// TMDB's public base URL.
     pub const DEFAULT_BASE_URL: &str = "https://api.themoviedb.org/3/";
 
     /// 30 requests a second, 8 in flight, 10 s each, 5 tries.

@@ -1,11 +1,10 @@
-use std::fmt;
-
 use chrono::NaiveDate;
 use domain::ingest::IngestMode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::plan::Plan;
+use super::window::DateWindow;
 use crate::SourceError;
 
 /// Where the TMDB ingest stands. Stored as JSON in the same transaction as the rows it accounts for, so that a killed
@@ -23,6 +22,7 @@ pub struct TmdbCursor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InProgress {
+    /// How it finds its movies.
     pub plan: Plan,
     /// Becomes `synced_through` in the end.
     pub started_on: NaiveDate,
@@ -36,20 +36,8 @@ pub struct InProgress {
     pub seen: Option<Vec<i64>>,
     /// Movies handled so far, and how many TMDB counted at the start.
     pub done: u64,
+    /// Movies that TMDB counted at the start; `None`: not known.
     pub total: Option<u64>,
-}
-
-/// Days of release or of change, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DateWindow {
-    pub first: NaiveDate,
-    pub last: NaiveDate,
-}
-
-impl fmt::Display for DateWindow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", self.first, self.last)
-    }
 }
 
 impl TmdbCursor {

@@ -5,22 +5,24 @@ use domain::MovieId;
 use domain::ingest::{IngestMode, Quarantined, Record};
 
 use super::client::TmdbClient;
-use super::cursor::{DateWindow, InProgress, TmdbCursor};
+use super::cursor::{InProgress, TmdbCursor};
 use super::listing::Listing;
 use super::movies::Movies;
 use super::plan::{PAGE_CAP, Plan, plan};
+use super::window::DateWindow;
 use crate::SourceError;
 
 /// Ids kept in the stored cursor: as many as a full listing's window can have. A window of changes can have more, and
 /// writing those with every chunk would cost more than fetching some movies twice after a kill.
 const MAX_SEEN_STORED: usize = 10_000;
 
-/// An ingest left lying longer than this is begun anew: what it has read is older than TMDB's memory of changes.
+/// Age in days from which an unfinished ingest is dropped and restarted: TMDB tells changes of 14 days only.
 const STALE_DAYS: i64 = 14;
 
 /// One page of movies, fetched. Commit `records`, `missing` and `cursor` in one transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chunk {
+    /// The page's movies and what was wrong with them.
     pub records: Vec<Record>,
     /// Movies that TMDB does not have this time (see [`Movies::missing`]).
     pub missing: Vec<MovieId>,

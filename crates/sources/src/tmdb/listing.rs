@@ -3,8 +3,8 @@ use domain::ingest::{Quarantined, Record};
 use serde_json::Value;
 
 use super::client::TmdbClient;
-use super::cursor::DateWindow;
 use super::plan::Plan;
+use super::window::DateWindow;
 use crate::SourceError;
 use crate::lenient::integer;
 use crate::movie::movie_id;
@@ -42,7 +42,7 @@ impl TmdbClient {
     }
 }
 
-/// Totals are insisted on: without them a listing would end early and nobody would know.
+/// Totals are required: without them a listing could end early without a trace.
 fn read(location: &str, body: &Value) -> Result<Listing, &'static str> {
     let count = |field: &str| integer(&body[field]).and_then(|count| u64::try_from(count).ok());
     let mut listing = Listing {

@@ -14,12 +14,14 @@ mod movies;
 mod plan;
 mod popular;
 mod response;
+mod window;
 
 pub use client::TmdbClient;
 pub use config::{InvalidCredential, TmdbConfig, TmdbCredential};
-pub use cursor::{DateWindow, InProgress, TmdbCursor};
+pub use cursor::{InProgress, TmdbCursor};
 pub use ingest::{Chunk, TmdbIngest};
 pub use movie::movie_records;
 pub use movies::Movies;
 pub use plan::{FIRST_RELEASE, Plan, plan};
 pub use popular::{POPULAR_PAGE, Popular};
+pub use window::DateWindow;

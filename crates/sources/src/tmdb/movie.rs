@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::lenient::{list, number, text};
 use crate::movie::{self, Defect};
 
-/// Longest review kept, in bytes: about 3,000 words. TMDB's longest are novels nobody scores by.
+/// Longest review kept, in bytes: about 3,000 words. A longer one is cut, which bounds a row.
 const MAX_REVIEW: usize = 20_000;
 const MAX_AUTHOR: usize = 200;
 const MAX_REVIEW_ID: usize = 64;

@@ -66,7 +66,7 @@ impl TmdbClient {
     pub async fn check(&self) -> Result<(), SourceError> {
         let what = "configuration";
         match self.get(what, &[], Ok).await {
-            // Any word from TMDB will do, also from a stand-in that has no such page.
+            // Any answer from TMDB will do, also that of a stand-in without such a page.
             Ok(_) | Err(Failure::NotFound) => Ok(()),
             Err(failure) => Err(failure.into_error(what)),
         }

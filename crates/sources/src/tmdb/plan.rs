@@ -2,7 +2,7 @@ use chrono::{Days, NaiveDate};
 use domain::ingest::IngestMode;
 use serde::{Deserialize, Serialize};
 
-use super::cursor::DateWindow;
+use super::window::DateWindow;
 
 /// The oldest release that TMDB knows (Passage de Venus).
 pub const FIRST_RELEASE: NaiveDate = match NaiveDate::from_ymd_opt(1874, 1, 1) {
@@ -30,7 +30,10 @@ pub enum Plan {
     /// Every movie, by date of release.
     Full,
     /// Movies changed from that day on.
-    Changes { since: NaiveDate },
+    Changes {
+        /// The first day, inclusive.
+        since: NaiveDate,
+    },
 }
 
 /// Changes where TMDB can still tell them all: from one day before the last sync, for what came in while that ran.

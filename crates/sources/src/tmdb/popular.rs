@@ -14,6 +14,7 @@ pub const POPULAR_PAGE: u32 = 20;
 /// One page of the most popular movies, as they stood when TMDB answered.
 #[derive(Debug, Default)]
 pub struct Popular {
+    /// Numbers of the movies, as of now.
     pub seen: Vec<Observation>,
     /// Entries without an id or without numbers.
     pub odd: Vec<Quarantined>,

@@ -71,7 +71,7 @@ pub(super) fn classify(status: StatusCode, body: &[u8]) -> Answer {
         (Some(9 | 11 | 24 | 43 | 46), _) | (_, 408 | 500..=599) => Failure::Transient(message()),
         (Some(6 | 34), _) => Failure::NotFound,
         (_, 404) if json.as_ref().is_ok_and(Value::is_object) => Failure::NotFound,
-        // Somebody else's 404 (a proxy, a wrong base URL) must not tombstone movies.
+        // Another server's 404 (a proxy, a wrong base URL) must not tombstone movies.
         (_, 404) => Failure::Transient("a 404 that is not TMDB's".to_owned()),
         (_, 200..=299) => match json {
             Ok(body) => return Answer::Body(body),

@@ -1,22 +1,22 @@
 //! The shared layer of the response cache: ready-made bytes in Redis.
 //!
-//! Redis may be away, slow or emptied at any time: every call is bounded by [`TIMEOUT`] and every failure is the
-//! caller's cue to go on without a cache.
+//! Redis may be away, slow or emptied at any time: every call is bounded by [`TIMEOUT`], and after a failure the caller
+//! goes on without a cache.
 
 use std::time::Duration;
 
-use deadpool_redis::{Config, Pool, PoolConfig, Runtime};
+use deadpool_redis::{Config, Connection, Pool, PoolConfig, PoolError, Runtime};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::StorageError;
+use crate::{StorageError, Store};
 
-/// Longest a request waits for the cache: beyond it the database answers sooner.
+/// Time limit of every call: beyond it the database answers sooner.
 pub const TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Connections to the cache; each carries many requests a millisecond.
+/// Connections to the cache; each carries several requests a millisecond.
 const POOL_SIZE: usize = 16;
 
-/// Keys looked at in one step of a scan.
+/// `COUNT` of a `SCAN` step: keys that Redis examines before it serves other clients.
 const SCAN_COUNT: u32 = 1_000;
 
 /// A pool of connections to the cache's Redis.
@@ -26,19 +26,22 @@ pub struct RedisCache {
     prefix: String,
 }
 
-/// What the cache's server says of itself.
+/// State of the cache's server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CacheServer {
+    /// Keys of the whole server, those of other users included.
     pub total_keys: u64,
+    /// `maxmemory-policy`; empty where the server does not tell.
     pub maxmemory_policy: String,
+    /// Round trip of one command.
     pub latency: Duration,
 }
 
 impl RedisCache {
-    /// Connects on first use.
+    /// A pool that connects on first use. Keys begin with `<prefix>:cache:`.
     ///
     /// # Errors
-    /// A malformed URL.
+    /// A malformed URL ([`StorageError::Configuration`]).
     pub fn new(url: &SecretString, prefix: &str) -> Result<Self, StorageError> {
         let mut config = Config::from_url(url.expose_secret());
         let mut pool = PoolConfig::new(POOL_SIZE);
@@ -48,7 +51,7 @@ impl RedisCache {
         config.pool = Some(pool);
         let pool = config
             .create_pool(Some(Runtime::Tokio1))
-            .map_err(|error| StorageError::Corrupt(format!("CACHE_REDIS_URL: {error}")))?;
+            .map_err(|error| StorageError::configuration(Store::CacheRedis, error))?;
         Ok(Self { pool, prefix: format!("{prefix}:cache") })
     }
 
@@ -56,7 +59,10 @@ impl RedisCache {
         format!("{}:{key}", self.prefix)
     }
 
-    /// Reads an entry.
+    /// Reads an entry; `None` where there is none, or no longer.
+    ///
+    /// # Errors
+    /// As every call: [`StorageError::TimedOut`] after [`TIMEOUT`], [`StorageError::Redis`] where Redis refuses or is away.
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
         self.command(redis::cmd("GET").arg(self.key(key))).await
     }
@@ -75,14 +81,17 @@ impl RedisCache {
         for (key, value, ttl) in entries {
             pipe.cmd("SET").arg(self.key(key)).arg(value).arg("PX").arg(whole_millis(ttl)).ignore();
         }
+        if pipe.is_empty() {
+            return Ok(());
+        }
         let answer = async {
-            let mut conn = self.pool.get().await?;
+            let mut conn = self.connection().await?;
             Ok(pipe.query_async(&mut conn).await?)
         };
         bounded(answer).await
     }
 
-    /// Removes every entry whose key begins with `prefix`, in steps that hold nobody up; answers how many.
+    /// Removes every entry whose key begins with `prefix`, in steps between which Redis serves others; answers how many.
     pub async fn remove_under(&self, prefix: &str) -> Result<u64, StorageError> {
         let pattern = format!("{}*", escaped(&self.key(prefix)));
         let (mut cursor, mut removed) = (0_u64, 0);
@@ -110,9 +119,19 @@ impl RedisCache {
         Ok(CacheServer { total_keys, latency, maxmemory_policy: policy.into_iter().nth(1).unwrap_or_default() })
     }
 
+    async fn connection(&self) -> Result<Connection, StorageError> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error.into(),
+            PoolError::Timeout(_) => timed_out(),
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                StorageError::Disconnected { store: Store::CacheRedis }
+            }
+        })
+    }
+
     async fn command<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, StorageError> {
         let answer = async {
-            let mut conn = self.pool.get().await?;
+            let mut conn = self.connection().await?;
             Ok(command.query_async(&mut conn).await?)
         };
         bounded(answer).await
@@ -120,9 +139,11 @@ impl RedisCache {
 }
 
 async fn bounded<T>(answer: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
-    tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
-        Err(StorageError::Queue(format!("the cache's Redis did not answer within {} ms", TIMEOUT.as_millis())))
-    })
+    tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| Err(timed_out()))
+}
+
+fn timed_out() -> StorageError {
+    StorageError::TimedOut { store: Store::CacheRedis, after: TIMEOUT }
 }
 
 /// A text as a pattern that matches nothing else.

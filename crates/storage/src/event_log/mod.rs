@@ -2,7 +2,7 @@
 //!
 //! A log has a [sink](EventSink), to which the API appends, and any number of [sources](EventSource), from which the
 //! speed layer reads. It consists of partitions: each is read in the order of appending, and by one reader at a time.
-//! What every adapter promises, and `storage/tests/event_log.rs` checks for each:
+//! What every adapter promises, and `storage/tests/it/event_log.rs` checks for each:
 //!
 //! - **Append is all or nothing.** `Ok`: the log holds every fact, as durably as [`EventSink::durability`] says. An
 //!   error: it may or may not hold them. Sending them again does no harm, since facts carry ids and readers drop duplicates.
@@ -27,7 +27,7 @@ use domain::events::Fact;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::StorageError;
+use crate::{StorageError, Store};
 
 /// Where the log is and how much it may hold.
 #[derive(Debug, Clone)]
@@ -49,7 +49,9 @@ pub fn open(config: &EventLogConfig) -> Result<Arc<dyn EventLog>, StorageError> 
     match url.split_once("://") {
         Some(("redis" | "rediss", _)) => Ok(Arc::new(redis::RedisLog::open(config)?)),
         Some(("file", path)) => Ok(Arc::new(file::FileLog::open(path.as_ref(), config))),
-        _ => Err(StorageError::Corrupt("the event log's URL must begin with redis://, rediss:// or file://".into())),
+        _ => {
+            Err(StorageError::configuration(Store::EventLog, "the URL must begin with redis://, rediss:// or file://"))
+        }
     }
 }
 

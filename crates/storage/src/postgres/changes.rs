@@ -1,8 +1,11 @@
-//! Cache generations: a number per family that is part of every cache key.
+//! What is told to other processes, in the transaction that makes it true: generations move on, movies are touched, jobs
+//! progress. [`crate::changes`] hears it.
 
+use domain::JobId;
 use domain::artifacts::CacheFamily;
 use sqlx::postgres::PgListener;
 use sqlx::{PgConnection, PgExecutor, PgPool};
+use uuid::Uuid;
 
 use crate::StorageError;
 
@@ -19,8 +22,8 @@ pub async fn bump(conn: &mut PgConnection, families: &[CacheFamily]) -> Result<(
     Ok(())
 }
 
-/// Every family's generation.
-pub async fn all(conn: impl PgExecutor<'_>) -> Result<Vec<(CacheFamily, i64)>, StorageError> {
+/// The generation of every family, a number that is part of every cache key.
+pub async fn generations(conn: impl PgExecutor<'_>) -> Result<Vec<(CacheFamily, i64)>, StorageError> {
     let rows = sqlx::query!("SELECT family, generation FROM cache_generations").fetch_all(conn).await?;
     Ok(rows
         .into_iter()
@@ -60,47 +63,50 @@ pub async fn touch(conn: &mut PgConnection, movies: impl IntoIterator<Item = i64
     Ok(())
 }
 
-/// What an API process hears.
+/// One notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum Notification {
     /// A family's generation has moved.
     Generation(CacheFamily, i64),
     /// An operator purged a family.
     Purged(CacheFamily),
     /// These movies' live facts have changed.
     Touched(Vec<i64>),
+    /// A job's status or progress has changed; a trigger of the table `jobs` tells.
+    Job(JobId),
 }
 
 const GENERATION: &str = "cache_generation";
 const PURGED: &str = "cache_purged";
 const TOUCHED: &str = "movies_touched";
+const JOB: &str = "job_changed";
 
 /// PostgreSQL takes messages of less than 8,000 bytes.
 const TOUCHED_BYTES_MAX: usize = 7_900;
 
-/// Hears all of it, in the order of the commits.
+/// A connection that listens to all of it; notifications come in the order of the commits.
 pub struct Listener(PgListener);
 
-/// A listener with a connection of the pool's.
+/// Listens, on a connection of the pool's.
 pub async fn listen(pool: &PgPool) -> Result<Listener, StorageError> {
     let mut listener = PgListener::connect_with(pool).await?;
     // A lost connection is told before it is replaced: who waits with a time limit could miss it otherwise.
     listener.eager_reconnect(false);
-    listener.listen_all([GENERATION, PURGED, TOUCHED]).await?;
+    listener.listen_all([GENERATION, PURGED, TOUCHED, JOB]).await?;
     Ok(Listener(listener))
 }
 
 impl Listener {
     /// Every family's generation, asked on the connection that is listened on: so it also tells whether that still lives.
     pub async fn generations(&mut self) -> Result<Vec<(CacheFamily, i64)>, StorageError> {
-        all(&mut self.0).await
+        generations(&mut self.0).await
     }
 
-    /// The next message; `None` where the connection was lost, and with it whatever is told until there is another.
-    pub async fn next(&mut self) -> Result<Option<Heard>, StorageError> {
+    /// The next notification; `None` where the connection was lost, and with it whatever is told until there is another.
+    pub async fn next(&mut self) -> Result<Option<Notification>, StorageError> {
         while let Some(message) = self.0.try_recv().await? {
-            if let Some(heard) = parse(message.channel(), message.payload()) {
-                return Ok(Some(heard));
+            if let Some(notification) = parse(message.channel(), message.payload()) {
+                return Ok(Some(notification));
             }
             tracing::warn!(channel = message.channel(), "a notification that cannot be read");
         }
@@ -108,15 +114,16 @@ impl Listener {
     }
 }
 
-fn parse(channel: &str, message: &str) -> Option<Heard> {
+fn parse(channel: &str, message: &str) -> Option<Notification> {
     let family = |name: &str| CacheFamily::ALL.into_iter().find(|family| family.as_str() == name);
     match channel {
         GENERATION => {
             let (name, generation) = message.split_once(':')?;
-            Some(Heard::Generation(family(name)?, generation.parse().ok()?))
+            Some(Notification::Generation(family(name)?, generation.parse().ok()?))
         }
-        PURGED => Some(Heard::Purged(family(message)?)),
-        TOUCHED => Some(Heard::Touched(message.split(',').map(|id| id.parse().ok()).collect::<Option<_>>()?)),
+        PURGED => Some(Notification::Purged(family(message)?)),
+        TOUCHED => Some(Notification::Touched(message.split(',').map(|id| id.parse().ok()).collect::<Option<_>>()?)),
+        JOB => Some(Notification::Job(JobId(Uuid::parse_str(message).ok()?))),
         _ => None,
     }
 }
@@ -127,15 +134,17 @@ mod tests {
 
     #[test]
     fn messages_are_read_and_nonsense_is_not() {
-        assert_eq!(parse(GENERATION, "search:5"), Some(Heard::Generation(CacheFamily::Search, 5)));
-        assert_eq!(parse(PURGED, "movies"), Some(Heard::Purged(CacheFamily::Movies)));
-        assert_eq!(parse(TOUCHED, "550,603"), Some(Heard::Touched(vec![550, 603])));
+        assert_eq!(parse(GENERATION, "search:5"), Some(Notification::Generation(CacheFamily::Search, 5)));
+        assert_eq!(parse(PURGED, "movies"), Some(Notification::Purged(CacheFamily::Movies)));
+        assert_eq!(parse(TOUCHED, "550,603"), Some(Notification::Touched(vec![550, 603])));
+        assert_eq!(parse(JOB, &Uuid::nil().to_string()), Some(Notification::Job(JobId(Uuid::nil()))));
         for (channel, message) in [
             (GENERATION, "search:x"),
             (GENERATION, "search"),
             (PURGED, "x"),
             (TOUCHED, ""),
             (TOUCHED, "1,,2"),
+            (JOB, "7"),
             ("", "1"),
         ] {
             assert_eq!(parse(channel, message), None, "{channel} {message}");

@@ -1,4 +1,4 @@
-//! How the database is doing.
+//! Health of the database, for probes and `moviemetric doctor`.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,23 @@ use sqlx::PgPool;
 
 use crate::StorageError;
 
-/// A look at the database.
+/// What one statement tells about the database and the pool.
 #[derive(Debug, Clone)]
 pub struct DatabaseHealth {
+    /// Round trip of one statement, waiting for a connection included.
     pub latency: Duration,
+    /// `server_version`, such as `18.1`.
     pub version: String,
+    /// Connections open.
     pub pool_size: u32,
+    /// Connections open and not in use.
     pub pool_idle: usize,
 }
 
-/// Pings.
+/// Runs one statement on a connection of the pool.
+///
+/// # Errors
+/// No connection within the pool's time limit, or the statement failed.
 pub async fn check(pool: &PgPool) -> Result<DatabaseHealth, StorageError> {
     let start = Instant::now();
     let version =
@@ -31,7 +38,9 @@ pub struct BatchFreshness {
     pub last_update: Option<DateTime<Utc>>,
     /// Rows of all published runs.
     pub document_count: i64,
+    /// The last day with a snapshot of any movie.
     pub newest_metrics: Option<NaiveDate>,
+    /// Movies, as the planner estimates; 0 before the first `ANALYZE`.
     pub movie_count: i64,
 }
 
@@ -53,7 +62,7 @@ pub async fn batch(pool: &PgPool) -> Result<BatchFreshness, StorageError> {
     })
 }
 
-/// Migrations applied, and whether each is one that this program knows.
+/// Migrations of this program that the database has not applied.
 pub async fn migrations_pending(pool: &PgPool) -> Result<usize, StorageError> {
     let known = crate::MIGRATOR.iter().count();
     let exists = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)

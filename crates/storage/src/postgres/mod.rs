@@ -1,4 +1,7 @@
-//! All SQL. One module a feature, one function a question.
+//! All SQL, sorted by what it holds: one module a feature, one function a question.
+//!
+//! `catalogue` is what sources say of movies, `facts` what viewers did, `speed` and `batch` the two layers of views over
+//! them, `layers` what is read from both at once, `artifacts` runs and heads, `jobs` the ledger, `changes` notifications.
 
 pub mod artifacts;
 pub mod batch;
@@ -15,43 +18,58 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::StorageError;
+use crate::{StorageError, Store};
 
-/// Trigram likeness from which a word counts as a typo of another. pg_trgm's own default of 0.6 misses transpositions
-/// in short words ("godfahter"); below 0.4 anything finds anything.
+/// Threshold of trigram word similarity, 0 to 1, from which a word counts as a typo of another. pg_trgm's default of 0.6
+/// misses transpositions in short words ("godfahter"); below 0.4 unrelated titles match.
 pub const WORD_SIMILARITY: &str = "0.4";
 
-/// Longest a single statement of a service may run. Compute jobs, which may take longer, stream their rows.
+/// `statement_timeout` of everything else. Compute jobs may take longer as a whole; they stream their rows.
 const STATEMENT_TIMEOUT: &str = "600s";
 
 /// Opens a pool. `lazy` pools connect on first use, so that a service starts (and answers 503) while the database is
 /// still on its way.
 ///
 /// # Errors
-/// A malformed URL; with `lazy` false also an unreachable server.
+/// A malformed URL ([`StorageError::Configuration`]); with `lazy` false also an unreachable server.
 pub async fn connect(url: &str, size: u32, acquire_timeout: Duration, lazy: bool) -> Result<PgPool, StorageError> {
     let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(acquire_timeout);
-    let options = with_session_settings(PgConnectOptions::from_str(url)?);
-    Ok(if lazy { pool.connect_lazy_with(options) } else { pool.connect_with(options).await? })
+    let options = with_session_settings(parsed(url)?);
+    if lazy {
+        return Ok(pool.connect_lazy_with(options));
+    }
+    match pool.connect_with(options.clone()).await {
+        // sqlx tries a refused connection again until the time is over, and then no longer knows what it was.
+        Err(sqlx::Error::PoolTimedOut) => Err(why_unreachable(&options, acquire_timeout).await),
+        pool => Ok(pool?),
+    }
 }
 
-/// Longest a single statement of a request may run: whoever asked has given up by then, and a query nobody waits for
-/// must not hold one of the few connections.
+/// The reason why a connection cannot be had, by trying once more.
+async fn why_unreachable(options: &PgConnectOptions, limit: Duration) -> StorageError {
+    match tokio::time::timeout(limit, PgConnection::connect_with(options)).await {
+        Ok(Err(error)) => error.into(),
+        // Too late now as well: it took longer than the caller can wait.
+        Ok(Ok(_)) | Err(_) => StorageError::TimedOut { store: Store::Postgres, after: limit },
+    }
+}
+
+/// `statement_timeout` of requests: by then the client has given up, and an abandoned query must not hold one of the few
+/// connections.
 const REQUEST_STATEMENT_TIMEOUT: &str = "10s";
 
-/// A connection idle for less than this is taken to be alive. sqlx would ping before each use, which doubles the round
+/// Idle time up to which a connection is used without a ping. sqlx would ping before each use, which doubles the round
 /// trips of a point read; a server that went away within the second costs one request a 503.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// Opens a lazy pool for answering requests: short statements, no ping before each.
 ///
 /// # Errors
-/// A malformed URL.
+/// A malformed URL ([`StorageError::Configuration`]).
 pub fn connect_for_requests(url: &str, size: u32, acquire_timeout: Duration) -> Result<PgPool, StorageError> {
-    let options = with_session_settings(PgConnectOptions::from_str(url)?)
-        .options([("statement_timeout", REQUEST_STATEMENT_TIMEOUT)]);
+    let options = with_session_settings(parsed(url)?).options([("statement_timeout", REQUEST_STATEMENT_TIMEOUT)]);
     let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(acquire_timeout).test_before_acquire(false);
     let pool = pool.before_acquire(|conn, meta| {
         Box::pin(async move {
@@ -64,9 +82,16 @@ pub fn connect_for_requests(url: &str, size: u32, acquire_timeout: Duration) -> 
     Ok(pool.connect_lazy_with(options))
 }
 
-/// A pool beside another, to the same database, whose statements are planned once a connection. PostgreSQL would plan a
-/// statement of many joins anew each time it is executed, as long as it thinks that it gains by knowing the parameters;
-/// for the look-up of some movies by id, planning takes most of the time.
+fn parsed(url: &str) -> Result<PgConnectOptions, StorageError> {
+    PgConnectOptions::from_str(url).map_err(|error| match error {
+        sqlx::Error::Configuration(reason) => StorageError::configuration(Store::Postgres, reason),
+        error => error.into(),
+    })
+}
+
+/// A lazy pool to the same database with generic plans (`plan_cache_mode`), so that a statement is planned once a
+/// connection. PostgreSQL plans a statement of many joins for each execution while it expects to gain from the parameters;
+/// for the look-up of movies by id, planning takes longer than execution.
 pub fn planned_once(pool: &PgPool, size: u32) -> PgPool {
     let options = PgConnectOptions::clone(&pool.connect_options()).options([("plan_cache_mode", "force_generic_plan")]);
     pool.options().clone().max_connections(size).connect_lazy_with(options)

@@ -6,25 +6,34 @@
 
 use std::time::Duration;
 
-use apalis::prelude::TaskSink;
+use apalis::prelude::{TaskSink, TaskSinkError};
 use apalis_redis::{Config, RedisStorage};
 use domain::JobId;
 use domain::jobs::Queue;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::StorageError;
+use crate::{StorageError, Store};
 
 /// redis-rs gives up after 500 ms by default; a server that writes its append-only file stalls longer than that.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Finished tasks stay in Redis this long, in seconds, for people who look with apalis' own tools.
+/// Retention of finished tasks in Redis, for inspection with apalis' own tools.
 const FINISHED_KEPT: Duration = Duration::from_secs(600);
 
-/// The transport's own idea of a dead worker: 30 s. The ledger's lease is shorter; whichever redelivers first, the claim
-/// is granted once.
+/// Heartbeat of apalis: a worker without one for 5 s × 6 = 30 s counts as dead there. The ledger's lease is shorter;
+/// whichever redelivers first, the claim is granted once.
 const TRANSPORT_HEARTBEAT: Duration = Duration::from_secs(5);
 const TRANSPORT_MISSED_HEARTBEATS: usize = 6;
+
+impl From<apalis_redis::Error> for StorageError {
+    fn from(error: apalis_redis::Error) -> Self {
+        match error {
+            apalis_redis::Error::Database(error) => error.into(),
+            error => Self::Queue(error.to_string()),
+        }
+    }
+}
 
 /// The payload: a job's id as text.
 pub type QueueStorage = RedisStorage<String>;
@@ -37,12 +46,13 @@ pub struct JobQueue {
 }
 
 impl JobQueue {
-    /// Connects.
+    /// Connects now and reconnects by itself later. Keys begin with `<prefix>:queue:`.
     ///
     /// # Errors
     /// A malformed URL or an unreachable server.
     pub async fn connect(url: &SecretString, prefix: &str) -> Result<Self, StorageError> {
-        let client = redis::Client::open(url.expose_secret())?;
+        let client = redis::Client::open(url.expose_secret())
+            .map_err(|error| StorageError::configuration(Store::Redis, error))?;
         let config = ConnectionManagerConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
         Ok(Self { connection: client.get_connection_manager_with_config(config).await?, prefix: prefix.to_owned() })
     }
@@ -63,18 +73,21 @@ impl JobQueue {
         RedisStorage::new(self.connection.clone()).with_config(self.config(queue))
     }
 
-    /// Sends ids to workers.
+    /// Sends ids to workers, in one command.
+    ///
+    /// # Errors
+    /// [`StorageError::Redis`] where Redis is away or refuses; some of the ids may have arrived then.
     pub async fn push(&self, queue: Queue, ids: &[JobId]) -> Result<(), StorageError> {
         if ids.is_empty() {
             return Ok(());
         }
-        self.storage(queue)
-            .push_bulk(ids.iter().map(JobId::to_string).collect())
-            .await
-            .map_err(|error| StorageError::Queue(error.to_string()))
+        self.storage(queue).push_bulk(ids.iter().map(JobId::to_string).collect()).await.map_err(|error| match error {
+            TaskSinkError::PushError(error) => error.into(),
+            error => StorageError::Queue(error.to_string()),
+        })
     }
 
-    /// Ids that wait in Redis (not those a worker holds).
+    /// Number of ids that wait in Redis, without those that a worker holds.
     pub async fn waiting(&self, queue: Queue) -> Result<i64, StorageError> {
         let config = self.config(queue);
         let (scheduled, active): (i64, i64) = redis::pipe()
@@ -87,16 +100,13 @@ impl JobQueue {
         Ok(scheduled + active)
     }
 
-    /// Deletes what apalis keeps of finished tasks; nothing of it expires by itself. Its `vacuum` would also delete
+    /// Deletes what apalis keeps of tasks finished for longer than [`FINISHED_KEPT`], and answers how many; nothing of it
+    /// expires by itself. Its `vacuum` would also delete
     /// failed tasks that wait for a retry, of which we have none: handlers always acknowledge.
     pub async fn vacuum(&self, queue: Queue) -> Result<usize, StorageError> {
         use apalis_core::backend::Vacuum;
-        let removed = self
-            .storage(queue)
-            .vacuum_before(FINISHED_KEPT)
-            .await
-            .map_err(|error| StorageError::Queue(error.to_string()))?;
-        // The set of finished ids is not part of vacuum; nobody reads it.
+        let removed = self.storage(queue).vacuum_before(FINISHED_KEPT).await?;
+        // apalis keeps a set of finished ids too, which its vacuum leaves and nothing reads.
         redis::cmd("DEL")
             .arg(self.config(queue).done_jobs_set())
             .query_async::<()>(&mut self.connection.clone())
@@ -104,14 +114,14 @@ impl JobQueue {
         Ok(removed)
     }
 
-    /// Pings; answers the latency.
+    /// Round trip of a PING.
     pub async fn ping(&self) -> Result<Duration, StorageError> {
         let start = std::time::Instant::now();
         redis::cmd("PING").query_async::<()>(&mut self.connection.clone()).await?;
         Ok(start.elapsed())
     }
 
-    /// `maxmemory-policy`: a queue's server must not evict.
+    /// `maxmemory-policy`, empty where the server does not tell: a queue's server must not evict.
     pub async fn eviction_policy(&self) -> Result<String, StorageError> {
         let mut conn = self.connection.clone();
         let policy: Vec<String> =

@@ -1,21 +1,22 @@
-//! The Meilisearch half.
+//! Meilisearch as search engine.
 
 use std::time::Duration;
 
 use domain::MovieId;
 use domain::search::{Engine, MAX_TOTAL, SearchDocument, SearchHit, SearchQuery, SearchResults, SortBy};
 use meilisearch_sdk::client::{Client, SwapIndexes};
+use meilisearch_sdk::errors::Error;
 use meilisearch_sdk::indexes::IndexesQuery;
 use meilisearch_sdk::settings::{PaginationSetting, Settings};
 use meilisearch_sdk::task_info::TaskInfo;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::StorageError;
+use crate::{StorageError, Store};
 
-/// Longest a search may take before PostgreSQL is asked instead.
+/// Time limit of a search; after it PostgreSQL is asked instead.
 const SEARCH_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// How often a task's progress is asked for, and how long it may take: indexing a batch of 10,000 movies takes seconds,
-/// a busy server queues it behind others.
+/// Poll interval and time limit of a task: indexing a batch of 10,000 movies takes seconds, and a busy server queues it
+/// behind others.
 const TASK_POLL: Duration = Duration::from_millis(50);
 const TASK_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -28,7 +29,11 @@ pub struct Meilisearch {
 
 impl Meilisearch {
     pub(super) fn new(url: &str, key: Option<&SecretString>, index: &str) -> Result<Self, StorageError> {
-        let client = Client::new(url.trim_end_matches('/'), key.map(|key| key.expose_secret().to_owned()))?;
+        let wrong = |reason: String| StorageError::configuration(Store::Meilisearch, reason);
+        let url = url.trim_end_matches('/');
+        url::Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+        let client = Client::new(url, key.map(|key| key.expose_secret().to_owned()))
+            .map_err(|error| wrong(error.to_string()))?;
         Ok(Self { client, index: index.to_owned() })
     }
 
@@ -60,9 +65,9 @@ impl Meilisearch {
         if !filter.is_empty() {
             request.with_filter(&filter);
         }
-        let answer = tokio::time::timeout(SEARCH_TIMEOUT, request.execute::<SearchHit>()).await.map_err(|_| {
-            StorageError::Queue(format!("Meilisearch did not answer within {} ms", SEARCH_TIMEOUT.as_millis()))
-        })??;
+        let answer = tokio::time::timeout(SEARCH_TIMEOUT, request.execute::<SearchHit>())
+            .await
+            .map_err(|_| timed_out(SEARCH_TIMEOUT))??;
         let total = answer.estimated_total_hits.unwrap_or(answer.hits.len()) as i64;
         Ok(SearchResults {
             hits: answer.hits.into_iter().map(|hit| hit.result).collect(),
@@ -107,7 +112,7 @@ impl Meilisearch {
         Ok(all.into_iter().map(|i| i.uid).filter(|uid| *uid == self.index || uid.starts_with(&builds)).collect())
     }
 
-    /// Deletes what builds that died left behind.
+    /// Deletes the indexes of builds that did not end.
     pub async fn sweep(&self) -> Result<(), StorageError> {
         for name in self.indexes().await?.into_iter().filter(|name| *name != self.index) {
             let task = self.client.delete_index(&name).await?;
@@ -124,15 +129,20 @@ impl Meilisearch {
 
     async fn wait(&self, task: TaskInfo) -> Result<(), StorageError> {
         let id = task.task_uid;
-        let task = task.wait_for_completion(&self.client, Some(TASK_POLL), Some(TASK_TIMEOUT)).await?;
-        // A failed task comes back as Ok.
-        if task.is_success() {
-            return Ok(());
+        match task.wait_for_completion(&self.client, Some(TASK_POLL), Some(TASK_TIMEOUT)).await {
+            // A failed task comes back as Ok.
+            Ok(task) if task.is_failure() => {
+                Err(StorageError::MeilisearchTask { task: id, error: Box::new(task.unwrap_failure()) })
+            }
+            Ok(_) => Ok(()),
+            Err(Error::Timeout) => Err(timed_out(TASK_TIMEOUT)),
+            Err(error) => Err(error.into()),
         }
-        let reason =
-            if task.is_failure() { task.unwrap_failure().to_string() } else { "did not finish in time".into() };
-        Err(StorageError::MeilisearchTask { task: id, reason })
     }
+}
+
+fn timed_out(after: Duration) -> StorageError {
+    StorageError::TimedOut { store: Store::Meilisearch, after }
 }
 
 /// An index being filled. Readers go on with the live one until [`IndexBuild::swap`].

@@ -12,7 +12,7 @@ pub use meilisearch::{IndexBuild, Meilisearch};
 use crate::StorageError;
 use crate::postgres;
 
-/// The engines at hand.
+/// PostgreSQL, and Meilisearch where there is one.
 #[derive(Clone)]
 pub struct SearchIndex {
     pool: PgPool,
@@ -20,8 +20,10 @@ pub struct SearchIndex {
 }
 
 impl SearchIndex {
+    /// `meilisearch` is URL, key and index name. Nothing is sent yet.
+    ///
     /// # Errors
-    /// A malformed Meilisearch URL or key.
+    /// A malformed Meilisearch URL or key ([`StorageError::Configuration`]).
     pub fn new(pool: PgPool, meilisearch: Option<(&str, Option<&SecretString>, &str)>) -> Result<Self, StorageError> {
         let meilisearch = meilisearch.map(|(url, key, index)| Meilisearch::new(url, key, index)).transpose()?;
         Ok(Self { pool, meilisearch })
@@ -47,7 +49,7 @@ impl SearchIndex {
         postgres::catalogue::search::search(&self.pool, query).await
     }
 
-    /// Takes movies out of the live index; PostgreSQL forgot them when they became tombstones.
+    /// Removes movies from the live Meilisearch index; PostgreSQL's rows are deleted with the tombstone.
     pub async fn remove(&self, ids: &[MovieId]) -> Result<(), StorageError> {
         match &self.meilisearch {
             Some(meilisearch) if !ids.is_empty() => meilisearch.remove(ids).await,
@@ -55,7 +57,7 @@ impl SearchIndex {
         }
     }
 
-    /// Puts movies into the live index, as ingest changes them between rebuilds.
+    /// Adds or replaces movies in the live Meilisearch index between rebuilds, as ingest changes them.
     pub async fn put(&self, documents: &[SearchDocument]) -> Result<(), StorageError> {
         match &self.meilisearch {
             Some(meilisearch) if !documents.is_empty() => meilisearch.put(documents).await,

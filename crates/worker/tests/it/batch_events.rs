@@ -246,8 +246,13 @@ async fn a_run_waits_for_a_speed_batch_that_has_asked_for_the_watermark(pool: Pg
         let pool = pool.clone();
         async move { batch::publish(&pool, artifact, &run, 1, false).await }
     });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(!publishing.is_finished());
+    test_support::eventually("publishing waits for the lock", Duration::from_secs(10), async || {
+        assert!(!publishing.is_finished(), "it did not wait");
+        let waits = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+        sqlx::query_scalar::<_, bool>(waits).fetch_one(pool).await.unwrap().then_some(())
+    })
+    .await;
     sqlx::query("INSERT INTO speed_stats (movie_id, hour) VALUES (550, $1)")
         .bind(hour())
         .execute(&mut *speed)

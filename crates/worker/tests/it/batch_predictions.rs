@@ -1,4 +1,4 @@
-//! Forecasts: better than "then as now" on series that move, honest on those that are too short.
+//! Forecasts: better than the naive no-change forecast on series that move, honest on those that are too short.
 
 use chrono::TimeDelta;
 use domain::artifacts::Artifact;

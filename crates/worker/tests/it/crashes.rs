@@ -44,7 +44,7 @@ async fn a_job_that_kills_its_worker_three_times_is_parked(pool: PgPool) {
         }
         assert_eq!(job.status, JobStatus::Failed);
         assert!(job.error.as_deref().unwrap().contains("parked"), "{job:?}");
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        world.overtaken().await;
         assert_eq!(world.job(id).await.status, JobStatus::Failed, "a parked job stays parked");
         sweeper.stop().await;
     }

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::JobId;
 use domain::jobs::{JobKind, JobPayload, JobStatus};
@@ -88,6 +88,12 @@ impl TestWorld {
         self.enqueue_with(JobKind::Probe, JobPayload { hold_ms: Some(hold_ms), ..JobPayload::default() }).await
     }
 
+    /// Waits until a job that is enqueued now has run: by then the dispatcher has looked at all that waited before it.
+    pub async fn overtaken(&self) {
+        let later = self.probe(0).await;
+        self.until(later, JobStatus::Succeeded).await;
+    }
+
     pub async fn job(&self, id: JobId) -> Job {
         jobs::get(&mut self.pool.acquire().await.unwrap(), id).await.unwrap().unwrap()
     }
@@ -99,16 +105,15 @@ impl TestWorld {
 
     /// Waits until a job is as wished; ends the test after a minute.
     pub async fn until_where(&self, id: JobId, wish: &str, is: impl Fn(&Job) -> bool) -> Job {
-        let start = Instant::now();
-        loop {
+        test_support::eventually(&format!("the job {wish}"), Duration::from_secs(60), async || {
             let job = self.job(id).await;
             if is(&job) {
-                return job;
+                return Some(job);
             }
-            assert!(start.elapsed() < Duration::from_secs(60), "the job never {wish}: {job:?}");
             assert!(!job.status.is_final(), "the job ended before it {wish}: {job:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            None
+        })
+        .await
     }
 
     pub async fn run(&self, kind: JobKind) -> Job {

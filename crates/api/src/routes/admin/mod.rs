@@ -1,6 +1,5 @@
 //! For operators: start jobs, watch them, stop them. Everything here asks for the admin key.
 
-pub mod auth;
 pub mod cache;
 pub mod compute;
 pub mod ingest;

@@ -14,7 +14,9 @@ use super::body::{
     BatchLayer, CacheBody, CacheFamilyBody, Connection, LayerStatus, MeilisearchService, PostgresService, RedisService,
     SpeedLayer, UpDown,
 };
-use crate::cache::{FamilyCounts, ResponseCache};
+use cache::FamilyCounts;
+
+use crate::cache::ResponseCache;
 use crate::lag::Lag;
 
 /// Longest a probe may take: health checkers give up after a few seconds.

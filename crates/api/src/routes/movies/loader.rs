@@ -13,9 +13,9 @@ use domain::MovieId;
 use domain::merge::LayerSplit;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
-use storage::StorageError;
 use storage::postgres::layers::{self, MergedMovie, MovieLayers};
 use storage::postgres::planned_once;
+use storage::{StorageError, Store};
 use tokio::sync::oneshot;
 
 use crate::error::ApiError;
@@ -142,7 +142,7 @@ async fn drain(pool: PgPool, lag: Arc<Lag>, mut place: Place) {
     let mut connection = None;
     while let Some(batch) = place.next() {
         let found = tokio::time::timeout(QUERY_TIMEOUT, query(&pool, &lag, &mut connection, &batch)).await;
-        match found.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into())) {
+        match found.unwrap_or_else(|_| Err(timed_out())) {
             Ok(movies) => {
                 for waiting in batch {
                     // A receiver that is gone has lost interest.
@@ -159,6 +159,10 @@ async fn drain(pool: PgPool, lag: Arc<Lag>, mut place: Place) {
             }
         }
     }
+}
+
+fn timed_out() -> StorageError {
+    StorageError::TimedOut { store: Store::Postgres, after: QUERY_TIMEOUT }
 }
 
 async fn query(

@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::reader::RedisReader;
 use super::{AppendError, Backlog, Durability, EventLog, EventLogConfig, EventSink, EventSource};
-use crate::StorageError;
+use crate::{StorageError, Store};
 
 /// A server that rewrites its append-only file stalls for seconds; giving up early would have senders send twice.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -135,7 +135,9 @@ fn connection(url: &SecretString) -> Result<ConnectionManager, StorageError> {
         .set_response_timeout(Some(RESPONSE_TIMEOUT))
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_number_of_retries(1);
-    Ok(ConnectionManager::new_lazy_with_config(redis::Client::open(url.expose_secret())?, config)?)
+    let client = redis::Client::open(url.expose_secret())
+        .map_err(|error| StorageError::configuration(Store::EventLog, error))?;
+    Ok(ConnectionManager::new_lazy_with_config(client, config)?)
 }
 
 /// What `appendonly` and `appendfsync` come to.

@@ -14,7 +14,9 @@ use crate::StorageError;
 pub struct CastRow {
     /// In billing order.
     pub cast: Vec<PersonId>,
+    /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
+    /// Votes.
     pub vote_count: i64,
 }
 
@@ -75,11 +77,14 @@ pub async fn count(pool: &PgPool, run: RunId) -> Result<u64, StorageError> {
     Ok(n.unsigned_abs())
 }
 
-/// Somebody who appeared with the person asked about.
+/// A person who appeared with the person asked about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CollaboratorRow {
+    /// The other person.
     pub person_id: i64,
+    /// Their name.
     pub name: String,
+    /// Movies with both in the leading cast.
     pub movies: i64,
     /// Movies of these with votes.
     pub rated: i64,
@@ -122,7 +127,7 @@ pub async fn of_person(
     Ok((rows, total))
 }
 
-/// A person's name; `None`: nobody has that id.
+/// A person's name; `None`: no person has that id.
 pub async fn name(pool: &PgPool, person: PersonId) -> Result<Option<String>, StorageError> {
     Ok(sqlx::query_scalar!("SELECT name FROM people WHERE person_id = $1", person.get()).fetch_optional(pool).await?)
 }

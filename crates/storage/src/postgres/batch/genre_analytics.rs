@@ -15,8 +15,11 @@ use crate::StorageError;
 /// A movie as statistics see it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Movie {
+    /// TMDB's genre names.
     pub genres: Vec<String>,
+    /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
+    /// The numbers that are averaged.
     pub facts: MovieFacts,
     /// Of its reviews, from the published run of hourly sentiment.
     pub sentiment: Sum,
@@ -55,9 +58,13 @@ pub fn movies(pool: &PgPool) -> BoxStream<'_, Result<Movie, StorageError>> {
 /// The sums of one genre, year and month.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Month {
+    /// TMDB's genre name.
     pub genre: String,
+    /// Year of release; 0: unknown.
     pub year: i32,
+    /// Month of release, 1 to 12; 0: unknown.
     pub month: i32,
+    /// Over the movies of that genre, year and month.
     pub sums: GenreSums,
 }
 
@@ -130,11 +137,17 @@ pub async fn sums(pool: &PgPool, run: RunId, selection: &Selection) -> Result<Ge
 /// A movie of a selection's list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MovieRow {
+    /// The movie.
     pub movie_id: i64,
+    /// As the catalogue shows it.
     pub title: String,
+    /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
+    /// TMDB's popularity: no unit, no upper bound.
     pub popularity: f64,
+    /// Votes.
     pub vote_count: i64,
+    /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
 }
 

@@ -35,13 +35,21 @@ pub async fn stage(pool: &PgPool, run: RunId, stats: &[(String, GenreStats)]) ->
 /// One genre's statistics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenreStatsRow {
+    /// TMDB's genre name.
     pub genre: String,
+    /// Movies that are shown.
     pub movie_count: i64,
+    /// Votes.
     pub vote_count: i64,
+    /// Mean vote average of the movies with votes, 0 to 10; `None` without any.
     pub avg_rating: Option<f64>,
+    /// Mean of TMDB's popularity.
     pub avg_popularity: Option<f64>,
+    /// US dollars, over the movies whose budget is known.
     pub avg_budget: Option<f64>,
+    /// Minutes, over the movies whose runtime is known.
     pub avg_runtime: Option<f64>,
+    /// US dollars, the sum of what is known.
     pub total_revenue: i64,
 }
 

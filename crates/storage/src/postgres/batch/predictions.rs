@@ -12,8 +12,11 @@ use crate::StorageError;
 /// One movie's popularity on one day.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SnapshotRow {
+    /// The movie.
     pub movie_id: i64,
+    /// The day in UTC.
     pub day: NaiveDate,
+    /// TMDB's popularity: no unit, no upper bound.
     pub popularity: f64,
 }
 
@@ -35,12 +38,17 @@ pub async fn history(pool: &PgPool, movies: &[MovieId], as_of: NaiveDate) -> Res
 /// What a run says about one movie on one day.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
+    /// The movie.
     pub movie_id: MovieId,
     /// 1 to 14 days ahead.
     pub horizon: i16,
+    /// The day in UTC.
     pub day: NaiveDate,
+    /// Forecast popularity and its interval.
     pub popularity: Estimate,
+    /// The score that the forecast popularity would have.
     pub trending_score: f64,
+    /// Place among all forecast movies of that day, from 1.
     pub rank: i32,
 }
 
@@ -70,7 +78,7 @@ pub async fn stage(pool: &PgPool, run: RunId, predictions: &[Prediction]) -> Res
     Ok(())
 }
 
-/// Stores how the method of a run has done, by horizon from 1; horizons that were not tried are left out.
+/// Stores the back-test of a run's method, by horizon from 1; horizons without forecasts are left out.
 pub async fn stage_backtest(pool: &PgPool, run: RunId, backtest: &[Score; HORIZON_DAYS]) -> Result<(), StorageError> {
     for (score, horizon) in backtest.iter().zip(1_i16..) {
         let (Some(mae), Some(naive_mae), Some(coverage)) = (score.mae(), score.naive_mae(), score.coverage()) else {
@@ -95,12 +103,19 @@ pub async fn stage_backtest(pool: &PgPool, run: RunId, backtest: &[Score; HORIZO
 /// One day of a movie's forecast.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MoviePredictionRow {
+    /// Days ahead, 1 to 14.
     pub horizon: i16,
+    /// The day in UTC.
     pub day: NaiveDate,
+    /// Forecast popularity.
     pub popularity: f32,
+    /// Lower end of the interval.
     pub low: f32,
+    /// Upper end of the interval.
     pub high: f32,
+    /// The score that the forecast popularity would have.
     pub trending_score: f32,
+    /// Place among all forecast movies of that day, from 1.
     pub rank: i32,
 }
 
@@ -120,16 +135,27 @@ pub async fn of_movie(pool: &PgPool, run: RunId, movie: MovieId) -> Result<Vec<M
 /// One place of the ranking forecast for a day.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankedPredictionRow {
+    /// Place among all forecast movies of that day, from 1.
     pub rank: i32,
+    /// The movie.
     pub movie_id: i64,
+    /// As the catalogue shows it.
     pub title: String,
+    /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
+    /// TMDB's genre names.
     pub genres: Vec<String>,
+    /// Path under TMDB's image server.
     pub poster_path: Option<String>,
+    /// The day in UTC.
     pub day: NaiveDate,
+    /// Forecast popularity.
     pub popularity: f32,
+    /// Lower end of the interval.
     pub low: f32,
+    /// Upper end of the interval.
     pub high: f32,
+    /// The score that the forecast popularity would have.
     pub trending_score: f32,
     /// Popularity as it stands in the catalogue.
     pub popularity_now: f64,
@@ -175,15 +201,18 @@ pub async fn page(
     Ok((rows, total))
 }
 
-/// How the forecasts of one horizon have done in the back-test.
+/// Accuracy of the forecasts of one horizon in the back-test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BacktestRow {
+    /// Days ahead, 1 to 14.
     pub horizon: i16,
+    /// Forecasts that were compared with what came.
     pub forecasts: i64,
+    /// Mean absolute error of popularity.
     pub mae: f64,
-    /// Of "then as today".
+    /// Mean absolute error of the naive no-change forecast, the baseline.
     pub naive_mae: f64,
-    /// Share of outcomes within the interval.
+    /// Share of outcomes within the interval, 0 to 1.
     pub coverage: f64,
 }
 

@@ -30,11 +30,17 @@ pub async fn stage(pool: &PgPool, run: RunId, stats: &[(i32, DecadeStats)]) -> R
 /// One decade.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecadeRow {
+    /// First year of the decade of release.
     pub decade: i32,
+    /// Movies that are shown.
     pub movie_count: i64,
+    /// Movies with votes.
     pub rated_count: i64,
+    /// Votes.
     pub vote_count: i64,
+    /// Mean vote average, each movie counted once, 0 to 10; `None` without votes.
     pub avg_rating: Option<f64>,
+    /// Mean vote, each vote counted once, 0 to 10; `None` without votes.
     pub weighted_rating: Option<f64>,
 }
 

@@ -15,15 +15,20 @@ use crate::postgres::catalogue::movie_id;
 /// One review.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opinion {
+    /// The movie.
     pub movie_id: MovieId,
+    /// The hour in which it was written.
     pub hour: Hour,
+    /// Its score, or its text.
     pub said: Said,
 }
 
 /// Viewers' reviews were scored when they came in; those of a source are stored as they were written.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
+    /// The score that it was given when it came in.
     Scored(Score),
+    /// The text, to be scored.
     Written(String),
 }
 

@@ -11,7 +11,9 @@ use crate::StorageError;
 /// A movie and its similar titles, most similar first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Similar {
+    /// The movie.
     pub movie_id: MovieId,
+    /// Similar movies and their cosine, 0 to 1; most similar first.
     pub titles: Vec<(MovieId, f32)>,
 }
 
@@ -41,14 +43,23 @@ pub async fn stage(pool: &PgPool, run: RunId, chunk: &[Similar]) -> Result<(), S
 /// One similar title.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimilarRow {
+    /// The movie.
     pub movie_id: i64,
+    /// As the catalogue shows it.
     pub title: String,
+    /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
+    /// TMDB's genre names.
     pub genres: Vec<String>,
+    /// Path under TMDB's image server.
     pub poster_path: Option<String>,
+    /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
+    /// Votes.
     pub vote_count: i64,
+    /// TMDB's popularity: no unit, no upper bound.
     pub popularity: f64,
+    /// Cosine of the features, 0 to 1.
     pub score: f32,
 }
 

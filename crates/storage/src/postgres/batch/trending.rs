@@ -71,18 +71,31 @@ pub async fn stage(pool: &PgPool, run: RunId, first_rank: i32, trends: &[Trend])
 /// One place of the ranking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrendingRow {
+    /// Place in the ranking, from 1.
     pub rank: i32,
+    /// The movie.
     pub movie_id: i64,
+    /// As the catalogue shows it.
     pub title: String,
+    /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
+    /// TMDB's genre names.
     pub genres: Vec<String>,
+    /// Path under TMDB's image server.
     pub poster_path: Option<String>,
+    /// The score of [`domain::trending::score`].
     pub trending_score: f64,
+    /// Change of popularity an hour over the window.
     pub popularity_velocity: f64,
+    /// Change of the vote average an hour over the window.
     pub rating_velocity: f64,
+    /// New votes an hour over the window.
     pub vote_velocity: f64,
+    /// TMDB's popularity: no unit, no upper bound.
     pub popularity: f64,
+    /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
+    /// Votes.
     pub vote_count: i64,
 }
 

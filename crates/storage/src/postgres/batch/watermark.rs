@@ -129,7 +129,7 @@ async fn reopen(
             .execute(conn)
             .await?;
         }
-        other => return Err(StorageError::Corrupt(format!("{} has no watermark", other.as_str()))),
+        other => return Err(StorageError::Misuse(format!("{} has no watermark", other.as_str()))),
     }
     Ok(())
 }

@@ -24,10 +24,15 @@ fn weight(record: &Record) -> usize {
 /// changes nothing that is there.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError<E> {
+    /// The source cannot go on.
     #[error("{0}")]
     Source(E),
+    /// A batch could not be written.
     #[error("{0}")]
     Storage(#[from] StorageError),
+    /// The thread that reads the source panicked.
+    #[error("reading the source: {0}")]
+    Reader(#[from] tokio::task::JoinError),
 }
 
 impl<E> From<sqlx::Error> for LoadError<E> {
@@ -74,8 +79,7 @@ where
         tx.commit().await?;
         progress(done);
     }
-    let read = reader.await.map_err(|error| StorageError::Corrupt(format!("reading the source: {error}")))?;
-    read.map_err(LoadError::Source)?;
+    reader.await?.map_err(LoadError::Source)?;
     published(pool).await?;
     Ok(tally)
 }

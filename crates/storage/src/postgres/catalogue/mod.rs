@@ -24,19 +24,27 @@ pub use writer::write;
 use super::changes;
 use crate::StorageError;
 
-/// 404s in a row after which a movie is a tombstone. One may be a hiccup of TMDB's caches.
+/// 404s in a row that make a movie a tombstone. A single one may come from a stale cache of TMDB's.
 pub const MISSING_LIMIT: i32 = 2;
 
 /// What a batch, or a whole ingest, did. Movies that were already as described count as unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestCounts {
+    /// Movies that the catalogue did not have.
     pub movies_added: u64,
+    /// Movies with at least one new value.
     pub movies_changed: u64,
+    /// Movies that were already as described.
     pub movies_unchanged: u64,
+    /// Daily snapshots written.
     pub metrics: u64,
+    /// Ratings written.
     pub ratings: u64,
+    /// Reviews written.
     pub reviews: u64,
+    /// Records set aside.
     pub quarantined: u64,
+    /// Movies that became tombstones.
     pub tombstoned: u64,
 }
 
@@ -53,7 +61,7 @@ impl std::ops::AddAssign for IngestCounts {
     }
 }
 
-/// How far a source has been read.
+/// How far a source has been read; `None` before its first ingest.
 pub async fn cursor(pool: &PgPool, source: Source) -> Result<Option<Value>, StorageError> {
     Ok(sqlx::query_scalar!("SELECT cursor FROM source_cursors WHERE source = $1", source.as_str())
         .fetch_optional(pool)
@@ -94,7 +102,7 @@ pub async fn record_missing(conn: &mut PgConnection, ids: &[MovieId]) -> Result<
     gone.into_iter().map(movie_id).collect()
 }
 
-/// Movies that were missing once and await a second look, oldest doubt first.
+/// At most `limit` movies that were missing once and are to be asked for again, longest missing first.
 pub async fn missing_once(pool: &PgPool, limit: i64) -> Result<Vec<MovieId>, StorageError> {
     let rows = sqlx::query_scalar!(
         "SELECT movie_id FROM movies WHERE missing_count > 0 AND tombstoned_at IS NULL ORDER BY updated_at LIMIT $1",
@@ -110,8 +118,8 @@ pub(crate) fn movie_id(raw: i64) -> Result<MovieId, StorageError> {
     MovieId::new(raw).map_err(|_| StorageError::Corrupt(format!("movie_id {raw}")))
 }
 
-/// Holds a source for one writer at a time, across processes: two ingests of one source would move each other's
-/// cursor. `None`: somebody else has it. It is free again when the guard's connection closes.
+/// Advisory lock on a source across processes, since two ingests of one source would move each other's cursor. `None`:
+/// another process holds it. It is free again when the guard's connection closes.
 pub async fn lock(pool: &PgPool, source: Source) -> Result<Option<SourceLock>, StorageError> {
     let lock = PgAdvisoryLock::new(format!("ingest:{}", source.as_str()));
     // A connection of its own, not the pool's: the lock lives as long as the session.
@@ -122,7 +130,7 @@ pub async fn lock(pool: &PgPool, source: Source) -> Result<Option<SourceLock>, S
     })
 }
 
-/// See [`lock`].
+/// Guard of [`lock`]; dropping it frees the source.
 pub struct SourceLock {
     _connection: PgConnection,
 }

@@ -16,25 +16,45 @@ use crate::StorageError;
 /// A movie's page.
 #[derive(Debug, Clone)]
 pub struct MovieDetail {
+    /// The movie.
     pub movie_id: i64,
+    /// As the catalogue shows it.
     pub title: String,
+    /// In its original language, where that differs.
     pub original_title: Option<String>,
+    /// The plot in a paragraph.
     pub overview: Option<String>,
+    /// The advertising line.
     pub tagline: Option<String>,
+    /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
+    /// Minutes; `None`: unknown.
     pub runtime: Option<i32>,
+    /// US dollars; `None`: unknown.
     pub budget: Option<i64>,
+    /// US dollars; `None`: unknown.
     pub revenue: Option<i64>,
+    /// ISO 639-1 code.
     pub original_language: Option<String>,
+    /// TMDB's word: `Released`, `Rumored`, …
     pub status: Option<String>,
+    /// `tt` and digits.
     pub imdb_id: Option<String>,
+    /// Path under TMDB's image server.
     pub poster_path: Option<String>,
+    /// TMDB's popularity: no unit, no upper bound.
     pub popularity: f64,
+    /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
+    /// Votes.
     pub vote_count: i64,
+    /// TMDB's genre names.
     pub genres: Vec<String>,
+    /// TMDB's keywords.
     pub keywords: Vec<String>,
+    /// Directors and leading cast.
     pub credits: Json<PageCredits>,
+    /// When a source last changed the row.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -50,14 +70,23 @@ pub struct PageCredits {
 /// A movie as a list shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MovieSummary {
+    /// The movie.
     pub movie_id: i64,
+    /// As the catalogue shows it.
     pub title: String,
+    /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
+    /// TMDB's genre names.
     pub genres: Vec<String>,
+    /// Minutes; `None`: unknown.
     pub runtime: Option<i32>,
+    /// TMDB's popularity: no unit, no upper bound.
     pub popularity: f64,
+    /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
+    /// Votes.
     pub vote_count: i64,
+    /// Path under TMDB's image server.
     pub poster_path: Option<String>,
 }
 
@@ -118,13 +147,21 @@ pub async fn genre_name(pool: &PgPool, genre: &str) -> Result<Option<String>, St
 /// What statistics need of every movie.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MovieFactsRow {
+    /// TMDB's genre names.
     pub genres: Vec<String>,
+    /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
+    /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
+    /// Votes.
     pub vote_count: i64,
+    /// TMDB's popularity: no unit, no upper bound.
     pub popularity: f64,
+    /// US dollars; `None`: unknown.
     pub revenue: Option<i64>,
+    /// US dollars; `None`: unknown.
     pub budget: Option<i64>,
+    /// Minutes; `None`: unknown.
     pub runtime: Option<i32>,
 }
 
@@ -143,11 +180,17 @@ pub fn facts(pool: &PgPool) -> BoxStream<'_, Result<MovieFactsRow, StorageError>
 /// What similarity needs of a movie.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MovieFeaturesRow {
+    /// The movie.
     pub movie_id: MovieId,
+    /// TMDB's genre names.
     pub genres: Vec<String>,
+    /// TMDB's keywords.
     pub keywords: Vec<String>,
+    /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
+    /// People who directed it.
     pub director_ids: Vec<i64>,
+    /// Leading cast in billing order.
     pub cast_ids: Vec<i64>,
 }
 

@@ -32,6 +32,7 @@ pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Option<
     .map_err(|error| match error {
         LoadError::Storage(error) => JobError::from(error),
         LoadError::Source(never) => match never {},
+        LoadError::Reader(error) => JobError::Permanent(error.to_string()),
     })?;
     let mut tx = shared.pool.begin().await.map_err(StorageError::from)?;
     // A day's numbers are those of its first moment; the hourly refresh goes on from there.

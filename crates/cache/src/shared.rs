@@ -1,4 +1,4 @@
-//! The layer that all API processes share.
+//! The tier that all API processes share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,8 +8,8 @@ use storage::StorageError;
 use storage::cache::RedisCache;
 use tokio::sync::mpsc;
 
-use super::entry::{Entry, Times};
-use super::question::Ask;
+use crate::entry::{Entry, Times};
+use crate::subject::{Compute, Failure};
 
 /// After a failure Redis is left alone for this long, then one request tries it: a dead server costs one request a
 /// second its timeout instead of every request.
@@ -22,13 +22,13 @@ const WAITING_MAX: usize = 1_024;
 const WRITE_BATCH: usize = 64;
 
 /// Redis behind a circuit breaker, with a writer of its own so that no request waits for a write.
-pub struct Shared {
+pub(crate) struct Shared<E> {
     redis: RedisCache,
     breaker: Arc<Breaker>,
-    writes: mpsc::Sender<(String, Arc<Entry>)>,
+    writes: mpsc::Sender<(String, Arc<Entry<E>>)>,
 }
 
-impl Shared {
+impl<E: Failure> Shared<E> {
     /// The writer ends with the last sender.
     pub fn new(redis: RedisCache) -> Self {
         let (writes, waiting) = mpsc::channel(WAITING_MAX);
@@ -38,17 +38,17 @@ impl Shared {
     }
 
     /// The entry, if Redis answers and has it.
-    pub async fn get(&self, key: &str, times: Times, ask: &Arc<dyn Ask>) -> Option<Entry> {
+    pub async fn get(&self, key: &str, times: Times, compute: &Arc<dyn Compute<E>>) -> Option<Entry<E>> {
         if !self.breaker.allows() {
             return None;
         }
         let answer = self.redis.get(key).await;
         self.breaker.note(&answer);
-        Entry::decode(answer.ok()??, times, ask.clone())
+        Entry::decode(answer.ok()??, times, compute.clone())
     }
 
     /// Has the entry written soon, or not at all.
-    pub fn put(&self, key: &str, entry: &Arc<Entry>) {
+    pub fn put(&self, key: &str, entry: &Arc<Entry<E>>) {
         if self.writes.try_send((key.to_owned(), entry.clone())).is_err() {
             metrics::counter!("cache_writes_dropped_total").increment(1);
         }
@@ -59,7 +59,7 @@ impl Shared {
     }
 }
 
-async fn write(redis: RedisCache, breaker: Arc<Breaker>, mut waiting: mpsc::Receiver<(String, Arc<Entry>)>) {
+async fn write<E>(redis: RedisCache, breaker: Arc<Breaker>, mut waiting: mpsc::Receiver<(String, Arc<Entry<E>>)>) {
     let mut batch = Vec::with_capacity(WRITE_BATCH);
     while waiting.recv_many(&mut batch, WRITE_BATCH).await > 0 {
         let encoded: Vec<_> = batch.drain(..).map(|(key, entry)| (key, entry.encode(), entry.kept())).collect();

@@ -1,7 +1,5 @@
 //! One suite for every search engine within reach: PostgreSQL always, Meilisearch where `MEILI_URL` names one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,7 +1,5 @@
 //! The ranking in memory against the same formula in SQL, over facts that went the way of all facts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use domain::events::{EventType, Fact, Observation};
 use domain::trending::active::{Active, Span};

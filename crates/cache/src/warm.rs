@@ -8,10 +8,9 @@ use domain::artifacts::CacheFamily;
 use futures::StreamExt;
 use tokio::sync::Notify;
 
-use super::entry::Entry;
-use super::question::Live;
-use super::{ResponseCache, Subject, key};
-use crate::State;
+use crate::ResponseCache;
+use crate::entry::Entry;
+use crate::subject::{Failure, Live, Subject, Visibility, prefix};
 
 /// Time between two rounds, whatever moves how often.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -23,7 +22,7 @@ const AT_ONCE: usize = 2;
 const HITS_MIN: u32 = 2;
 
 /// Families that wait to be warmed.
-pub struct Warming {
+pub(crate) struct Warming {
     /// Answers a family and round; 0 for none.
     most: usize,
     wanted: [AtomicBool; CacheFamily::ALL.len()],
@@ -36,17 +35,17 @@ impl Warming {
     }
 }
 
-impl ResponseCache {
+impl<E: Failure> ResponseCache<E> {
     /// The family's generation has moved.
-    pub fn warm_soon(&self, family: CacheFamily) {
+    pub(crate) fn warm_soon(&self, family: CacheFamily) {
         self.warming.wanted[family as usize].store(true, Ordering::Release);
         self.warming.wake.notify_one();
     }
 
     /// Computes a family's most asked answers anew; answers how many.
-    pub(super) async fn warm_family(&self, family: CacheFamily) -> usize {
-        let prefix = key(family, "");
-        let of_family = |(key, entry): (Arc<String>, Arc<Entry>)| {
+    pub(crate) async fn warm_family(&self, family: CacheFamily) -> usize {
+        let prefix = prefix(family);
+        let of_family = |(key, entry): (Arc<String>, Arc<Entry<E>>)| {
             (key.starts_with(&prefix) && entry.hits() >= HITS_MIN).then_some((entry.hits(), key, entry))
         };
         let mut asked: Vec<_> = self.memory.iter().filter_map(of_family).collect();
@@ -55,25 +54,25 @@ impl ResponseCache {
         let count = asked.len();
         futures::stream::iter(asked)
             .for_each_concurrent(AT_ONCE, |(_, key, entry)| async move {
-                let subject = Subject { family, key: String::clone(&key), live: Live::Nothing };
+                let (live, visibility) = (Live::Nothing, Visibility::Public);
+                let subject = Subject { family, key: String::clone(&key), live, visibility };
                 self.refresh(&subject, &entry).await;
             })
             .await;
         count
     }
-}
 
-/// Warms whatever moves, for as long as the process runs.
-pub async fn warm(state: Arc<State>) {
-    let warming = &state.cache.warming;
-    loop {
-        warming.wake.notified().await;
-        for family in CacheFamily::ALL {
-            if warming.wanted[family as usize].swap(false, Ordering::AcqRel) && warming.most > 0 {
-                let answers = state.cache.warm_family(family).await;
-                metrics::counter!("cache_warmed_total", "family" => family.as_str()).increment(answers as u64);
+    /// Warms whatever moves, for as long as the process runs.
+    pub async fn warm(self: Arc<Self>) {
+        loop {
+            self.warming.wake.notified().await;
+            for family in CacheFamily::ALL {
+                if self.warming.wanted[family as usize].swap(false, Ordering::AcqRel) && self.warming.most > 0 {
+                    let answers = self.warm_family(family).await;
+                    metrics::counter!("cache_warmed_total", "family" => family.as_str()).increment(answers as u64);
+                }
             }
+            tokio::time::sleep(PAUSE).await;
         }
-        tokio::time::sleep(PAUSE).await;
     }
 }

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use actix_web::http::header::HeaderValue;
 use bytes::{Bytes, BytesMut};
 use moka::Expiry;
 use sha2::{Digest, Sha256};
 
-use super::question::Ask;
-use crate::error::ApiError;
+use crate::subject::Compute;
 
 /// Bytes of a digest that name a body: enough that two bodies of one URL never share a tag.
 const DIGEST_BYTES: usize = 16;
@@ -22,18 +20,19 @@ const HEAD_BYTES: usize = 1 + 8 + 8;
 /// What an entry weighs beside its key and body: tag, times, its question, the maps' own nodes.
 const OVERHEAD_BYTES: usize = 384;
 
-/// A body and what its headers say of it.
-pub struct Entry {
+/// A body, its validator and its times.
+pub struct Entry<E> {
     pub body: Bytes,
-    /// Weak, since the compressed answer is another sequence of bytes.
-    pub etag: HeaderValue,
-    /// Of its family when it was computed.
-    pub generation: i64,
+    /// A weak entity tag (RFC 9110, section 8.8.3), quotes included. Weak, since the compressed answer is another sequence of
+    /// bytes.
+    pub etag: Bytes,
     pub times: Times,
+    /// Of its family when it was computed.
+    pub(crate) generation: i64,
     /// Milliseconds since 1970, the same in every process that shares the cache. When computing began: what was told
     /// since is not in it.
-    pub created_at: u64,
-    pub ask: Arc<dyn Ask>,
+    pub(crate) created_at: u64,
+    pub(crate) compute: Arc<dyn Compute<E>>,
     hits: AtomicU32,
     refreshing: AtomicBool,
 }
@@ -50,32 +49,32 @@ pub struct Times {
 }
 
 impl Times {
-    pub const NONE: Self = Self { fresh: Duration::ZERO, while_revalidate: Duration::ZERO, if_error: Duration::ZERO };
+    pub(crate) const NONE: Self =
+        Self { fresh: Duration::ZERO, while_revalidate: Duration::ZERO, if_error: Duration::ZERO };
 
     fn kept(&self) -> Duration {
         self.fresh + self.while_revalidate.max(self.if_error)
     }
 }
 
-impl Entry {
-    pub fn new(
+impl<E> Entry<E> {
+    pub(crate) fn new(
         body: Bytes,
         times: Times,
         generation: i64,
         created_at: u64,
-        ask: Arc<dyn Ask>,
-    ) -> Result<Self, ApiError> {
-        let etag = etag(&body).map_err(|error| ApiError::Internal(error.to_string().into()))?;
-        Ok(Self {
+        compute: Arc<dyn Compute<E>>,
+    ) -> Self {
+        Self {
+            etag: etag(&body),
             body,
-            etag,
             generation,
             times,
             created_at,
-            ask,
+            compute,
             hits: AtomicU32::new(0),
             refreshing: AtomicBool::new(false),
-        })
+        }
     }
 
     /// Time since the body was computed. A clock that was set back makes it zero.
@@ -84,39 +83,39 @@ impl Entry {
     }
 
     /// Time the body may still be of use.
-    pub fn kept(&self) -> Duration {
+    pub(crate) fn kept(&self) -> Duration {
         self.times.kept().saturating_sub(self.age())
     }
 
     /// Bytes this entry is accounted for under `key`.
-    pub fn weight(&self, key: &str) -> u32 {
+    pub(crate) fn weight(&self, key: &str) -> u32 {
         u32::try_from(key.len() + self.body.len() + OVERHEAD_BYTES).unwrap_or(u32::MAX)
     }
 
-    pub fn hit(&self) {
+    pub(crate) fn hit(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn hits(&self) -> u32 {
+    pub(crate) fn hits(&self) -> u32 {
         self.hits.load(Ordering::Relaxed)
     }
 
     /// Whether the caller is the one to compute it anew.
-    pub fn begin_refresh(&self) -> bool {
+    pub(crate) fn begin_refresh(&self) -> bool {
         !self.refreshing.swap(true, Ordering::AcqRel)
     }
 
-    pub fn end_refresh(&self) {
+    pub(crate) fn end_refresh(&self) {
         self.refreshing.store(false, Ordering::Release);
     }
 
     /// Takes over half of its predecessor's hits: what was asked for lately counts more than what once was.
-    pub fn succeeds(&self, before: &Self) {
+    pub(crate) fn succeeds(&self, before: &Self) {
         self.hits.fetch_add(before.hits() / 2, Ordering::Relaxed);
     }
 
     /// For Redis: layout, time of creation, generation, body. The tag follows from the body.
-    pub fn encode(&self) -> Bytes {
+    pub(crate) fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(HEAD_BYTES + self.body.len());
         bytes.extend_from_slice(&[LAYOUT]);
         bytes.extend_from_slice(&self.created_at.to_le_bytes());
@@ -126,7 +125,7 @@ impl Entry {
     }
 
     /// Reads [`Entry::encode`]; `None` where that is not what the bytes are, or where the entry is of no use any more.
-    pub fn decode(bytes: Vec<u8>, times: Times, ask: Arc<dyn Ask>) -> Option<Self> {
+    pub(crate) fn decode(bytes: Vec<u8>, times: Times, compute: Arc<dyn Compute<E>>) -> Option<Self> {
         let bytes = Bytes::from(bytes);
         let (head, _) = bytes.split_at_checked(HEAD_BYTES)?;
         let (layout, head) = head.split_first()?;
@@ -134,12 +133,12 @@ impl Entry {
         let created_at = u64::from_le_bytes(created_at.try_into().ok()?);
         let generation = i64::from_le_bytes(generation.try_into().ok()?);
         let body = bytes.slice(HEAD_BYTES..);
-        let entry = (*layout == LAYOUT).then(|| Self::new(body, times, generation, created_at, ask).ok())??;
+        let entry = (*layout == LAYOUT).then(|| Self::new(body, times, generation, created_at, compute))?;
         (!entry.kept().is_zero()).then_some(entry)
     }
 }
 
-fn etag(body: &[u8]) -> Result<HeaderValue, actix_web::http::header::InvalidHeaderValue> {
+fn etag(body: &[u8]) -> Bytes {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut text = Vec::with_capacity(2 * DIGEST_BYTES + 4);
     text.extend_from_slice(b"W/\"");
@@ -147,24 +146,30 @@ fn etag(body: &[u8]) -> Result<HeaderValue, actix_web::http::header::InvalidHead
         text.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
     }
     text.push(b'"');
-    HeaderValue::from_bytes(&text)
+    text.into()
 }
 
 /// Milliseconds since 1970.
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Lets the in-process layer drop an entry when it is of no use any more, wherever it was made.
-pub struct UntilUseless;
+pub(crate) struct UntilUseless;
 
-impl Expiry<String, Arc<Entry>> for UntilUseless {
-    fn expire_after_create(&self, _: &String, entry: &Arc<Entry>, _: Instant) -> Option<Duration> {
+impl<E> Expiry<String, Arc<Entry<E>>> for UntilUseless {
+    fn expire_after_create(&self, _: &String, entry: &Arc<Entry<E>>, _: Instant) -> Option<Duration> {
         Some(entry.kept())
     }
 
-    fn expire_after_update(&self, _: &String, entry: &Arc<Entry>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(
+        &self,
+        _: &String,
+        entry: &Arc<Entry<E>>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
         Some(entry.kept())
     }
 }
@@ -183,14 +188,14 @@ mod tests {
 
     struct Never;
 
-    impl Ask for Never {
-        fn ask(&self) -> BoxFuture<'_, Result<Bytes, ApiError>> {
+    impl Compute<()> for Never {
+        fn compute(&self) -> BoxFuture<'_, Result<Bytes, ()>> {
             Box::pin(std::future::pending())
         }
     }
 
-    fn entry(body: &'static str) -> Entry {
-        Entry::new(Bytes::from_static(body.as_bytes()), TIMES, 7, now(), Arc::new(Never)).unwrap()
+    fn entry(body: &'static str) -> Entry<()> {
+        Entry::new(Bytes::from_static(body.as_bytes()), TIMES, 7, now(), Arc::new(Never))
     }
 
     #[test]

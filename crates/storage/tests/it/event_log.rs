@@ -1,7 +1,5 @@
 //! The promises of the event log (storage/src/event_log), kept by every adapter.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;

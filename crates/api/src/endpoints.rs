@@ -1,0 +1,92 @@
+//! The one list of endpoints: where, method, handler, who may, and whether the answer can be had as a table. Routes, the OpenAPI
+//! document, metrics' labels and the check of who may what follow from it.
+
+use utoipa::OpenApi;
+
+use crate::access::Access;
+use crate::router::Endpoint;
+use crate::routes::{
+    admin, analytics, docs, events, health, metrics, movies, predictions, reviews, search, sentiment, similar,
+    trending, trends,
+};
+
+/// Each line: place, path, method, handler, access. `table` marks a list that can be had as CSV and NDJSON ([`crate::export`]).
+/// An alias has a handler of the list above, which is documented at the path that stands behind `as`.
+///
+/// `both` is under `/api/v1` and, as in seed 3, without it; `versioned` under `/api/v1` only; `root` without it only, for what
+/// describes all versions. A fixed path stands before the pattern that would also take it.
+macro_rules! endpoints {
+    (
+        served {
+            $($place:ident $path:literal $method:ident $($handler:ident)::+, $access:ident $(, $table:ident)?;)*
+        }
+        aliases {
+            $($alias_place:ident $alias:literal $alias_method:ident $($alias_handler:ident)::+ as $documented:literal,
+              $alias_access:ident $(, $alias_table:ident)?;)*
+        }
+    ) => {
+        /// Every endpoint, in the order in which requests are matched.
+        pub fn endpoints() -> Vec<Endpoint> {
+            vec![
+                $(Endpoint::$place($path, Access::$access).$method($($handler)::+) $(.$table())?,)*
+                $(Endpoint::$alias_place($alias, Access::$alias_access).$alias_method($($alias_handler)::+)
+                    .documented_as($documented) $(.$alias_table())?,)*
+            ]
+        }
+
+        /// What the handlers say of themselves; [`crate::openapi`] completes it.
+        #[derive(OpenApi)]
+        #[openapi(paths($($($handler)::+),*))]
+        pub(crate) struct Handlers;
+    };
+}
+
+endpoints! {
+    served {
+        both "/movies" get movies::list, Open, table;
+        both "/movies/trending" get trending::daily, Open, table;
+        both "/movies/{id}" get movies::show, Open;
+        both "/movies/{id}/similar" get similar::list, Open, table;
+        versioned "/movies/{id}/sentiment" get sentiment::of_movie, Open, table;
+        both "/search" get search::search, Open, table;
+        versioned "/search/movies" get search::filtered, Open, table;
+        versioned "/events" post events::add, Open;
+        versioned "/reviews" post reviews::add, Open;
+        versioned "/trending/movies" get trending::now, Open, table;
+        versioned "/trending/stream" get trending::stream, Open;
+        both "/analytics/top-genres" get analytics::top_genres, Open, table;
+        both "/analytics/ratings-by-decade" get analytics::ratings_by_decade, Open, table;
+        versioned "/analytics/genre/{genre}" get analytics::genre, Open, table;
+        versioned "/analytics/trends" get trends::series, Open, table;
+        versioned "/analytics/actors/{id}/collaborators" get analytics::collaborators, Open, table;
+        versioned "/predictions/trending" get predictions::trending, Open, table;
+        versioned "/predictions/movies/{id}" get predictions::of_movie, Open, table;
+        both "/admin/ingest/run" post admin::ingest::run, Admin;
+        both "/admin/compute/{job}" post admin::compute::run, Admin;
+        both "/admin/search/build-index" post admin::search::build_index, Admin;
+        both "/admin/cache" delete admin::cache::purge, Admin;
+        both "/admin/jobs" get admin::jobs::list, Admin, table;
+        both "/admin/jobs/{id}" get admin::jobs::show, Admin;
+        both "/admin/jobs/{id}/stream" get admin::stream::follow, Admin;
+        both "/admin/jobs/{id}/cancel" post admin::jobs::cancel, Admin;
+        both "/admin/jobs/{id}/retry" post admin::jobs::retry, Admin;
+        both "/health" get health::overview, Open;
+        both "/health/live" get health::live, Open;
+        both "/health/ready" get health::ready, Open;
+        both "/health/database" get health::database, Open;
+        both "/health/cache" get health::cache, Open;
+        both "/health/routing" get health::routing, Open;
+        both "/health/search" get health::search, Open;
+        both "/metrics" get metrics::metrics, Open;
+        root "/openapi.json" get docs::openapi, Open;
+        root "/docs" get docs::swagger, Open;
+        root "/docs/{file}" get docs::swagger_file, Open;
+        root "/redoc" get docs::redoc, Open;
+        root "/redoc/redoc.standalone.js" get docs::redoc_script, Open;
+    }
+    aliases {
+        versioned "/trending/daily" get trending::daily as "/api/v1/movies/trending", Open, table;
+        versioned "/recommendations/movies/{id}" get similar::list as "/api/v1/movies/{id}/similar", Open, table;
+        both "/health/mongodb" get health::database as "/api/v1/health/database", Open;
+    }
+}

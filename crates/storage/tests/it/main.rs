@@ -1,0 +1,16 @@
+//! The storage crate against real servers, module by module as in `src`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod artifacts;
+mod batch;
+mod cache;
+mod catalogue;
+mod changes;
+mod errors;
+mod event_log;
+mod health;
+mod queue;
+mod search_index;
+mod speed;
+mod support;
