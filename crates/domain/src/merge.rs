@@ -16,11 +16,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::hours::Hour;
 
-/// Hours that the speed layer answers at least: batch results may be a day late, so two days leave no gap (seed 2).
+/// Length of the speed layer's window, in hours: a batch run may be a day late, so two days leave no gap (seed 2).
 pub const CUTOFF_HOURS: i64 = 48;
 
-/// How far the clocks of two processes may lie apart, and how long a reader may take between computing its boundary and
-/// reading. Rows are kept for so much longer than any reader's boundary asks for.
+/// Bound on the difference between two processes' clocks plus the time from a reader's computing its boundary to its
+/// read. Rows are kept for that much longer than any boundary requires.
 pub const CLOCK_MARGIN: TimeDelta = TimeDelta::hours(1);
 
 /// `floor_to_hour(now - 48 h)`: the first hour that is the speed layer's whatever the batch layer has.
@@ -28,7 +28,7 @@ pub fn cutoff(now: DateTime<Utc>) -> Hour {
     Hour::of(now.checked_sub_signed(TimeDelta::hours(CUTOFF_HOURS)).unwrap_or(DateTime::<Utc>::MIN_UTC))
 }
 
-/// How a question that is asked now is split over the layers (seed 2, failure modes 3 and 4).
+/// How the hours of a read are split over the layers (seed 2, failure modes 3 and 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerSplit {
     cutoff: Hour,
@@ -36,10 +36,12 @@ pub struct LayerSplit {
 }
 
 impl LayerSplit {
+    /// `speed_lags`: facts wait to be counted for longer than the limit.
     pub fn new(now: DateTime<Utc>, speed_lags: bool) -> Self {
         Self { cutoff: cutoff(now), speed_lags }
     }
 
+    /// See [`cutoff`].
     pub fn cutoff(&self) -> Hour {
         self.cutoff
     }
@@ -74,13 +76,13 @@ impl LayerSplit {
     }
 }
 
-/// Who answered a question, for the statistics of the merge.
+/// Which layers answered a read, for the statistics of the merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
     Batch,
     Speed,
     Both,
-    /// The batch layer, also for hours that are the speed layer's when that does not lag.
+    /// The batch layer, also for hours that would be the speed layer's if it did not lag.
     BatchFallback,
 }
 
@@ -98,7 +100,7 @@ impl Decision {
     }
 }
 
-/// Who answers for an hour.
+/// A layer, which answers for an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layer {
     Batch,
@@ -115,7 +117,7 @@ impl Layer {
     }
 }
 
-/// Who answers for an hour, given the boundary and whether the hour was reopened by a late fact.
+/// The layer that answers for an hour, given the boundary and whether the hour was reopened by a late fact.
 pub fn layer(hour: Hour, boundary: Option<Hour>, reopened: bool) -> Layer {
     match boundary {
         Some(boundary) if hour < boundary && !reopened => Layer::Batch,
@@ -124,7 +126,8 @@ pub fn layer(hour: Hour, boundary: Option<Hour>, reopened: bool) -> Layer {
 }
 
 /// The first hour that must be kept, unless reopened: rows before it are older than every reader's cutoff, and a
-/// published run covers them. What is kept beyond the cutoff is what keeps a late batch run from leaving a gap.
+/// published run covers them. Without a new run the watermark stays, so what it
+/// does not cover is kept beyond the cutoff and a late run leaves no gap.
 pub fn keep_from(now: DateTime<Utc>, watermark: Option<Hour>) -> Option<Hour> {
     LayerSplit::new(now.checked_sub_signed(CLOCK_MARGIN).unwrap_or(now), false).boundary(watermark)
 }
@@ -134,7 +137,7 @@ pub fn droppable(hour: Hour, now: DateTime<Utc>, watermark: Option<Hour>, reopen
     layer(hour, keep_from(now, watermark), reopened) == Layer::Batch
 }
 
-/// One hour of the speed layer: what is known of it, and whether a late fact reopened it.
+/// One hour of the speed layer: its facts, and whether a late one reopened it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpeedHour<T> {
     pub hour: Hour,

@@ -62,12 +62,12 @@ impl Role {
 pub struct SpeedSettings {
     /// `SPEED_BATCH_SIZE`, 5,000: facts in one transaction at most. Larger ones gain little and hold row locks longer.
     pub batch_size: usize,
-    /// `SPEED_LINGER_MS`, 50: how long a batch that is not full waits for more. A twentieth of the second in which an
-    /// event is to be seen.
+    /// `SPEED_LINGER_MS`, 50: how long a micro-batch that is not full waits for more: a twentieth of the second within which an
+    /// event is to be counted.
     pub linger: Duration,
-    /// `SPEED_LANES`, 2: batches in flight in this process. One reads and decodes while PostgreSQL works for the other.
+    /// `SPEED_LANES`, 2: micro-batches in flight in this process. One reads and decodes while PostgreSQL works for the other.
     pub lanes: usize,
-    /// `SPEED_CLAIM_SECONDS`, 30: a reader of the event log that is not heard of for so long is
+    /// `SPEED_CLAIM_SECONDS`, 30: a reader of the event log that shows no sign of life for so long is
     /// taken for dead, and another takes over its facts.
     pub claim_after: Duration,
     /// `SPEED_TRIES`, 3: attempts after which a fact that cannot be applied becomes a dead letter.

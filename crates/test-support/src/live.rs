@@ -29,6 +29,7 @@ pub async fn logged(log: &dyn EventLog) -> Vec<LogEntry> {
     log.reader("test", Duration::from_secs(60)).unwrap().next(fetch).await.unwrap().entries
 }
 
+/// An event of viewer 7; a rating is 7.3.
 pub fn event(movie: i64, event_type: EventType, occurred_at: DateTime<Utc>) -> Event {
     Event {
         event_id: EventId::new(),
@@ -40,6 +41,7 @@ pub fn event(movie: i64, event_type: EventType, occurred_at: DateTime<Utc>) -> E
     }
 }
 
+/// A review without a viewer and a rating.
 pub fn review(movie: i64, content: &str, occurred_at: DateTime<Utc>) -> ViewerReview {
     ViewerReview {
         review_id: ReviewId::new(),

@@ -1,4 +1,4 @@
-//! Events of viewers, taken in.
+//! `POST /events`.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -13,10 +13,10 @@ use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::RawBody;
 
-/// Largest body taken: a thousand events (domain, `BATCH_MAX`) of half a kilobyte, three times what they need.
+/// Largest body: a thousand events (domain, `EVENTS_MAX`) of half a kilobyte, three times what they need.
 const EVENTS_BYTES_MAX: usize = 512 * 1024;
 
-/// What became of each event.
+/// Which events were accepted.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventsBody {
     /// Ids of the events taken, in the order in which they were sent.
@@ -28,7 +28,7 @@ pub struct EventsBody {
 /// An event that was refused; sending it again as it is will not help.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RejectedItem {
-    /// Its place in the array, from 0.
+    /// Its index in the array, from 0.
     index: usize,
     #[schema(example = "invalid_event_type")]
     code: String,
@@ -72,7 +72,7 @@ pub async fn add(state: Data<State>, RawBody(body): RawBody<EVENTS_BYTES_MAX>) -
     Ok(HttpResponse::Accepted().json(EventsBody { accepted, rejected }))
 }
 
-/// Hands facts to the event log; once this answers they are safe.
+/// Appends facts to the event log; they are safe once this returns.
 pub(super) async fn append(state: &State, facts: &[Fact]) -> Result<(), ApiError> {
     match state.event_log.append(facts).await {
         Ok(_) => Ok(()),

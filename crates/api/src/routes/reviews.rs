@@ -1,4 +1,4 @@
-//! Reviews of viewers, taken in.
+//! `POST /reviews`.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -13,7 +13,7 @@ use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 
-/// Largest body taken: ten thousand characters (domain, `REVIEW_CHARS_MAX`), each escaped to twelve bytes.
+/// Largest body: ten thousand characters (domain, `REVIEW_CHARS_MAX`), each escaped to twelve bytes.
 const REVIEW_BYTES_MAX: usize = 128 * 1024;
 
 /// A review that was taken.

@@ -1,4 +1,4 @@
-//! `moviemetric dead-letters`
+//! `moviemetric dead-letters`: lists them, and puts them into the event log again.
 
 use std::process::ExitCode;
 
@@ -12,11 +12,11 @@ use storage::postgres::facts::dead_letters::{self, DeadLetter};
 use super::CommandResult;
 use crate::settings_for;
 
-/// Letters handed over at a time.
+/// Letters appended to the log at a time.
 const CHUNK: i64 = 500;
 
-/// Characters of a letter's text that fit into its line.
-const SHOWN: usize = 160;
+/// Most characters of a payload in its line.
+const PAYLOAD_CHARS_MAX: usize = 160;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -60,15 +60,15 @@ async fn list(pool: &PgPool) -> CommandResult {
     let (letters, total) = dead_letters::page(pool, Page::default()).await?;
     for DeadLetter { dead_letter_id, reason, tries, created_at, payload, .. } in &letters {
         let at = created_at.format("%Y-%m-%d %H:%M:%S");
-        let payload: String = payload.chars().take(SHOWN).collect();
+        let payload: String = payload.chars().take(PAYLOAD_CHARS_MAX).collect();
         println!("{dead_letter_id} {at} after {tries} tries: {reason} — {payload}");
     }
     println!("{} of {total} dead letters, newest first", letters.len());
     Ok(ExitCode::SUCCESS)
 }
 
-/// Into the log first, then off the table: who dies in between replays them once more, and readers drop what they have.
-/// Those that come back meanwhile are new ones, which this run leaves alone, or it would never end.
+/// Appends letters to the log, then deletes them: a process that dies in between replays them once more, and readers drop
+/// duplicates. Letters that come back meanwhile have new ids, which this run leaves alone, or it would never end.
 async fn replay(pool: &PgPool, log: &(impl EventSink + ?Sized), only: Option<i64>) -> CommandResult {
     let (mut after, until) = match only {
         Some(id) => (id.saturating_sub(1), id),

@@ -16,17 +16,17 @@ pub use validate::{EventRequest, Rejected, ReviewRequest, Unusable, Validated, v
 /// How far ahead of our clock an event may lie: phones' clocks are off by minutes.
 pub const AHEAD_MAX: TimeDelta = TimeDelta::minutes(5);
 
-/// How old an event may be when it arrives. Older ones belong into an import, not into live views.
+/// How old an event may be when it arrives. Older ones belong in an import, not in live views.
 pub const AGE_MAX: TimeDelta = TimeDelta::days(30);
 
-/// Events in one request: a tenth of a megabyte of JSON, validated in well under a millisecond.
-pub const BATCH_MAX: usize = 1_000;
+/// Most events in one request: a tenth of a megabyte of JSON, validated in well under a millisecond.
+pub const EVENTS_MAX: usize = 1_000;
 
-/// The scale of every rating.
+/// Ends of the scale of every rating.
 pub const RATING_MIN: f64 = 0.5;
 pub const RATING_MAX: f64 = 10.0;
 
-/// Characters of a review's text.
+/// Most characters in a review's text.
 pub const REVIEW_CHARS_MAX: usize = 10_000;
 
 /// One thing that a viewer did with a movie. `rating` is there exactly for [`EventType::Rating`].

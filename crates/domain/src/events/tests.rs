@@ -75,8 +75,8 @@ fn a_body_that_is_no_list_of_events_is_refused_as_a_whole() {
     assert_eq!(validate(b"[]", now()), Err(Unusable::NotEvents));
     let event = json!({"user_id": 1, "movie_id": 550, "event_type": "view"});
     let many = |n| validate(Value::Array(vec![event.clone(); n]).to_string().as_bytes(), now());
-    assert_eq!(many(BATCH_MAX).unwrap().accepted.len(), BATCH_MAX);
-    assert_eq!(many(BATCH_MAX + 1), Err(Unusable::TooMany(BATCH_MAX + 1)));
+    assert_eq!(many(EVENTS_MAX).unwrap().accepted.len(), EVENTS_MAX);
+    assert_eq!(many(EVENTS_MAX + 1), Err(Unusable::TooMany(EVENTS_MAX + 1)));
 }
 
 #[test]

@@ -4,24 +4,24 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AGE_MAX, AHEAD_MAX, BATCH_MAX, Event, EventType, RATING_MAX, RATING_MIN, REVIEW_CHARS_MAX, ViewerReview};
+use super::{AGE_MAX, AHEAD_MAX, EVENTS_MAX, Event, EventType, RATING_MAX, RATING_MIN, REVIEW_CHARS_MAX, ViewerReview};
 use crate::{EventId, MovieId, ReviewId, UserId};
 
-/// A body that is no list of events at all.
+/// Why a whole body is refused: it is no list of events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     #[error("the body is not JSON: {0}")]
     NotJson(String),
-    #[error("send one event as an object, or an array of 1 to {BATCH_MAX}")]
+    #[error("send one event as an object, or an array of 1 to {EVENTS_MAX}")]
     NotEvents,
-    #[error("{0} events are too many; send at most {BATCH_MAX} in one request")]
+    #[error("{0} events are too many; send at most {EVENTS_MAX} in one request")]
     TooMany(usize),
 }
 
 /// An item that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {
-    /// Its place in the array, from 0.
+    /// Its index in the array, from 0.
     pub index: usize,
     /// Stable, for programs: `invalid_movie_id`, `occurred_in_future`, ...
     pub code: String,
@@ -114,7 +114,7 @@ fn collect<T>(
 ) -> Result<Validated, Unusable> {
     match items.len() {
         0 => return Err(Unusable::NotEvents),
-        n if n > BATCH_MAX => return Err(Unusable::TooMany(n)),
+        n if n > EVENTS_MAX => return Err(Unusable::TooMany(n)),
         _ => {}
     }
     let mut validated = Validated::default();

@@ -10,10 +10,10 @@ use super::dice::{About, Dice};
 use super::taste::{LOOKS, Taste};
 use super::words;
 
-/// Viewers who come and go.
+/// Number of viewers.
 const VIEWERS: u64 = 5_000;
 
-/// Viewers watching at the same time, whose acts alternate.
+/// Sessions at the same time; their acts alternate.
 const SESSIONS: u64 = 64;
 
 /// Movies that one of them is shown before leaving: at least so many, and at most so many more.

@@ -1,5 +1,5 @@
-//! What both layers hold of a movie, as it stands at one moment: in between two questions a run could be published and
-//! the hours that it took over dropped, and the two answers would have a gap between them.
+//! What both layers hold of a movie, read in one snapshot: between two reads a run could be published and the hours that
+//! it took over be dropped, and the answers would have a gap between them.
 
 mod pages;
 
@@ -16,7 +16,7 @@ use crate::StorageError;
 
 pub use pages::{MergedMovie, MovieLayers, pages};
 
-/// Hours of both layers, for domain/merge.rs to choose from.
+/// Hours of both layers, for [`domain::merge::merge`] to choose from.
 #[derive(Debug, Clone)]
 pub struct Layers<T> {
     /// The batch layer's published run; `None` where none ever was.

@@ -69,7 +69,7 @@ pub struct MergedMovie {
     /// The batch layer's published run; `None` where none ever was.
     pub run_id: Option<RunId>,
     pub watermark: Option<Hour>,
-    /// How it was split over the layers.
+    /// How the hours were split over the layers.
     pub split: LayerSplit,
 }
 
@@ -82,11 +82,12 @@ impl MergedMovie {
         latest(batch, self.latest.map(Numbers::from))
     }
 
+    /// As observed last.
     pub fn popularity(&self) -> f64 {
         self.numbers().popularity
     }
 
-    /// The source's votes and the viewers'.
+    /// The source's votes as observed last, and the viewers'.
     pub fn votes(&self) -> Votes {
         let Numbers { vote_average, vote_count, .. } = self.numbers();
         let votes = Votes { average: vote_average, count: vote_count };

@@ -69,7 +69,7 @@ async fn the_same_facts_sent_twice_count_once_even_side_by_side(pool: PgPool) {
     let (world, log) = world(&pool).await;
     let now = Utc::now();
     let facts = live::facts(1_000, 5, now);
-    // Each event twice in a batch, and the batch twice at once: whoever comes second waits and finds duplicates.
+    // Each event twice in a micro-batch, and the micro-batch twice at once: the second waits and finds duplicates.
     let mut batch = batch_of(&facts);
     batch.events.extend_from_within(..);
     let (a, b) = tokio::join!(speed::apply(&world.pool, &batch), speed::apply(&world.pool, &batch));
@@ -124,8 +124,8 @@ async fn what_dead_readers_held_is_taken_over_by_another(pool: PgPool) {
     let now = Utc::now();
     let facts = live::facts(200, 3, now);
     append(&log, &facts).await;
-    for consumer in ["dead-1", "dead-2"] {
-        let delivery = log.reader(consumer, DEAD_AFTER).unwrap().next(up_to(80)).await.unwrap();
+    for reader in ["dead-1", "dead-2"] {
+        let delivery = log.reader(reader, DEAD_AFTER).unwrap().next(up_to(80)).await.unwrap();
         assert_eq!(delivery.entries.len(), 80);
     }
     let worker = world.process();
@@ -155,7 +155,7 @@ async fn while_postgresql_is_away_facts_wait_in_the_log_and_are_applied_after(po
         .unwrap();
     append(&log, &facts[100..]).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(log.backlog().await.unwrap().waiting, 300, "nothing is lost, nothing acknowledged");
+    assert_eq!(log.backlog().await.unwrap().waiting, 300, "nothing is lost, nothing committed");
     sqlx::query(allow(true)).execute(&admin).await.unwrap();
     drained(&log).await;
     worker.stop().await;
