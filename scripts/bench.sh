@@ -94,7 +94,7 @@ fresh_database() {
 
 start_worker() {
     ensure_daemon worker WORKER_METRICS_PORT "$bin/worker"
-    wait_ready worker 60 http_ok 127.0.0.1 "$WORKER_METRICS_PORT" /health
+    wait_ready worker 60 http_ok 127.0.0.1 "$WORKER_METRICS_PORT" /health/live
 }
 
 # demo_world NAME: of well-known movies, with everything computed.

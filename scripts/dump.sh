@@ -1,15 +1,13 @@
 # shellcheck shell=bash
 # What export_db.sh and import_db.sh must agree on. To be sourced after lib.sh and services.sh.
 
-# Catalogue, then artifacts. Listed rather than all: accounts, keys and jobs are not to leave with a data set.
+# Catalogue and facts. Listed rather than all: accounts, keys and jobs are not to leave with a data set. The tables of
+# artifacts are added by add_artifact_tables.
 EXPORTED_TABLES=(
     movies people movie_credits movie_metrics_daily ratings reviews source_cursors movie_search
-    artifact_runs artifact_heads movie_trending_daily genre_stats_daily ratings_by_decade movie_recommendations
     viewer_events viewer_reviews speed_stats speed_sentiment speed_latest speed_observations
-    batch_stats_hourly batch_stats_total batch_sentiment_hourly temporal_trends genre_analytics actor_collaboration
-    trend_predictions prediction_backtests
 )
-KEPT_TABLES=(_sqlx_migrations jobs schedules cache_generations quarantine dead_letters)
+KEPT_TABLES=(_sqlx_migrations jobs job_steps schedules cache_generations quarantine dead_letters)
 
 # dump_file NAME: seen from where the caller stands.
 dump_file() {
@@ -27,6 +25,16 @@ need_database_url() {
 }
 
 query() { "$psql" -qAtX -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "$1"; }
+
+# A table with a column run_id holds runs of artifacts, or their rows: a new artifact needs no line here.
+add_artifact_tables() {
+    local tables
+    tables=$(query "SELECT table_name FROM information_schema.columns
+                    WHERE table_schema = 'public' AND column_name = 'run_id' ORDER BY 1") ||
+        die "the database is not reachable: check DATABASE_URL"
+    # shellcheck disable=SC2206 # names without spaces
+    EXPORTED_TABLES+=($tables)
+}
 
 movies() { query "SELECT count(*) FROM movies"; }
 

@@ -12,6 +12,7 @@ source "$ROOT/scripts/dump.sh"
 file=$(dump_file "${1:-}")
 need_database_url
 dump=$(pg_program pg_dump)
+add_artifact_tables
 warn_of_unknown_tables
 
 mkdir -p "$(dirname "$file")"

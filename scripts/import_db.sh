@@ -23,6 +23,7 @@ need_database_url
 held=$(movies) || die "the database is not reachable or has no tables: check DATABASE_URL, run moviemetric migrate, then run this again"
 [[ $held == 0 || -n $force ]] ||
     die "the database holds $held movies already: --force replaces them, with ratings, reviews and artifacts"
+add_artifact_tables
 
 if [[ $file == *.gz ]]; then unpack=(gzip -dc); else unpack=(cat); fi
 # psql would take a file that was cut off for one that ends early, and commit.

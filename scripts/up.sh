@@ -62,8 +62,8 @@ ensure_daemon worker WORKER_METRICS_PORT "$bin/worker"
 ensure_daemon scheduler SCHEDULER_METRICS_PORT "$bin/scheduler"
 # shellcheck disable=SC2153
 wait_ready api 60 http_ok "$host" "$API_PORT" /health/ready
-wait_ready worker 60 http_ok "${WORKER_HOST:-127.0.0.1}" "$WORKER_METRICS_PORT" /health
-wait_ready scheduler 60 http_ok "${SCHEDULER_HOST:-127.0.0.1}" "$SCHEDULER_METRICS_PORT" /health
+wait_ready worker 60 http_ok "${WORKER_HOST:-127.0.0.1}" "$WORKER_METRICS_PORT" /health/ready
+wait_ready scheduler 60 http_ok "${SCHEDULER_HOST:-127.0.0.1}" "$SCHEDULER_METRICS_PORT" /health/ready
 
 demo=""
 

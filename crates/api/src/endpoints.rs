@@ -5,10 +5,7 @@ use utoipa::OpenApi;
 
 use crate::access::Access;
 use crate::router::Endpoint;
-use crate::routes::{
-    admin, analytics, docs, events, health, metrics, movies, predictions, reviews, search, sentiment, similar,
-    trending, trends,
-};
+use crate::routes::{admin, analytics, docs, events, health, metrics, movies, predictions, reviews, search, trending};
 
 /// Each line: place, path, method, handler, access. `table` marks a list that can be had as CSV and NDJSON ([`crate::export`]).
 /// An alias has a handler of the list above, which is documented at the path that stands behind `as`.
@@ -46,8 +43,8 @@ endpoints! {
         both "/movies" get movies::list, Open, table;
         both "/movies/trending" get trending::daily, Open, table;
         both "/movies/{id}" get movies::show, Open;
-        both "/movies/{id}/similar" get similar::list, Open, table;
-        versioned "/movies/{id}/sentiment" get sentiment::of_movie, Open, table;
+        both "/movies/{id}/similar" get movies::similar, Open, table;
+        versioned "/movies/{id}/sentiment" get movies::sentiment, Open, table;
         both "/search" get search::search, Open, table;
         versioned "/search/movies" get search::filtered, Open, table;
         versioned "/events" post events::add, Open;
@@ -57,7 +54,7 @@ endpoints! {
         both "/analytics/top-genres" get analytics::top_genres, Open, table;
         both "/analytics/ratings-by-decade" get analytics::ratings_by_decade, Open, table;
         versioned "/analytics/genre/{genre}" get analytics::genre, Open, table;
-        versioned "/analytics/trends" get trends::series, Open, table;
+        versioned "/analytics/trends" get analytics::trends, Open, table;
         versioned "/analytics/actors/{id}/collaborators" get analytics::collaborators, Open, table;
         versioned "/predictions/trending" get predictions::trending, Open, table;
         versioned "/predictions/movies/{id}" get predictions::of_movie, Open, table;
@@ -86,7 +83,7 @@ endpoints! {
     }
     aliases {
         versioned "/trending/daily" get trending::daily as "/api/v1/movies/trending", Open, table;
-        versioned "/recommendations/movies/{id}" get similar::list as "/api/v1/movies/{id}/similar", Open, table;
+        versioned "/recommendations/movies/{id}" get movies::similar as "/api/v1/movies/{id}/similar", Open, table;
         both "/health/mongodb" get health::database as "/api/v1/health/database", Open;
     }
 }

@@ -1,22 +1,22 @@
-//! Lists as tables: CSV for spreadsheets (RFC 4180), NDJSON for programs. Written while they are read, a step at a time, so
-//! that a whole catalogue takes no more memory than a page of it.
+//! Lists as tables: CSV for spreadsheets (RFC 4180), NDJSON for programs. A table is written while its rows are read, a
+//! chunk at a time, so a whole catalogue takes no more memory than one chunk.
 //!
-//! A table holds the whole list, or the page asked for where `limit` was sent. Nothing of it is cached.
+//! A table holds the whole list, or the page asked for where `limit` was sent. Tables are not cached.
 
 use actix_web::http::header::{self, Accept, ContentDisposition, DispositionParam, DispositionType, Header, Quality};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use query::Rows;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::ApiError;
 
-/// Between the elements of a list within one cell.
-const WITHIN_CELL: &str = "|";
+/// Separator of the elements of a list within one CSV cell.
+const CELL_SEPARATOR: &str = "|";
 
-/// The form of a table.
+/// The format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Csv,
@@ -39,20 +39,20 @@ impl Format {
     }
 }
 
-/// The form that the client wants a list in; `None` for JSON.
+/// The table that a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
     pub format: Format,
-    /// Said by `format=`, and not only preferred by `Accept`.
+    /// Asked for by `format=`, which is an order; `Accept` is a preference.
     pub insisted: bool,
-    /// Without `limit`.
+    /// The whole list: no `limit` was sent.
     pub whole: bool,
 }
 
-/// What `format=` or else `Accept` says.
+/// The table that `format=`, or else `Accept`, asks for; `None` is JSON.
 ///
 /// # Errors
-/// A format that there is not.
+/// An unknown format.
 pub fn wanted(request: &HttpRequest) -> Result<Option<Wanted>, ApiError> {
     let query = request.query_string();
     // Most requests have neither, and are served in microseconds.
@@ -83,7 +83,7 @@ fn accepted(request: &HttpRequest) -> Option<Format> {
     let accept = Accept::parse(request).ok()?;
     let acceptable = accept.0.iter().filter(|range| range.quality > Quality::ZERO);
     let mut ranges: Vec<_> = acceptable.collect();
-    // Stable: of two that are equally welcome, the one named first.
+    // A stable sort: of two formats of one quality, the one named first.
     ranges.sort_by_key(|range| std::cmp::Reverse(range.quality));
     let format = ranges.iter().find_map(|range| match range.item.essence_str() {
         "text/csv" => Some(Some(Format::Csv)),
@@ -94,52 +94,36 @@ fn accepted(request: &HttpRequest) -> Option<Format> {
     format.flatten()
 }
 
-type Rows = Vec<Value>;
-
 /// A list as a table.
 pub struct Table {
     name: &'static str,
     columns: &'static [&'static str],
-    steps: BoxStream<'static, Result<Rows, ApiError>>,
+    chunks: BoxStream<'static, Result<Vec<Value>, ApiError>>,
 }
 
 impl Table {
-    /// Of rows that are at hand. `columns` are fields of a row, in the order of the CSV file.
+    /// A table of rows that are at hand. `columns` are fields of a row, in the order of the CSV file.
     pub fn of<R: Serialize>(
         name: &'static str,
         columns: &'static [&'static str],
         rows: impl IntoIterator<Item = R>,
     ) -> Result<Self, ApiError> {
         let rows = values(rows)?;
-        Ok(Self { name, columns, steps: stream::once(async { Ok(rows) }).boxed() })
+        Ok(Self { name, columns, chunks: stream::once(async { Ok(rows) }).boxed() })
     }
 
-    /// Of rows that are read in steps: `read` answers those after a cursor, and the next cursor until there is none. The
-    /// first step is taken at once, so that what is wrong has its status.
-    pub async fn in_steps<R, C, F>(
+    /// A table of rows that are read while it is written.
+    pub fn of_rows<R: Serialize + Send + 'static>(
         name: &'static str,
         columns: &'static [&'static str],
-        first: C,
-        read: F,
-    ) -> Result<Self, ApiError>
-    where
-        R: Serialize + Send + 'static,
-        C: Send + 'static,
-        F: Fn(C) -> BoxFuture<'static, Result<(Vec<R>, Option<C>), ApiError>> + Send + Sync + 'static,
-    {
-        let (rows, next) = read(first).await?;
-        let rows = values(rows)?;
-        let rest = stream::try_unfold((next, read), async |(cursor, read)| {
-            let Some(cursor) = cursor else { return Ok(None) };
-            let (rows, next) = read(cursor).await?;
-            Ok(Some((values(rows)?, (next, read))))
-        });
-        Ok(Self { name, columns, steps: stream::once(async { Ok(rows) }).chain(rest).boxed() })
+        rows: Rows<R>,
+    ) -> Self {
+        Self { name, columns, chunks: rows.into_stream().map(|rows| values(rows?)).boxed() }
     }
 
     /// Writes the table while it is read.
     pub fn respond(self, format: Format) -> HttpResponse {
-        let Self { name, columns, steps } = self;
+        let Self { name, columns, chunks } = self;
         let file = ContentDisposition {
             disposition: DispositionType::Attachment,
             parameters: vec![DispositionParam::Filename(format!("{name}.{}", format.extension()))],
@@ -148,17 +132,17 @@ impl Table {
             Format::Csv => record(columns.iter().copied()),
             Format::Ndjson => Ok(Bytes::new()),
         };
-        let body = steps.map(move |rows| match format {
+        let body = chunks.map(move |rows| match format {
             Format::Csv => csv(columns, &rows?),
             Format::Ndjson => ndjson(&rows?),
         });
         let body = stream::once(async { head }).chain(body).try_filter(|bytes| {
-            // An empty chunk would end the body.
+            // An empty chunk would end a chunked body.
             let keep = !bytes.is_empty();
             async move { keep }
         });
         let body = body.inspect_err(move |error| {
-            // The status is out already; the client sees the connection end before the body does.
+            // The status is sent already; the client sees the connection end before the body does.
             tracing::error!(table = name, %error, cause = error.cause(), "an export broke off");
         });
         HttpResponse::Ok()
@@ -169,7 +153,7 @@ impl Table {
     }
 }
 
-fn values<R: Serialize>(rows: impl IntoIterator<Item = R>) -> Result<Rows, ApiError> {
+fn values<R: Serialize>(rows: impl IntoIterator<Item = R>) -> Result<Vec<Value>, ApiError> {
     rows.into_iter().map(|row| serde_json::to_value(row).map_err(lost)).collect()
 }
 
@@ -200,7 +184,7 @@ fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(WITHIN_CELL),
+        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(CELL_SEPARATOR),
         other => other.to_string(),
     }
 }

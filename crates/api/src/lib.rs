@@ -3,14 +3,11 @@
 //! Where to start reading: [`router`] has the whole URL space, a file under `routes/` tells one resource's story.
 
 pub mod access;
-pub mod active;
 pub mod cache;
 pub mod endpoints;
 pub mod error;
 pub mod export;
 pub mod extract;
-pub mod lag;
-mod layer_stats;
 pub mod middleware;
 pub mod openapi;
 pub mod router;
@@ -29,6 +26,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use query::{active, lag};
 use settings::{ApiSettings, shutdown};
 use sqlx::PgPool;
 use storage::StorageError;
@@ -78,11 +76,15 @@ impl Application {
         // Before anything is heard, so that nothing of it is missed.
         let (for_cache, for_trending) = (state.feed.subscribe(), state.feed.subscribe());
         background.spawn(state.cache.clone().follow(for_cache));
-        background.spawn(active::follow(state.clone().into_inner(), for_trending));
-        background.spawn(active::watch(state.clone().into_inner()));
+        let (reader, cache) = (&state.reader, state.cache.clone());
+        background.spawn(active::follow(reader.active.clone(), reader.pool.clone(), for_trending, move || {
+            cache.caught_up();
+        }));
+        background.spawn(active::recompute(reader.watched.clone(), reader.active.clone()));
         background.spawn(state.cache.clone().warm());
         background.spawn(follow_changes(state.feed.clone(), state.pool.clone()));
-        background.spawn(lag::watch(state.clone().into_inner()));
+        let cache = state.cache.clone();
+        background.spawn(lag::watch(reader.lag.clone(), move || cache.outdate_live()));
         background.spawn(telemetry::upkeep(metrics));
 
         let (address, keys) = (settings.listen, access::Keys { admin_sha256: settings.admin_key_sha256 });
@@ -139,7 +141,7 @@ impl Application {
         signals.abort();
         // The listener among these tasks holds a connection that closing the pool would wait for.
         self.background.shutdown().await;
-        self.state.movies.close().await;
+        self.state.reader.close().await;
         self.state.pool.close().await;
         tracing::info!("stopped");
         Ok(outcome?)

@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 description, from the handlers and the list of endpoints.
 
+use query::trending::{ChangeView, RankingView};
 use utoipa::openapi::path::{HttpMethod, Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{
@@ -12,7 +13,6 @@ use crate::access::Access;
 use crate::endpoints::{Handlers, endpoints};
 use crate::error::Problem;
 use crate::router::Endpoint;
-use crate::routes::trending;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,7 +25,7 @@ use crate::routes::trending;
             every failure is an `application/problem+json` (RFC 9457).",
         license(name = "MIT", identifier = "MIT"),
     ),
-    components(schemas(Problem, trending::RankingEvent, trending::ChangeEvent)),
+    components(schemas(Problem, RankingView, ChangeView)),
     tags(
         (name = "events", description = "What viewers do and write"),
         (name = "movies", description = "Movies"),

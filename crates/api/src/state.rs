@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use query::Reader;
+use query::lag::Lag;
 use secrecy::ExposeSecret;
 use settings::ApiSettings;
 use sqlx::PgPool;
@@ -15,11 +17,7 @@ use storage::search_index::SearchIndex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::active::{ActiveMovies, Watched};
-use crate::cache::ResponseCache;
-use crate::lag::Lag;
-use crate::layer_stats::LayerStats;
-use crate::routes::movies::Loader;
+use crate::cache::{Answers, ResponseCache};
 
 /// Longest the start waits for the database, to cache from the first request on. It may well be away then.
 const FIRST_READ: Duration = Duration::from_millis(800);
@@ -30,20 +28,15 @@ const JOB_STREAMS_MAX: usize = 64;
 /// The stores behind the API, and what it was told.
 pub struct State {
     pub pool: PgPool,
-    pub search: SearchIndex,
     /// Where events and reviews are safe before they are counted.
     pub event_log: Arc<dyn EventSink>,
-    /// How far the speed layer is behind it.
-    pub lag: Arc<Lag>,
+    /// Reads what questions about movies ask for.
+    pub reader: Arc<Reader>,
+    /// Answers them, from `cache` or by `reader`.
+    pub answers: Answers,
     /// What the database tells this process.
     pub feed: Arc<ChangeFeed>,
     pub cache: Arc<ResponseCache>,
-    pub movies: Loader,
-    /// Which layer answered what.
-    pub routing: LayerStats,
-    /// What trending ranks.
-    pub active: Arc<ActiveMovies>,
-    pub watched: Watched,
     /// Places for those who follow a job.
     pub job_streams: Arc<Semaphore>,
     /// Cancelled when answers that go on have to end.
@@ -77,15 +70,14 @@ impl State {
             capacity: settings.event_log.capacity,
         })?;
         let lag = Arc::new(Lag::new(event_log.clone(), settings.speed_lag_limit));
+        let search = SearchIndex::new(pool.clone(), meili)?;
+        let reader = Arc::new(Reader::new(pool.clone(), search, lag));
+        let cache = Arc::new(ResponseCache::new(&settings.cache, feed.clone())?);
         Ok(Self {
             event_log,
-            search: SearchIndex::new(pool.clone(), meili)?,
-            cache: Arc::new(ResponseCache::new(&settings.cache, feed.clone())?),
-            movies: Loader::new(&pool, lag.clone()),
-            lag,
-            routing: LayerStats::default(),
-            active: ActiveMovies::new(),
-            watched: Watched::default(),
+            answers: Answers::new(cache.clone(), reader.clone()),
+            reader,
+            cache,
             job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),
             assets_dir: settings.assets_dir.clone(),

@@ -142,6 +142,26 @@ async fn jobs_are_enqueued_and_listed(pool: PgPool) {
     assert!(list.contains(id.trim()) && list.contains("queued") && list.contains("1 of 1 jobs"), "{list}");
     let unknown = run(Some(&pool), &[], &["enqueue", "mine-bitcoin"]).await;
     assert!(!unknown.status.success() && text(&unknown.stderr).contains("ratings-by-decade"));
+    let help = text(&run(None, &[], &["enqueue", "--help"]).await.stdout);
+    assert!(help.contains("finds the titles most similar to each movie"), "{help}");
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_job_is_enqueued_with_its_own_options_and_no_others(pool: PgPool) {
+    let forced = run(Some(&pool), &[], &["enqueue", "recommendations", "--force"]).await;
+    assert!(forced.status.success(), "{}", text(&forced.stderr));
+    let held = run(Some(&pool), &[], &["enqueue", "probe", "--option", "hold_ms=5"]).await;
+    assert!(held.status.success(), "{}", text(&held.stderr));
+    let jobs: Vec<(String, serde_json::Value)> =
+        sqlx::query_as("SELECT kind, payload FROM jobs ORDER BY created_at").fetch_all(&pool).await.unwrap();
+    let expected = [("similar", serde_json::json!({ "force": true })), ("probe", serde_json::json!({ "hold_ms": 5 }))];
+    assert_eq!(jobs, expected.map(|(kind, payload)| (kind.to_owned(), payload)));
+    for options in [&["--mode", "full"][..], &["--option", "colour=1"], &["--option", "force=perhaps"]] {
+        let refused = run(Some(&pool), &[], &[&["enqueue", "trending"], options].concat()).await;
+        assert!(!refused.status.success() && text(&refused.stderr).contains("trending takes no such options"));
+    }
+    let sideways = run(Some(&pool), &[], &["enqueue", "ingest", "--mode", "sideways"]).await;
+    assert!(text(&sideways.stderr).contains("mode: unknown variant"), "{}", text(&sideways.stderr));
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

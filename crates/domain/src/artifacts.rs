@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::jobs::Artifact;
+
 /// Published runs kept per artifact unless the setting `ARTIFACT_RUNS_KEPT` says otherwise: a week of nightly runs to
 /// go back to.
 pub const RUNS_KEPT_DEFAULT: u32 = 7;
@@ -10,60 +12,15 @@ pub const RUNS_KEPT_DEFAULT: u32 = 7;
 /// overnight, but a broken ingest looks just like that.
 pub const HOLD_BACK_SHARE: f64 = 0.5;
 
-/// The artifacts, by table name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Artifact {
-    MovieTrendingDaily,
-    GenreStatsDaily,
-    RatingsByDecade,
-    SimilarMovies,
-    BatchStatsHourly,
-    BatchSentimentHourly,
-    TemporalTrends,
-    GenreAnalytics,
-    ActorCollaboration,
-    TrendPredictions,
-}
-
-impl Artifact {
-    pub const ALL: [Self; 10] = [
-        Self::MovieTrendingDaily,
-        Self::GenreStatsDaily,
-        Self::RatingsByDecade,
-        Self::SimilarMovies,
-        Self::BatchStatsHourly,
-        Self::BatchSentimentHourly,
-        Self::TemporalTrends,
-        Self::GenreAnalytics,
-        Self::ActorCollaboration,
-        Self::TrendPredictions,
-    ];
-
-    /// The artifact's table.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MovieTrendingDaily => "movie_trending_daily",
-            Self::GenreStatsDaily => "genre_stats_daily",
-            Self::RatingsByDecade => "ratings_by_decade",
-            Self::SimilarMovies => "movie_recommendations",
-            Self::BatchStatsHourly => "batch_stats_hourly",
-            Self::BatchSentimentHourly => "batch_sentiment_hourly",
-            Self::TemporalTrends => "temporal_trends",
-            Self::GenreAnalytics => "genre_analytics",
-            Self::ActorCollaboration => "actor_collaboration",
-            Self::TrendPredictions => "trend_predictions",
-        }
-    }
-}
-
-/// What became of a finished run.
+/// Whether a finished run becomes the one that readers see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum PublishDecision {
+    /// It does.
     Publish,
-    /// Kept aside; the reason goes to the job's result and to `artifact_runs.note`.
+    /// It is kept aside; the reason goes to the job's result and to `artifact_runs.note`.
     HoldBack {
+        /// For an operator to read.
         reason: String,
     },
 }
@@ -98,6 +55,7 @@ pub enum CacheFamily {
 }
 
 impl CacheFamily {
+    /// Every family.
     pub const ALL: [Self; 8] = [
         Self::Movies,
         Self::Trending,
@@ -109,6 +67,7 @@ impl CacheFamily {
         Self::Predictions,
     ];
 
+    /// The word in `cache_generations`, in cache keys and in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Movies => "movies",
@@ -130,24 +89,6 @@ impl CacheFamily {
             Self::Analytics | Self::Predictions => 1_800,
             Self::Search => 600,
             Self::Recommendations | Self::Trends => 3_600,
-        }
-    }
-}
-
-impl From<Artifact> for CacheFamily {
-    fn from(artifact: Artifact) -> Self {
-        match artifact {
-            Artifact::MovieTrendingDaily => Self::Trending,
-            Artifact::GenreStatsDaily
-            | Artifact::RatingsByDecade
-            | Artifact::GenreAnalytics
-            | Artifact::ActorCollaboration => Self::Analytics,
-            Artifact::SimilarMovies => Self::Recommendations,
-            // What viewers did shows on the movie's page.
-            Artifact::BatchStatsHourly => Self::Movies,
-            Artifact::BatchSentimentHourly => Self::Sentiment,
-            Artifact::TemporalTrends => Self::Trends,
-            Artifact::TrendPredictions => Self::Predictions,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::genre_stats::MovieFacts;
 /// The year and month under which movies without a release date are counted.
 pub const UNDATED: (i32, i32) = (0, 0);
 
-/// Where a movie is counted.
+/// The year and month under which a movie is counted.
 pub fn month_of(release_date: Option<NaiveDate>) -> (i32, i32) {
     release_date.map_or(UNDATED, |date| (date.year(), date.month() as i32))
 }
@@ -19,7 +19,7 @@ pub fn month_of(release_date: Option<NaiveDate>) -> (i32, i32) {
 /// A genre's movies, those released in a year or a month or both.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Selection {
-    /// By its name in the catalogue.
+    /// Its name in the catalogue.
     pub genre: String,
     pub year: Option<i32>,
     /// 1 to 12; without a year, of every year.
@@ -45,6 +45,7 @@ pub struct Sum {
 }
 
 impl Sum {
+    /// Adds one value.
     pub fn add(&mut self, value: f64) {
         *self += Self { sum: value, count: 1 };
     }
@@ -94,6 +95,7 @@ impl GenreSums {
         }
     }
 
+    /// The means and sums that answers show.
     pub fn statistics(&self) -> Statistics {
         Statistics {
             total_movies: self.total_movies,

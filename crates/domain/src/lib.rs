@@ -17,6 +17,7 @@ pub mod movies;
 pub mod page;
 pub mod predictions;
 pub mod ratings_by_decade;
+pub mod rounding;
 pub mod schedule;
 pub mod search;
 pub mod sentiment;

@@ -27,7 +27,8 @@ pub struct Credits {
     pub directors: Vec<Person>,
 }
 
-/// Names kept per movie: billing past it is extras, and one documentary with 900 names must not dominate a batch.
+/// Cast members kept per movie: those billed later are extras, and one documentary with 900 names must not dominate a batch of
+/// writes.
 pub const MAX_CAST: usize = 50;
 
 /// A movie's votes: their mean, 0 to 10, and their number.
@@ -38,7 +39,7 @@ pub struct Votes {
 }
 
 impl Votes {
-    /// With viewers' own ratings counted in, each as one more vote.
+    /// Counts viewers' ratings in, each as one more vote.
     pub fn with_ratings(self, ratings: i64, rating_sum: f64) -> Self {
         if ratings == 0 {
             return self;
@@ -102,7 +103,7 @@ impl Movie {
     }
 }
 
-/// 0 and below mean "unknown" for budget, revenue and runtime; an average over real zeros would be a lie.
+/// `None` for 0 and below, which mean "unknown" for budget, revenue and runtime: an average over such zeros would be wrong.
 pub fn known<T: PartialOrd + Default>(value: T) -> Option<T> {
     (value > T::default()).then_some(value)
 }

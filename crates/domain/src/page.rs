@@ -10,16 +10,19 @@ use crate::trending::RANKS_KEPT;
 pub struct Limit(u16);
 
 impl Limit {
+    /// The most items of a page.
     pub const MAX: u16 = 100;
+    /// The items of a page where no `limit` is sent.
     pub const DEFAULT: Self = Self(20);
-    /// Enough to learn how many there are.
+    /// One item, for a reader who only wants the total.
     pub const ONE: Self = Self(1);
-    /// Rows of one step of an export that goes on until there are no more. Not to be asked for from outside.
+    /// Rows of one step of an export that is read in steps. Requests cannot ask for it.
     pub const STEP: Self = Self(1_000);
-    /// An export that is one step: nightly rankings keep no more ranks, search counts fewer hits, and of jobs and live
-    /// ranks nobody needs more.
+    /// Most rows of an export that is one read: nightly rankings keep no more ranks, search counts fewer hits, and a list
+    /// of jobs or live ranks is cut there.
     pub const WHOLE: Self = Self(RANKS_KEPT as u16);
 
+    /// Number of items, as SQL's `LIMIT` takes it.
     pub fn get(self) -> i64 {
         i64::from(self.0)
     }
@@ -50,6 +53,7 @@ impl Offset {
     /// PostgreSQL walks every skipped row, so an unbounded offset is an unbounded query.
     pub const MAX: u32 = 100_000;
 
+    /// Number of items, as SQL's `OFFSET` takes it.
     pub fn get(self) -> i64 {
         i64::from(self.0)
     }
@@ -66,10 +70,27 @@ impl TryFrom<String> for Offset {
 }
 
 /// A page of a list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Page {
     pub limit: Limit,
     pub offset: Offset,
+}
+
+impl Page {
+    /// The first items of a list.
+    pub fn first(limit: Limit) -> Self {
+        Self { limit, offset: Offset::default() }
+    }
+
+    /// Its number, counted from 1 in pages of `limit` items.
+    pub fn number(self) -> i64 {
+        self.offset.get() / self.limit.get() + 1
+    }
+
+    /// The same page of a list that is at hand as a whole.
+    pub fn of<T>(self, items: Vec<T>) -> Vec<T> {
+        items.into_iter().skip(self.offset.0 as usize).take(usize::from(self.limit.0)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -86,5 +107,13 @@ mod tests {
         }
         assert_eq!(Limit::try_from("100".to_owned()).map(Limit::get), Ok(100));
         assert_eq!(Offset::try_from("0".to_owned()).map(Offset::get), Ok(0));
+    }
+
+    #[test]
+    fn pages_are_counted_from_one() {
+        let page = |limit, offset| Page { limit: Limit(limit), offset: Offset(offset) };
+        assert_eq!([page(20, 0), page(20, 19), page(20, 20), page(5, 12)].map(Page::number), [1, 1, 2, 3]);
+        assert_eq!(page(2, 1).of(vec!['a', 'b', 'c', 'd']), ['b', 'c']);
+        assert!(page(2, 9).of(vec!['a']).is_empty());
     }
 }

@@ -13,18 +13,29 @@ pub const MAX_TOTAL: i64 = 1_000;
 /// Longest query text taken, in characters.
 pub const MAX_QUERY_CHARS: usize = 200;
 
-/// Order of the hits.
+/// Order of the hits, the greatest first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SortBy {
+    /// The source's popularity.
+    Popularity,
+    /// Vote average.
+    Rating,
+    /// The newest first.
+    ReleaseDate,
+    /// Likeness to the text.
     #[default]
     Relevance,
-    Popularity,
-    Rating,
-    ReleaseDate,
 }
 
-/// What is asked. An empty `text` matches every movie.
+impl SortBy {
+    /// The order where none is asked for: without words no movie is more relevant than another.
+    pub fn default_for(text: &str) -> Self {
+        if text.is_empty() { Self::Popularity } else { Self::Relevance }
+    }
+}
+
+/// A search request. An empty `text` matches every movie.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SearchQuery {
     pub text: String,
@@ -38,11 +49,13 @@ pub struct SearchQuery {
     pub page: Page,
 }
 
-/// Which engine answered.
+/// The engine that answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
+    /// The engine of choice, where it is configured and answers.
     Meilisearch,
+    /// PostgreSQL's full text and trigrams: the default, and the fallback.
     Postgres,
 }
 
@@ -78,7 +91,18 @@ pub struct SearchDocument {
     pub keywords: Vec<String>,
     /// Directors and leading cast.
     pub people: Vec<String>,
-    /// Of two titles that match alike, the one with less beside the match is meant: "godfather" is "The Godfather", not
+    /// Words of the title. Of two titles that match alike the shorter one is the better hit: "godfather" means "The Godfather", not
     /// "The Godfather Part III".
     pub title_words: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_are_ordered_by_relevance_where_there_are_words() {
+        assert_eq!(SortBy::default_for("matrix"), SortBy::Relevance);
+        assert_eq!(SortBy::default_for(""), SortBy::Popularity);
+    }
 }

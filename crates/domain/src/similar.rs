@@ -7,10 +7,15 @@ use crate::ratings_by_decade::decade;
 /// Kinds of feature. A feature's final weight is the kind's weight times its rarity (inverse document frequency).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FeatureKind {
+    /// A genre of the movie.
     Genre,
+    /// A keyword of the movie.
     Keyword,
+    /// A member of the leading cast ([`CAST_FEATURES`]).
     Cast,
+    /// A director.
     Director,
+    /// The decade of release ([`era`]).
     Era,
 }
 

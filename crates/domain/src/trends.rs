@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 use crate::MovieId;
+use crate::hours::Window;
 
 /// Change of the mean from the first third to the last, as a share of the first, past which a series has a direction.
 pub const CHANGE_SHARE: f64 = 0.05;
@@ -14,7 +15,7 @@ pub const CHANGE_SHARE: f64 = 0.05;
 /// Days that a run of trends covers, and so the most points an answer has (seed 1: "up to 1000 data points").
 pub const TREND_DAYS: i32 = 1_000;
 
-/// What is measured day by day.
+/// A metric with a value a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Metric {
@@ -27,8 +28,10 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// Every metric.
     pub const ALL: [Self; 3] = [Self::Rating, Self::Sentiment, Self::Popularity];
 
+    /// The word in parameters and bodies.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rating => "rating",
@@ -54,16 +57,18 @@ impl FromStr for Metric {
     }
 }
 
-/// Whose trend it is.
+/// The movies that a trend is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
+    /// All movies.
     All,
     /// A genre by its name in the catalogue.
     Genre(String),
+    /// One movie.
     Movie(MovieId),
 }
 
-/// One day of a series. `count` is what the value is a mean of: reviews for sentiment, else movies.
+/// One day of a series. `count` is the number of items that the value is a mean of: reviews for sentiment, else movies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     pub day: NaiveDate,
@@ -71,16 +76,20 @@ pub struct Point {
     pub count: i64,
 }
 
-/// Where a series is going.
+/// The direction of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
+    /// Up by more than [`CHANGE_SHARE`].
     Increasing,
+    /// Within [`CHANGE_SHARE`].
     Stable,
+    /// Down by more than [`CHANGE_SHARE`].
     Decreasing,
 }
 
 impl Direction {
+    /// The word in bodies.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Increasing => "increasing",
@@ -90,7 +99,7 @@ impl Direction {
     }
 }
 
-/// A series in numbers. Of an empty one only the direction is known: it does not move.
+/// Summary statistics of a series. An empty one is stable and has no others.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     pub avg: Option<f64>,
@@ -117,7 +126,13 @@ pub fn direction(values: &[f64]) -> Direction {
     }
 }
 
-/// Sums a series up; its points are in the order of their days.
+/// The first day of a window whose last day is `as_of`. A day that has begun counts, so 30 hours are two days.
+pub fn first_day(window: Window, as_of: NaiveDate) -> NaiveDate {
+    let back = window.hours().map(|hours| TimeDelta::days(i64::from(hours.div_ceil(24)) - 1));
+    back.and_then(|back| as_of.checked_sub_signed(back)).unwrap_or(NaiveDate::MIN)
+}
+
+/// Summarises a series; its points are in the order of their days.
 pub fn summary(points: &[Point]) -> Summary {
     let values: Vec<f64> = points.iter().map(|point| point.value).collect();
     Summary {
@@ -198,6 +213,16 @@ mod tests {
         let summary = summary(&points(&[(0, 1.0), (1, 1.1), (5, 1.5), (6, 1.6), (20, 3.0), (30, 4.0)]));
         assert!((summary.change_rate - 0.1).abs() < 1e-9, "{summary:?}");
         assert_eq!((summary.min, summary.max, summary.trend), (Some(1.0), Some(4.0), Direction::Increasing));
+    }
+
+    #[test]
+    fn a_window_ends_with_the_runs_day() {
+        let day = |day| NaiveDate::from_ymd_opt(2026, 3, day).unwrap();
+        for (window, first) in
+            [("1d", day(10)), ("7d", day(4)), ("30", day(9)), ("6h", day(10)), ("all", NaiveDate::MIN)]
+        {
+            assert_eq!(first_day(window.parse().unwrap(), day(10)), first, "{window}");
+        }
     }
 
     proptest! {

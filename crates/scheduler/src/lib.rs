@@ -4,12 +4,13 @@
 pub mod table;
 mod tick;
 
-use std::future::Future;
+use std::pin::Pin;
 
 use chrono::Utc;
 use settings::SchedulerSettings;
 use sqlx::PgPool;
 use storage::StorageError;
+use storage::postgres::health;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use table::Line;
@@ -23,8 +24,10 @@ pub struct Application {
 /// Why the scheduler stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
+    /// tokio-cron-scheduler could not be set up or shut down.
     #[error("the clock: {0}")]
     Clock(#[from] JobSchedulerError),
+    /// The future that says when to stop failed.
     #[error("waiting for a signal: {0}")]
     Signal(#[from] std::io::Error),
 }
@@ -45,6 +48,17 @@ impl Application {
     /// Over an open pool, for tests.
     pub fn over(pool: PgPool, lines: Vec<Line>) -> Self {
         Self { pool, lines }
+    }
+
+    /// The check behind `/health/ready`: PostgreSQL answers and its schema is up to date.
+    pub fn readiness(
+        &self,
+    ) -> impl Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync + 'static {
+        let pool = self.pool.clone();
+        move || {
+            let pool = pool.clone();
+            Box::pin(async move { health::ready(&pool).await })
+        }
     }
 
     /// Enqueues, for every line, its last tick before now, unless that lies before the line was first seen or was

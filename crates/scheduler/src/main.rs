@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use chrono::Utc;
 use scheduler::{Application, table};
-use settings::{Env, SchedulerSettings, load_or_exit, shutdown, telemetry};
+use settings::{Env, Probes, SchedulerSettings, load_or_exit, shutdown, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -19,10 +19,16 @@ async fn main() -> ExitCode {
         Ok((settings, lines))
     });
     telemetry::init_logs(&settings.log);
-    if let Err(error) = telemetry::serve_metrics(settings.metrics) {
-        eprintln!("cannot serve metrics on {}: {error}; set SCHEDULER_METRICS_PORT to a free port", settings.metrics);
-        return ExitCode::FAILURE;
-    }
+    let probes = match Probes::serve(settings.metrics).await {
+        Ok(probes) => probes,
+        Err(error) => {
+            eprintln!(
+                "cannot serve metrics and health on {}: {error}; set SCHEDULER_METRICS_PORT to a free port",
+                settings.metrics
+            );
+            return ExitCode::FAILURE;
+        }
+    };
     let application = match Application::build(&settings, lines).await {
         Ok(application) => application,
         Err(error) => {
@@ -30,6 +36,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    probes.ready_when(application.readiness());
     match application.run_until(shutdown::requested()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

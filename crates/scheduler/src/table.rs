@@ -1,4 +1,4 @@
-//! The schedule as it is in force: the domain's table with the settings' changes.
+//! The schedule as it is in force: the lines of the jobs' definitions with the settings' changes.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -7,14 +7,17 @@ use chrono::{DateTime, Utc};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use domain::jobs::JobKind;
-use domain::schedule::SCHEDULE;
+use domain::schedule;
 use settings::{Env, SchedulerSettings, SettingsError};
 
 /// One line in force.
 #[derive(Debug, Clone)]
 pub struct Line {
+    /// The job's name, as settings and idempotency keys have it.
     pub name: &'static str,
+    /// What is enqueued.
     pub kind: JobKind,
+    /// Why then.
     pub reason: &'static str,
     /// The cron text, six fields, UTC.
     pub text: String,
@@ -51,7 +54,7 @@ impl Line {
 /// A cron text that cannot be read, by the variable it came from.
 pub fn load(overrides: &[(&'static str, String)], env: &Env) -> Result<Vec<Line>, SettingsError> {
     let mut lines = Vec::new();
-    for line in SCHEDULE {
+    for line in schedule::lines() {
         let text = overrides.iter().find(|(name, _)| *name == line.name).map_or(line.cron, |(_, text)| text.as_str());
         if text.eq_ignore_ascii_case("off") {
             continue;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::artifacts::{CacheFamily, RUNS_KEPT_DEFAULT};
 use domain::jobs::Queue;
-use domain::schedule::SCHEDULE;
+use domain::schedule;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -295,7 +295,7 @@ fn sha256_from_hex(text: &str) -> Option<[u8; 32]> {
 /// The worker service.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// `WORKER_HOST`, 127.0.0.1 and `WORKER_METRICS_PORT`, 9101: `/metrics` and `/health`.
+    /// `WORKER_HOST`, 127.0.0.1 and `WORKER_METRICS_PORT`, 9101: `/metrics`, `/health/live` and `/health/ready`.
     pub metrics: SocketAddr,
     /// `WORKER_ROLES`, `jobs,speed`: what this process does; either can have processes of its own.
     pub roles: Vec<Role>,
@@ -303,7 +303,7 @@ pub struct WorkerSettings {
     pub concurrency: Vec<(Queue, usize)>,
     /// `WORKER_DRAIN_SECONDS`, 25: how long running jobs may finish after SIGTERM; below Kubernetes' 30.
     pub drain: Duration,
-    /// `WORKER_TIMEOUT_SECONDS`, none: no attempt takes longer, whatever its kind allows (domain, `JobKind::timeout`).
+    /// `WORKER_TIMEOUT_SECONDS`, none: no attempt takes longer, whatever the job's definition allows (`domain::jobs::Definition`).
     pub timeout: Option<Duration>,
     /// `ARTIFACT_RUNS_KEPT`, 7.
     pub runs_kept: u32,
@@ -383,7 +383,7 @@ impl WorkerSettings {
 /// The scheduler service.
 #[derive(Debug, Clone)]
 pub struct SchedulerSettings {
-    /// `SCHEDULER_HOST`, 127.0.0.1 and `SCHEDULER_METRICS_PORT`, 9102: `/metrics` and `/health`.
+    /// `SCHEDULER_HOST`, 127.0.0.1 and `SCHEDULER_METRICS_PORT`, 9102: as the worker's.
     pub metrics: SocketAddr,
     /// `SCHEDULE_<NAME>`: six-field cron in UTC, or `off`. By schedule line name, only lines that were changed.
     pub overrides: Vec<(&'static str, String)>,
@@ -409,7 +409,9 @@ impl SchedulerSettings {
 
     /// The lines changed by `SCHEDULE_<NAME>`; needs no database, so that `--list` works anywhere.
     pub fn load_overrides(env: &Env) -> Vec<(&'static str, String)> {
-        SCHEDULE.iter().filter_map(|line| Some((line.name, env.text(&Self::variable(line.name))?.to_owned()))).collect()
+        schedule::lines()
+            .filter_map(|line| Some((line.name, env.text(&Self::variable(line.name))?.to_owned())))
+            .collect()
     }
 
     /// The variable of a schedule line: `genre-stats` -> `SCHEDULE_GENRE_STATS`.

@@ -6,6 +6,7 @@
 mod env;
 mod groups;
 mod live;
+mod probes;
 pub mod shutdown;
 pub mod telemetry;
 
@@ -15,6 +16,7 @@ pub use groups::{
     SchedulerSettings, TmdbSettings, WorkerSettings,
 };
 pub use live::{EventLogSettings, Role, SpeedSettings};
+pub use probes::Probes;
 
 /// Exit code for a configuration error.
 pub const EX_CONFIG: u8 = 78;

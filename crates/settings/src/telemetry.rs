@@ -1,7 +1,6 @@
 //! Logs and metrics.
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -20,20 +19,13 @@ pub fn init_logs(settings: &LogSettings) {
     let _ = if settings.json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
 }
 
-fn recorder() -> Result<PrometheusBuilder, BuildError> {
-    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS_BUCKETS)
-}
-
-/// Installs the process-wide recorder and returns the handle that renders `/metrics`.
-pub fn init_metrics() -> Result<PrometheusHandle, BuildError> {
-    recorder()?.install_recorder()
-}
-
-/// Installs the process-wide recorder and serves `/metrics` and `/health` at `address`, for services without an HTTP
-/// surface of their own. To be called within a Tokio runtime.
+/// Installs the process-wide recorder and returns the handle that renders `/metrics`. The caller drains the histograms
+/// now and then (`run_upkeep`).
 ///
 /// # Errors
-/// When the address is taken.
-pub fn serve_metrics(address: SocketAddr) -> Result<(), BuildError> {
-    recorder()?.with_http_listener(address).install()
+/// When a recorder is installed already.
+pub fn init_metrics() -> Result<PrometheusHandle, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS_BUCKETS)?
+        .install_recorder()
 }

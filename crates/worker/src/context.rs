@@ -1,38 +1,63 @@
-//! What a running job tells the world: how far it is.
+//! What a running job is handed: its id, its progress, its signal to stop, and the results of earlier steps.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::JobId;
-use storage::postgres::jobs::lease::Progress;
+use domain::jobs::JobKind;
+use serde_json::Value;
+use storage::postgres::jobs::lease::{Lease, Progress};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::JobError;
 
 /// Handed to a job's function.
 #[derive(Debug, Clone)]
 pub struct JobContext {
+    /// The job in the ledger; a step of a chain has its chain's.
     pub job_id: JobId,
+    pub(crate) lease: Lease,
     progress: Arc<Mutex<Progress>>,
-    /// Of a job made of steps: (this one, all), and its name.
-    step: Option<(i64, i64, &'static str)>,
+    stop: Stop,
+    step: Option<Position>,
 }
 
-/// Units of progress in each step of a job made of steps, whatever the step itself counts in.
+/// Where in its chain a step stands.
+#[derive(Debug, Clone)]
+struct Position {
+    index: i64,
+    steps: i64,
+    name: &'static str,
+    earlier: Arc<HashMap<JobKind, Value>>,
+}
+
+/// Units of progress in each step of a chain, whatever the step itself counts in.
 const STEP_UNITS: i64 = 1_000;
 
 impl JobContext {
-    /// The context of one run of a job.
-    pub fn new(job_id: JobId) -> Self {
-        Self { job_id, progress: Arc::default(), step: None }
+    /// The context of one attempt at a job.
+    pub fn new(lease: Lease) -> Self {
+        Self { job_id: lease.job_id, lease, progress: Arc::default(), stop: Stop::default(), step: None }
     }
 
-    /// The context of a step, which moves its share of the whole job's progress.
-    pub fn step(&self, index: usize, steps: usize, name: &'static str) -> Self {
-        Self { step: Some((index as i64, steps as i64, name)), ..self.clone() }
+    /// The context of a step, which moves its share of the whole job's progress. `earlier` are the results of the steps
+    /// that are finished.
+    pub fn step(&self, index: usize, steps: usize, kind: JobKind, earlier: HashMap<JobKind, Value>) -> Self {
+        let position =
+            Position { index: index as i64, steps: steps as i64, name: kind.as_str(), earlier: Arc::new(earlier) };
+        Self { step: Some(position), ..self.clone() }
+    }
+
+    /// The result of an earlier step of the same chain: how a model that one step trains reaches the next.
+    pub fn result_of(&self, kind: JobKind) -> Option<&Value> {
+        self.step.as_ref()?.earlier.get(&kind)
     }
 
     /// Says how far the job is. Cheap: the next heartbeat takes it to the ledger.
     pub fn progress(&self, done: i64, total: Option<i64>, phase: &str) {
-        let progress = match self.step {
+        let progress = match &self.step {
             None => Progress { done, total, phase: Some(phase.to_owned()) },
-            Some((index, steps, name)) => {
+            Some(Position { index, steps, name, .. }) => {
                 let share = total.filter(|total| *total > 0).map_or(0, |total| STEP_UNITS * done.min(total) / total);
                 Progress {
                     done: index * STEP_UNITS + share,
@@ -46,5 +71,95 @@ impl JobContext {
 
     pub(crate) fn current(&self) -> Progress {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Computes off the async threads, so that heartbeats go on while all cores work. `work` asks [`Stop::check`] at
+    /// least every second: dropping this future does not stop its thread, and nothing else would.
+    ///
+    /// # Errors
+    /// What `work` answers; a panic of it is a permanent failure.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Stop) -> Result<T, Stopped> + Send + 'static,
+    ) -> Result<T, JobError> {
+        let stop = self.stop.clone();
+        let done = tokio::task::spawn_blocking(move || work(&stop)).await;
+        Ok(done.map_err(|error| JobError::Permanent(format!("the computation broke off: {error}")))??)
+    }
+
+    /// Tells the attempt's threads to stop when the guard is dropped: the attempt has ended, in whatever way.
+    pub(crate) fn stop_on_drop(&self) -> DropGuard {
+        self.stop.0.clone().drop_guard()
+    }
+}
+
+/// The signal that the attempt has ended (cancelled, out of time, its lease lost, the worker stopping), for threads.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(CancellationToken);
+
+impl Stop {
+    /// # Errors
+    /// [`Stopped`] when the thread is to end; nobody waits for its result any more.
+    pub fn check(&self) -> Result<(), Stopped> {
+        if self.0.is_cancelled() { Err(Stopped) } else { Ok(()) }
+    }
+}
+
+/// A computation ended early because its attempt had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the attempt has ended")]
+pub struct Stopped;
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// A context of no job in any ledger.
+    fn context() -> JobContext {
+        JobContext::new(Lease { job_id: JobId::new(), token: uuid::Uuid::new_v4() })
+    }
+
+    #[tokio::test]
+    async fn a_computation_whose_attempt_ends_lets_go_of_its_thread() {
+        let context = context();
+        let held = Arc::new(());
+        let (holds, guard) = (held.clone(), context.stop_on_drop());
+        let computing = tokio::spawn(async move {
+            context
+                .blocking(move |stop| {
+                    let _holds = holds;
+                    loop {
+                        stop.check()?;
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    #[expect(unreachable_code, reason = "gives the closure its type")]
+                    Ok(())
+                })
+                .await
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        computing.abort();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(Arc::strong_count(&held), 2, "dropping the future alone does not end the thread");
+        drop(guard);
+        let told = Instant::now();
+        while Arc::strong_count(&held) > 1 {
+            assert!(told.elapsed() < Duration::from_secs(5), "the thread goes on");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[test]
+    fn a_step_sees_the_results_before_it_and_moves_its_share_of_the_progress() {
+        let earlier = HashMap::from([(JobKind::Trending, serde_json::json!({ "rows": 3 }))]);
+        let chain = context();
+        let step = chain.step(1, 4, JobKind::GenreStats, earlier);
+        assert_eq!(step.result_of(JobKind::Trending), Some(&serde_json::json!({ "rows": 3 })));
+        assert_eq!(step.result_of(JobKind::Similar), None);
+        step.progress(5, Some(10), "reading");
+        let Progress { done, total, phase } = chain.current();
+        assert_eq!((done, total, phase.as_deref()), (1_500, Some(4_000), Some("genre-stats: reading")));
     }
 }

@@ -1,5 +1,5 @@
-//! Ledger -> Redis. The only place that pushes: enqueueing writes a row, and this finds it, whoever wrote it and
-//! whatever was down at the time.
+//! Ledger -> Redis. The only place that pushes ids: enqueueing writes a row, and the dispatcher finds it, whoever wrote
+//! it and whatever was down at the time.
 
 use std::time::Duration;
 
@@ -12,15 +12,17 @@ use storage::queue::JobQueue;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-/// How often the ledger is looked at without being told: retries that fall due, leases that expire, lost notifications.
-const TICK: Duration = Duration::from_secs(1);
+/// Longest time between two reads of the ledger: retries fall due, leases expire and notifications get lost without a
+/// notification.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often what apalis keeps of finished tasks is deleted, and the ledger is counted for the metrics.
-const HOUSEKEEPING: Duration = Duration::from_secs(30);
+/// Time between two clean-ups of what apalis keeps of finished tasks, and between two counts of the ledger for the
+/// metrics.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Runs until `stop`. Failures are logged and tried again at the next tick; nothing is lost by them.
 pub(crate) async fn run(pool: PgPool, queue: JobQueue, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(TICK);
+    let mut tick = tokio::time::interval(POLL_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut listener: Option<PgListener> = None;
     let mut housekeeping = Instant::now();
@@ -39,7 +41,7 @@ pub(crate) async fn run(pool: PgPool, queue: JobQueue, stop: CancellationToken) 
         if let Err(error) = sweep_once(&pool, &queue).await {
             tracing::warn!(%error, "waiting jobs were not sent; the next tick tries again");
         }
-        if housekeeping.elapsed() >= HOUSEKEEPING {
+        if housekeeping.elapsed() >= HOUSEKEEPING_INTERVAL {
             housekeeping = Instant::now();
             if let Err(error) = keep_house(&pool, &queue).await {
                 tracing::warn!(%error, "housekeeping of the queues failed");
@@ -48,7 +50,7 @@ pub(crate) async fn run(pool: PgPool, queue: JobQueue, stop: CancellationToken) 
     }
 }
 
-/// Waits for a notification; for ever where there is no listener, since the tick comes anyway.
+/// Waits for a notification; for ever where there is no listener, since the next poll comes anyway.
 async fn hear(listener: &mut Option<PgListener>) -> Result<(), sqlx::Error> {
     match listener {
         Some(listener) => listener.recv().await.map(drop),

@@ -16,23 +16,28 @@ use std::time::Duration;
 
 use apalis::prelude::{Data, Monitor, WorkerBuilder, WorkerBuilderExt};
 use domain::JobId;
+use futures::future::BoxFuture;
 use settings::{Role, WorkerSettings};
 use sources::tmdb::TmdbClient;
 use sqlx::PgPool;
 use storage::StorageError;
+use storage::postgres::health;
 use storage::queue::JobQueue;
 use storage::search_index::SearchIndex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use context::JobContext;
+pub use context::{JobContext, Stop, Stopped};
 pub use error::JobError;
 
-/// What every job may use.
+/// Handles that every job may use.
 #[derive(Clone)]
 pub struct Shared {
+    /// PostgreSQL.
     pub pool: PgPool,
+    /// The search engines.
     pub search: SearchIndex,
+    /// The process's settings.
     pub settings: Arc<WorkerSettings>,
     /// Unique per process and start: two workers with one name would hide each other's orphans from apalis.
     pub name: Arc<str>,
@@ -78,6 +83,22 @@ impl Application {
         Ok(Self { shared, queue })
     }
 
+    /// The check behind `/health/ready`: the schema is up to date and, where this process takes jobs, Redis answers.
+    pub fn readiness(&self) -> impl Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static {
+        let pool = self.shared.pool.clone();
+        let queue = self.shared.settings.roles.contains(&Role::Jobs).then(|| self.queue.clone());
+        move || {
+            let (pool, queue) = (pool.clone(), queue.clone());
+            Box::pin(async move {
+                health::ready(&pool).await?;
+                match queue {
+                    Some(queue) => queue.ping().await.map(drop).map_err(|_| "Redis is not reachable".to_owned()),
+                    None => Ok(()),
+                }
+            })
+        }
+    }
+
     /// Runs until `stop` completes; then takes no more jobs, gives running ones the drain time, and puts those that
     /// are not done by then back into the queue.
     ///
@@ -105,7 +126,7 @@ impl Application {
     }
 }
 
-/// The role of jobs, until `stop` completes and running jobs have ended or let go.
+/// Takes jobs until `stop` completes and running jobs have ended or were put back.
 async fn take_jobs(
     shared: &Shared,
     queue: JobQueue,

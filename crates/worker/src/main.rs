@@ -2,17 +2,23 @@
 
 use std::process::ExitCode;
 
-use settings::{WorkerSettings, load_or_exit, shutdown, telemetry};
+use settings::{Probes, WorkerSettings, load_or_exit, shutdown, telemetry};
 use worker::Application;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let settings = load_or_exit(WorkerSettings::load);
     telemetry::init_logs(&settings.log);
-    if let Err(error) = telemetry::serve_metrics(settings.metrics) {
-        eprintln!("cannot serve metrics on {}: {error}; set WORKER_METRICS_PORT to a free port", settings.metrics);
-        return ExitCode::FAILURE;
-    }
+    let probes = match Probes::serve(settings.metrics).await {
+        Ok(probes) => probes,
+        Err(error) => {
+            eprintln!(
+                "cannot serve metrics and health on {}: {error}; set WORKER_METRICS_PORT to a free port",
+                settings.metrics
+            );
+            return ExitCode::FAILURE;
+        }
+    };
     let application = match Application::build(settings).await {
         Ok(application) => application,
         Err(error) => {
@@ -20,6 +26,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    probes.ready_when(application.readiness());
     match application.run_until(shutdown::requested()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

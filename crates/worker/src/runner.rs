@@ -35,7 +35,7 @@ pub(crate) async fn run(shared: Shared, id: JobId) {
     };
     let started = Instant::now();
     tracing::info!(job = %id, kind = %job.kind, attempt = job.attempts, "job started");
-    let context = JobContext::new(id);
+    let context = JobContext::new(lease);
     let end = attend(&shared, &job, lease, &context).await;
     let outcome = conclude(&shared, &job, lease, &context, end).await;
     let seconds = started.elapsed().as_secs_f64();
@@ -43,10 +43,11 @@ pub(crate) async fn run(shared: Shared, id: JobId) {
     metrics::histogram!("job_duration_seconds", "kind" => job.kind.as_str()).record(seconds);
 }
 
-/// Runs the job's function, beating its heart meanwhile. Dropping the function's future is what cancels it: it holds
-/// no lock that its transaction would not give back.
+/// Runs the job's function and renews the lease meanwhile. However the attempt ends, the function's future is dropped,
+/// which rolls back its transactions, and its blocking computations are told to stop.
 async fn attend(shared: &Shared, job: &Job, lease: Lease, context: &JobContext) -> End {
-    let work = AssertUnwindSafe(jobs::run(shared, job, context)).catch_unwind();
+    let _stop = context.stop_on_drop();
+    let work = AssertUnwindSafe(jobs::run(job.kind, job.payload.clone(), shared, context)).catch_unwind();
     tokio::pin!(work);
     let allowed = job.kind.timeout().min(shared.settings.timeout.unwrap_or(Duration::MAX));
     let timeout = tokio::time::sleep(allowed);
@@ -101,9 +102,9 @@ async fn conclude(shared: &Shared, job: &Job, lease: Lease, context: &JobContext
                 Some(wait) => tracing::warn!(job = %id, %kind, %error, ?wait, "job failed; it will be tried again"),
                 None => tracing::error!(job = %id, %kind, %error, attempts = job.attempts, "job failed"),
             }
-            let text = error.to_string();
+            let (text, progress) = (error.to_string(), context.current());
             let outcome = if retry_in.is_some() { "retrying" } else { "failed" };
-            (outcome, persist(|| lease::fail(&shared.pool, lease, &text, retry_in)).await)
+            (outcome, persist(|| lease::fail(&shared.pool, lease, &text, &progress, retry_in)).await)
         }
         End::Cancelled => {
             tracing::info!(job = %id, %kind, "job cancelled");

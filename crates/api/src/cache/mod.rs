@@ -5,18 +5,14 @@ mod reply;
 
 use std::sync::Arc;
 
-use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use cache::{Compute, Failure, Peek};
+use cache::{Compute, Failure};
+use query::{Listing, Question, Reader};
 
-use crate::State;
 use crate::error::ApiError;
-use crate::export;
+use crate::export::{self, Table};
 
-use question::Asked;
-
-pub use cache::{Live, Visibility};
-pub use question::Question;
+use question::{Asked, cache_state, subject};
 
 /// The cache of this API's answers.
 pub type ResponseCache = cache::ResponseCache<ApiError>;
@@ -27,34 +23,48 @@ impl Failure for ApiError {
     }
 }
 
-/// Answers a question from the cache, or has it computed; as a table where the client wants one.
-///
-/// # Errors
-/// Whatever reading the answer fails with, where the cache has none to return instead.
-pub async fn answer<Q: Question>(
-    state: &Data<State>,
-    request: &HttpRequest,
-    question: Q,
-) -> Result<HttpResponse, ApiError> {
-    if let Some(wanted) = export::wanted(request)?
-        && (Q::IS_LIST || wanted.insisted)
-    {
-        return Ok(question.table(Arc::clone(state), wanted.whole).await?.respond(wanted.format));
-    }
-    let (subject, cached) = (question.subject()?, question.cached());
-    let compute = || Arc::new(Asked::new(question, state)) as Arc<dyn Compute<ApiError>>;
-    let answer = if cached {
-        state.cache.answer(&subject, reply::wants_fresh(request), compute).await
-    } else {
-        state.cache.bypass(&subject, compute()).await
-    };
-    Ok(reply::reply(request, &subject, &answer.map_err(ApiError::Shared)?))
+/// Answers requests: a handler makes a question of one and hands it on.
+pub struct Answers {
+    cache: Arc<ResponseCache>,
+    reader: Arc<Reader>,
 }
 
-/// What this process has cached for a question.
-///
-/// # Errors
-/// A question whose parameters cannot be written as a key.
-pub async fn peek<Q: Question>(state: &State, question: &Q) -> Result<Peek, ApiError> {
-    Ok(state.cache.peek(&question.subject()?).await)
+impl Answers {
+    pub fn new(cache: Arc<ResponseCache>, reader: Arc<Reader>) -> Self {
+        Self { cache, reader }
+    }
+
+    /// Answers a question that is not a list.
+    ///
+    /// # Errors
+    /// A table is asked for by `format=`; else as [`Answers::list`].
+    pub async fn one<Q: Question>(&self, request: &HttpRequest, question: Q) -> Result<HttpResponse, ApiError> {
+        // A preference in `Accept` is not an order.
+        if export::wanted(request)?.is_some_and(|wanted| wanted.insisted) {
+            return Err(ApiError::invalid("format", "must be json: this answer is not a list"));
+        }
+        self.json(request, question).await
+    }
+
+    /// Answers a question for a list: from the cache as JSON, or as a table where the client wants one.
+    ///
+    /// # Errors
+    /// Whatever reading the answer fails with, where the cache has none to return instead.
+    pub async fn list<L: Listing>(&self, request: &HttpRequest, list: L) -> Result<HttpResponse, ApiError> {
+        let Some(wanted) = export::wanted(request)? else { return self.json(request, list).await };
+        let rows = list.export(self.reader.clone(), wanted.whole).await?;
+        Ok(Table::of_rows(L::TABLE, L::COLUMNS, rows).respond(wanted.format))
+    }
+
+    async fn json<Q: Question>(&self, request: &HttpRequest, question: Q) -> Result<HttpResponse, ApiError> {
+        let (subject, explain) = (subject(&question)?, question.explain());
+        let answer = if explain {
+            let kept = cache_state(self.cache.peek(&subject).await);
+            self.cache.bypass(&subject, Arc::new(Asked::explained(question, &self.reader, kept))).await
+        } else {
+            let compute = || Arc::new(Asked::new(question, &self.reader)) as Arc<dyn Compute<ApiError>>;
+            self.cache.answer(&subject, reply::wants_fresh(request), compute).await
+        };
+        Ok(reply::reply(request, &subject, &answer.map_err(ApiError::Shared)?))
+    }
 }

@@ -1,77 +1,54 @@
-//! What can be asked, and asked again.
+//! A question of the crate `query` as the cache sees it: a subject, and somebody who computes its bytes.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use cache::{Compute, Live, Subject, Visibility};
-use domain::artifacts::CacheFamily;
+use cache::{Compute, Live, Peek, Subject, Visibility};
 use futures::future::BoxFuture;
-use serde::Serialize;
+use query::{CacheState, LiveFacts, Question, Reader};
 
-use crate::State;
 use crate::error::ApiError;
-use crate::export::Table;
 
-/// A question with every default filled in. It names itself for the cache and knows how it is answered, so that the
-/// cache can ask it again by itself: before its time is over, and after a run was published.
-pub trait Question: Send + Sync + 'static {
-    type Body: Serialize + Send;
-
-    /// What makes answers to it obsolete; also the group of its time to live.
-    const FAMILY: CacheFamily;
-
-    /// Canonical path with normalised parameters: equal for two questions that mean the same.
-    fn key(&self) -> Result<String, ApiError>;
-
-    /// Which live facts the answer counts.
-    fn live(&self) -> Live {
-        Live::Nothing
-    }
-
-    /// Who may see the answer.
-    fn visibility(&self) -> Visibility {
-        Visibility::Public
-    }
-
-    /// What the cache knows it as.
-    ///
-    /// # Errors
-    /// Parameters that cannot be written as a key.
-    fn subject(&self) -> Result<Subject, ApiError> {
-        Ok(Subject::new(Self::FAMILY, &self.key()?, self.live(), self.visibility()))
-    }
-
-    /// Whether its answers are kept. One that is not is computed for everybody who asks; so its key is free to be that of
-    /// the question which it explains.
-    fn cached(&self) -> bool {
-        true
-    }
-
-    /// The answer, computed.
-    fn read(&self, state: &State) -> impl Future<Output = Result<Self::Body, ApiError>> + Send;
-
-    /// Whether the answer is a list, and can be had as a table.
-    const IS_LIST: bool = false;
-
-    /// The answer as a table: of the whole list, or of the page asked for.
-    fn table(self, _state: Arc<State>, _whole: bool) -> impl Future<Output = Result<Table, ApiError>> + Send
-    where
-        Self: Sized,
-    {
-        std::future::ready(Err(ApiError::invalid("format", "must be json: this answer is not a list")))
-    }
+/// The subject of a question: its name and its fields, which are the same for two questions that mean the same.
+///
+/// # Errors
+/// Fields that no query string can hold, which is a defect of the question's.
+pub fn subject<Q: Question>(question: &Q) -> Result<Subject, ApiError> {
+    let fields = serde_urlencoded::to_string(question).map_err(|error| ApiError::Internal(error.to_string().into()))?;
+    let live = match question.live() {
+        LiveFacts::None => Live::Nothing,
+        LiveFacts::Movie(id) => Live::Movie(id),
+        LiveFacts::AllMovies => Live::AllMovies,
+    };
+    let visibility = if question.viewer().is_some() { Visibility::Private } else { Visibility::Public };
+    Ok(Subject::new(Q::FAMILY, &format!("{}?{fields}", Q::NAME), live, visibility))
 }
 
-/// A question and who answers it, for the cache to ask again.
+/// What the cache holds, in the words of an answer's provenance.
+pub fn cache_state(peek: Peek) -> CacheState {
+    let (state, age, generation) = match peek {
+        Peek::Absent => return CacheState { state: "absent", age_seconds: None, generation: None },
+        Peek::Fresh { age, generation } => ("fresh", age, generation),
+        Peek::Stale { age, generation } => ("stale", age, generation),
+    };
+    CacheState { state, age_seconds: Some(age.as_secs()), generation: Some(generation) }
+}
+
+/// A question and its reader. The cache keeps it with the answer, to have it computed again by itself.
 pub struct Asked<Q> {
     question: Q,
-    /// Weak, since the state owns the cache, and the cache its questions.
-    state: Weak<State>,
+    reader: Arc<Reader>,
+    /// What is cached for the question without `explain`, for an explained one.
+    kept: Option<CacheState>,
 }
 
 impl<Q: Question> Asked<Q> {
-    pub fn new(question: Q, state: &Arc<State>) -> Self {
-        Self { question, state: Arc::downgrade(state) }
+    pub fn new(question: Q, reader: &Arc<Reader>) -> Self {
+        Self { question, reader: reader.clone(), kept: None }
+    }
+
+    pub fn explained(question: Q, reader: &Arc<Reader>, kept: CacheState) -> Self {
+        Self { kept: Some(kept), ..Self::new(question, reader) }
     }
 }
 
@@ -79,10 +56,35 @@ impl<Q: Question> Compute<ApiError> for Asked<Q> {
     // Boxed: queries make futures of kilobytes, and actix moves a handler's future several times.
     fn compute(&self) -> BoxFuture<'_, Result<Bytes, ApiError>> {
         Box::pin(async move {
-            let state = self.state.upgrade().ok_or_else(|| ApiError::Internal("the API is stopping".into()))?;
-            let body = self.question.read(&state).await?;
-            let bytes = serde_json::to_vec(&body).map_err(|error| ApiError::Internal(error.to_string().into()))?;
+            let mut view = self.question.read(&self.reader).await?;
+            if let Some(kept) = &self.kept {
+                Q::note_cache(&mut view, kept.clone());
+            }
+            let bytes = serde_json::to_vec(&view).map_err(|error| ApiError::Internal(error.to_string().into()))?;
             Ok(Bytes::from(bytes))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::MovieId;
+    use domain::page::Page;
+    use query::Paged;
+    use query::movies::{MoviePage, Movies};
+
+    use super::*;
+
+    #[test]
+    fn explaining_a_question_leaves_its_subject_and_other_fields_do_not() {
+        let movie_id = MovieId::new(550).unwrap();
+        let movie = |explain| subject(&MoviePage { movie_id, explain }).unwrap();
+        assert_eq!(movie(true), movie(false));
+        assert_eq!(movie(false).live, Live::Movie(movie_id));
+        let list = |genre: Option<&str>| {
+            subject(&Paged::new(Movies { genre: genre.map(str::to_owned) }, Page::default())).unwrap()
+        };
+        assert_ne!(list(Some("A?b&c=d")), list(None));
+        assert_eq!(list(None).visibility, Visibility::Public);
     }
 }

@@ -1,6 +1,7 @@
 //! The API's vocabulary of failure: one enum, one match to status and code, one rendering (RFC 9457).
 
 mod problem;
+mod query;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ pub enum ApiError {
     #[error("the event log is not reachable; send these again with the same ids, and each counts once")]
     EventLogAway(#[source] StorageError),
     #[error("{}", if .0.is_transient() { AWAY } else { INTERNAL })]
-    Storage(#[from] StorageError),
+    Storage(#[source] Arc<StorageError>),
     #[error("{INTERNAL}")]
     Internal(Cow<'static, str>),
     /// One failure that several requests waited for.
@@ -68,17 +69,24 @@ pub enum ApiError {
     Shared(Arc<ApiError>),
 }
 
-/// All that a client learns about a failure of ours.
+/// The sentence that a client gets for a failure of ours.
 pub const INTERNAL: &str = "the server failed to answer; its log has the cause under this request_id";
 const AWAY: &str = "a store that this answer needs is not reachable right now";
 
-/// Seconds until a retry makes sense: a store that restarts takes some, a compute job takes many.
+/// `Retry-After` in seconds: a store that restarts takes some, a compute job takes many.
 const RETRY_AWAY: &str = "2";
 const RETRY_COMPUTING: &str = "30";
-/// In which the speed layer makes room for a hundred thousand events.
+/// `Retry-After` for a full event log, in seconds: the speed layer drains about 100,000 entries meanwhile.
 const RETRY_FULL: &str = "5";
 
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(Arc::new(error))
+    }
+}
+
 impl ApiError {
+    /// A parameter that does not parse; `reason` goes on after the field's name.
     pub fn invalid(field: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid { field: field.into(), reason: reason.into() }
     }
@@ -111,7 +119,7 @@ impl ApiError {
         }
     }
 
-    /// Whether we failed, so that an answer of before is better than none; not so where there is no answer.
+    /// Whether we failed, so that an earlier answer is better than none. `false`: there is no answer, or nobody may have it.
     pub fn is_ours(&self) -> bool {
         match self {
             Self::Storage(_) | Self::Internal(_) | Self::NotReady(_) => true,
@@ -146,10 +154,11 @@ impl ApiError {
         Some((name, HeaderValue::from_static(value)))
     }
 
-    /// What belongs into the log and not into the answer.
+    /// The cause, for the log; an answer must not show it.
     pub fn cause(&self) -> Option<String> {
         match self {
-            Self::Storage(error) | Self::EventLogAway(error) => Some(error.to_string()),
+            Self::Storage(error) => Some(error.to_string()),
+            Self::EventLogAway(error) => Some(error.to_string()),
             Self::Internal(cause) => Some(cause.to_string()),
             Self::Shared(error) => error.cause(),
             _ => None,

@@ -101,12 +101,20 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use domain::jobs::JobPayload;
+    use domain::ingest::IngestMode;
+    use serde::Deserialize;
 
     use super::*;
 
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Options {
+        force: bool,
+        mode: Option<IngestMode>,
+    }
+
     fn refused_field(json: &str) -> Option<String> {
-        match parse::<JobPayload>(json.as_bytes()) {
+        match parse::<Options>(json.as_bytes()) {
             Err(ApiError::InvalidBody { field, .. }) => field,
             other => panic!("{json} gave {other:?}"),
         }

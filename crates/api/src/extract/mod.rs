@@ -12,4 +12,4 @@ pub use genre::InPath;
 pub use id::Id;
 pub use idempotency::IdempotencyKey;
 pub use params::Params;
-pub use values::{Day, GenreName, Parsed, QueryText, Rating, Year};
+pub use values::{Day, GenreName, Month, Parsed, QueryText, Rating, Year};

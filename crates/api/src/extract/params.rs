@@ -36,8 +36,8 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
     })
 }
 
-/// Refuses what the lenient URL parser would mend silently: broken UTF-8 (it would search for replacement characters)
-/// and duplicates; and NUL, which PostgreSQL text cannot hold.
+/// Refuses what the lenient URL parser would accept: broken UTF-8 (the search would be for replacement characters), duplicates,
+/// and NUL, which PostgreSQL text cannot hold.
 fn check(query: &str) -> Result<(), ApiError> {
     if query.is_empty() {
         return Ok(());
@@ -63,7 +63,7 @@ fn check(query: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Without turning `+` into a space, which changes nothing that is checked here.
+/// Decodes percent-escapes; `+` stays, which changes nothing that is checked here.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[serde(try_from = "String")]
 pub struct Text<const MIN: usize, const MAX: usize>(String);
 
-/// What a search looks for; empty finds every movie.
+/// The text of a search; empty finds every movie.
 pub type QueryText = Text<0, MAX_QUERY_CHARS>;
 
 /// A genre's name. The longest that TMDB has is 15 characters.
@@ -22,6 +22,12 @@ pub type GenreName = Text<1, 60>;
 impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> From<Text<MIN, MAX>> for String {
+    fn from(text: Text<MIN, MAX>) -> Self {
+        text.0
     }
 }
 
@@ -37,7 +43,7 @@ impl<const MIN: usize, const MAX: usize> TryFrom<String> for Text<MIN, MAX> {
     }
 }
 
-/// A value of the domain, by its own way to read and write itself.
+/// A value of the domain, parsed by its own `FromStr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parsed<T>(pub T);
 
@@ -96,6 +102,27 @@ impl TryFrom<String> for Year {
     }
 }
 
+/// A month, 1 to 12.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Month(i32);
+
+impl Month {
+    pub fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Month {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.parse::<u8>() {
+            Ok(month @ 1..=12) => Ok(Self(i32::from(month))),
+            _ => Err("must be a month from 1 to 12"),
+        }
+    }
+}
+
 /// A day, as `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -138,6 +165,9 @@ mod tests {
         assert!(Rating::try_from("-0".to_owned()).is_ok_and(|rating| rating.get().is_sign_positive()));
         for bad in ["1869", "2201", "99999", "-1999", "199x", ""] {
             assert!(Year::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+        for bad in ["0", "13", "x", ""] {
+            assert!(Month::try_from(bad.to_owned()).is_err(), "{bad}");
         }
         for bad in ["2026-3-1", "2026-02-30", "+12026-01-01", "today", ""] {
             assert!(Day::try_from(bad.to_owned()).is_err(), "{bad}");

@@ -45,7 +45,7 @@ pub async fn metrics(state: Data<State>, request: HttpRequest) -> HttpResponse {
     }
 }
 
-/// What is a state and not a count is looked at when somebody asks.
+/// Sets the gauges: states, as against counts, are read when somebody asks.
 fn gauge(state: &State) {
     let counts = state.cache.counts();
     metrics::gauge!("cache_memory_entries").set(counts.memory_entries as f64);

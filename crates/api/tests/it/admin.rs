@@ -94,8 +94,13 @@ async fn each_trigger_enqueues_its_kind_of_job(pool: PgPool) {
     }
     let forced = app.admin_post("/admin/compute/trending", json!({"force": true})).await.json();
     assert_eq!(forced["payload"], json!({"force": true}));
+    for (options, field) in [(json!({"force": "yes"}), "force"), (json!({"mode": "full"}), "mode")] {
+        let refused = app.admin_post("/admin/compute/trending", options).await;
+        assert_eq!(refused.problem(), (400, "invalid_body".into(), field.into()));
+    }
     let unknown = app.admin_post("/admin/compute/everything", Value::Null).await;
     assert_eq!(unknown.problem(), (404, "not_found".into(), "job".into()));
+    assert!(unknown.text().contains("genre-stats") && unknown.text().contains("all"), "{}", unknown.text());
     app.stop().await;
 }
 
@@ -135,6 +140,26 @@ async fn jobs_are_listed_newest_first_and_filtered(pool: PgPool) {
     for (query, field) in [("kind=mining", "kind"), ("status=lost", "status"), ("limit=0", "limit")] {
         let refused = app.admin_get(&format!("/admin/jobs?{query}")).await;
         assert_eq!(refused.problem(), (400, "invalid_parameter".into(), field.into()));
+    }
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn rows_of_earlier_releases_are_listed_as_they_were_asked_for(pool: PgPool) {
+    let app = start(&pool).await;
+    sqlx::query(
+        "INSERT INTO jobs (job_id, kind, queue, payload, requested_by, max_attempts)
+         VALUES (gen_random_uuid(), 'recommendations', 'compute', '{\"force\": true, \"mode\": \"full\"}', 'cli', 5)",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    app.admin_post("/admin/compute/similar", Value::Null).await;
+    for query in ["kind=similar", "kind=recommendations"] {
+        let list = app.admin_get(&format!("/admin/jobs?{query}")).await.ok();
+        assert_eq!(list["total"], 2, "{query}");
+        assert_eq!(list["items"][1]["kind"], "similar");
+        assert_eq!(list["items"][1]["payload"], json!({"force": true, "mode": "full"}));
     }
     app.stop().await;
 }

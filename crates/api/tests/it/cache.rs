@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use domain::artifacts::CacheFamily;
@@ -13,15 +13,11 @@ use crate::trending::publish;
 
 /// Asks until the answer is as wanted, at most ten seconds long: caches follow the database within moments, not at once.
 async fn eventually(app: &TestApp, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
-    let started = Instant::now();
-    loop {
+    test_support::eventually(path, Duration::from_secs(10), async || {
         let answer = app.get(path).await;
-        if wanted(&answer) {
-            return answer;
-        }
-        assert!(started.elapsed() < Duration::from_secs(10), "{path} stays as it is: {answer:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        if wanted(&answer) { Ok(answer) } else { Err(answer) }
+    })
+    .await
 }
 
 async fn retitle(pool: &PgPool, title: &str) {
@@ -186,11 +182,11 @@ async fn what_is_asked_most_is_there_before_anybody_asks_after_a_run(pool: PgPoo
     }
     publish(&pool, today() + TimeDelta::days(1), &[289]).await;
     // Not asked meanwhile: asking would compute it.
-    let started = Instant::now();
-    while !app.get("/metrics").await.text().contains("cache_warmed_total{family=\"trending\"} 1") {
-        assert!(started.elapsed() < Duration::from_secs(20), "nothing was warmed");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    test_support::eventually("the ranking is warmed", Duration::from_secs(20), async || {
+        let warmed = "cache_warmed_total{family=\"trending\"} 1";
+        app.get("/metrics").await.text().contains(warmed).then_some(())
+    })
+    .await;
     let warm = app.get("/movies/trending").await;
     assert_eq!((warm.header("x-cache"), titles(&warm.json())), ("HIT", vec!["Casablanca"]));
     app.stop().await;

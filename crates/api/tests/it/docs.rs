@@ -77,6 +77,19 @@ fn references(value: &Value) -> Vec<&str> {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn the_description_lists_the_computations_that_there_are(pool: PgPool) {
+    let app = TestApp::run(settings(&pool)).await;
+    let document = document(&app).await;
+    let parameters = document["paths"]["/api/v1/admin/compute/{job}"]["post"]["parameters"].as_array().unwrap();
+    let job = parameters.iter().find(|parameter| parameter["name"] == "job").unwrap();
+    let names: Vec<&str> =
+        job["schema"]["enum"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(names.len(), domain::artifacts::Artifact::ALL.len() + 1, "{names:?}");
+    assert!(names.contains(&"genre-stats") && names.contains(&"all"), "{names:?}");
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn both_pages_work_without_the_internet(pool: PgPool) {
     let assets = tempfile::tempdir().unwrap();
     std::fs::write(assets.path().join("redoc.standalone.js"), "/* redoc */").unwrap();

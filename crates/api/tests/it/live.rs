@@ -23,15 +23,11 @@ async fn rate(pool: &PgPool, movie: i64, times: usize) {
 
 /// Asks, past the cache, until the answer is as wished.
 async fn until(app: &TestApp, path: &str, wish: impl Fn(&Value) -> bool) -> Value {
-    let start = Instant::now();
-    loop {
+    test_support::eventually(path, Duration::from_secs(20), async || {
         let body = app.get_with(path, "Cache-Control", "no-cache").await.ok();
-        if wish(&body) {
-            return body;
-        }
-        assert!(start.elapsed() < Duration::from_secs(20), "never came true: {body}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        if wish(&body) { Ok(body) } else { Err(body) }
+    })
+    .await
 }
 
 fn ranked(body: &Value) -> Vec<i64> {
@@ -107,11 +103,10 @@ async fn what_is_cached_of_the_ranking_follows_too(pool: PgPool) {
     // Old enough to be computed anew as soon as the event is heard of, which is before the movie has been read again.
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     rate(&pool, 194, 1).await;
-    let start = Instant::now();
-    while ranked(&app.get(path).await.ok()).is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(20), "the answer from before is kept for ever");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    test_support::eventually("the cached ranking is replaced", Duration::from_secs(20), async || {
+        (!ranked(&app.get(path).await.ok()).is_empty()).then_some(())
+    })
+    .await;
     app.stop().await;
 }
 

@@ -16,7 +16,6 @@ mod export;
 mod health;
 mod http;
 mod live;
-mod loader;
 mod merged;
 mod movies;
 mod outage;

@@ -4,47 +4,57 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use domain::JobId;
-use domain::ingest::IngestMode;
-use domain::jobs::{JobKind, JobPayload, JobStatus};
+use domain::jobs::{JobKind, JobStatus, PayloadError};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::postgres::jobs::{self, Job, NewJob};
 
 use super::CommandResult;
+use super::jobs::job_kinds;
 use crate::settings_for;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// ingest, trending, genre-stats, ratings-by-decade, similar, event-stats, sentiment, trends,
-    /// genre-analytics, actor-collaboration, predictions, search-index, compute-all, collect-runs,
-    /// refresh-popular, probe
+    /// What to do
+    #[arg(value_parser = job_kinds())]
     kind: JobKind,
     /// Wait until the job has ended, showing its progress; exit 1 if it did not succeed
     #[arg(long)]
     wait: bool,
     /// ingest: auto, full or changes
-    #[arg(long, value_parser = mode)]
-    mode: Option<IngestMode>,
-    /// compute jobs: publish even a run that is suspiciously small
+    #[arg(long)]
+    mode: Option<String>,
+    /// Jobs that publish: publish even a run that is suspiciously small
     #[arg(long)]
     force: bool,
+    /// Any option of the job, its value as JSON or plain text; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = option)]
+    option: Vec<(String, Value)>,
     /// Enqueueing again with the same key finds the first job
     #[arg(long)]
     idempotency_key: Option<String>,
 }
 
-fn mode(text: &str) -> Result<IngestMode, String> {
-    serde_json::from_value(text.into()).map_err(|_| "must be auto, full or changes".to_owned())
+fn option(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
+    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+}
+
+impl Args {
+    /// The options given, as the kind's definition wants them.
+    fn payload(&self) -> Result<Value, PayloadError> {
+        let mode = self.mode.iter().map(|mode| ("mode".to_owned(), mode.as_str().into()));
+        let force = self.force.then(|| ("force".to_owned(), true.into()));
+        self.kind.payload(&Value::Object(mode.chain(force).chain(self.option.iter().cloned()).collect()))
+    }
 }
 
 pub(crate) async fn run(args: Args) -> CommandResult {
+    let payload = args.payload().map_err(|error| format!("{} takes no such options: {error}", args.kind))?;
     let pool = settings_for::database().await?;
-    let new = NewJob {
-        payload: JobPayload { mode: args.mode, force: args.force, hold_ms: None },
-        idempotency_key: args.idempotency_key,
-        ..NewJob::of(args.kind, "cli")
-    };
+    let new = NewJob { payload, idempotency_key: args.idempotency_key, ..NewJob::of(args.kind, "cli") };
     let (job, created) = jobs::enqueue(&mut *pool.acquire().await?, new).await?;
     eprintln!("{} {} {}", if created { "enqueued" } else { "found" }, job.kind, job.id);
     if !args.wait {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use domain::JobId;
 use domain::jobs::{JobKind, JobStatus};
 use domain::page::Page;
@@ -15,11 +16,20 @@ pub(crate) struct Args {
     /// Show this job alone
     id: Option<JobId>,
     /// Only jobs of this kind
-    #[arg(long)]
+    #[arg(long, value_parser = job_kinds())]
     kind: Option<JobKind>,
     /// Only queued, running, retrying, succeeded, failed or cancelled jobs
     #[arg(long)]
     status: Option<JobStatus>,
+}
+
+/// Reads a kind by name or alias; `--help` lists them all with what they do.
+pub(crate) fn job_kinds() -> impl TypedValueParser<Value = JobKind> {
+    let kinds = JobKind::ALL.map(|kind| {
+        let definition = kind.definition();
+        PossibleValue::new(definition.name).aliases(definition.aliases).help(definition.summary)
+    });
+    PossibleValuesParser::new(kinds).try_map(|name| name.parse::<JobKind>())
 }
 
 /// A job in one line.

@@ -188,9 +188,10 @@ async fn an_endless_run_ends_cleanly_when_told_to() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_moviemetric"));
     command.env_clear().env("API_URL", &url).args(["simulate", "--rate", "100", "--for", "forever"]);
     let mut endless = Endless(command.stdout(Stdio::piped()).spawn().unwrap());
-    while sent.lock().unwrap().events.len() < 10 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    test_support::eventually("ten events are sent", Duration::from_secs(30), async || {
+        (sent.lock().unwrap().events.len() >= 10).then_some(())
+    })
+    .await;
     let told = Command::new("kill").arg(endless.0.id().to_string()).status().unwrap();
     assert!(told.success());
     let status = tokio::task::spawn_blocking(move || {

@@ -1,7 +1,8 @@
-//! Forecasts of popularity and trending rank: what is forecast, and how a forecast is judged.
+//! Forecasts of popularity and trending rank: the input series, and the score of a back-test.
 //!
-//! The exponential smoothing itself is a library's (worker, `jobs/predictions`); here are the series it is given, the
-//! week's rhythm that is taken out before, and the score of a back-test against "tomorrow is like today".
+//! The exponential smoothing itself is a library's (worker, `jobs/predictions`). This module has the daily series that it
+//! smooths, the weekly seasonality that is removed before, and the back-test's comparison with the naive forecast ("the value
+//! stays what it is").
 
 mod series;
 
@@ -11,7 +12,7 @@ use crate::MovieId;
 
 pub use series::{Week, daily};
 
-/// Days ahead.
+/// Days that a forecast reaches ahead.
 pub const HORIZON_DAYS: usize = 14;
 
 /// Days of history that a forecast is made from: smoothing forgets within weeks, and fitting takes time by the day.
@@ -20,24 +21,25 @@ pub const HISTORY_DAYS: usize = 60;
 /// Movies forecast, the most popular first: it bounds a run over a million movies.
 pub const MOVIES_FORECAST: usize = 50_000;
 
-/// Share of outcomes that the interval is to hold: four of five.
+/// Share of outcomes that the interval is meant to hold: four of five.
 pub const INTERVAL_SHARE: f64 = 0.8;
 
 /// The back-test stands on each of this many past days in turn and forecasts up to the present.
 pub const BACKTEST_DAYS: usize = HORIZON_DAYS;
 
-/// Movies of the back-test, evenly taken from all: enough for errors in the third digit, at a minute's work.
+/// Movies in the back-test, a systematic sample of all: it fixes the errors to three digits within a minute of computing.
 pub const BACKTEST_MOVIES: usize = 2_000;
 
-/// Days ahead that somebody asks for, 1 to [`HORIZON_DAYS`].
+/// Forecast horizon in days, 1 to [`HORIZON_DAYS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Horizon(u8);
 
 impl Horizon {
-    /// The default: a week ahead.
+    /// The default horizon: a week.
     pub const WEEK: Self = Self(7);
 
+    /// Days.
     pub fn get(self) -> i16 {
         i16::from(self.0)
     }
@@ -76,19 +78,20 @@ pub struct Estimate {
     pub high: f64,
 }
 
-/// How forecasts of one horizon have done against "then as now".
+/// Back-test of one horizon, against the naive forecast.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Score {
     pub forecasts: i64,
-    /// Sum of absolute errors, and of those of the naive forecast.
+    /// Sum of absolute errors.
     pub error: f64,
+    /// Sum of the naive forecast's absolute errors.
     pub naive_error: f64,
-    /// Outcomes within the interval.
+    /// Number of outcomes within the interval.
     pub within: i64,
 }
 
 impl Score {
-    /// Counts one forecast in, made when the value stood at `naive`.
+    /// Counts one forecast in; `naive` is the value on the day when it was made.
     pub fn add(&mut self, forecast: Estimate, naive: f64, actual: f64) {
         self.forecasts += 1;
         self.error += (forecast.value - actual).abs();
@@ -101,6 +104,7 @@ impl Score {
         (self.forecasts > 0).then(|| self.error / self.forecasts as f64)
     }
 
+    /// Mean absolute error of the naive forecast, the baseline of [`skill`]; `None` before the first forecast.
     pub fn naive_mae(&self) -> Option<f64> {
         (self.forecasts > 0).then(|| self.naive_error / self.forecasts as f64)
     }
@@ -120,7 +124,8 @@ impl std::ops::AddAssign for Score {
     }
 }
 
-/// 1 is a perfect forecast, 0 as good as "then as now", below 0 worse. `None` where nothing ever changed.
+/// Skill score: 1 is a perfect forecast, 0 is as good as the naive one, below 0 is worse. `None` where the naive forecast has no
+/// error, since nothing changed.
 pub fn skill(mae: f64, naive_mae: f64) -> Option<f64> {
     (naive_mae > 0.0).then(|| 1.0 - mae / naive_mae)
 }
@@ -155,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_score_compares_with_tomorrow_as_today() {
+    fn a_score_compares_with_the_naive_forecast() {
         let mut score = Score::default();
         assert_eq!((score.mae(), score.coverage()), (None, None));
         score.add(Estimate { value: 11.0, low: 10.5, high: 11.5 }, 10.0, 12.0);

@@ -1,4 +1,4 @@
-//! Daily series, and the week's rhythm in them.
+//! Daily series, and their weekly seasonality.
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
 
@@ -21,22 +21,22 @@ pub fn daily(snapshots: &[(NaiveDate, f64)], until: NaiveDate) -> Vec<f64> {
     values
 }
 
-/// The rhythm of the week, shared by all movies: what a day's popularity is multiplied by, Monday first. Learnt from
-/// all movies together, since a movie's own few weeks hold more noise than rhythm.
+/// Weekly seasonality: the factor of each weekday's popularity, Monday first. Estimated from all movies together, since a
+/// movie's own few weeks hold more noise than signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Week([f64; 7]);
 
-/// Samples of each weekday below which no rhythm is believed.
+/// Samples of each weekday that an estimate needs; with fewer there is no seasonality.
 const WEEK_SAMPLES_MIN: u32 = 50;
 
-/// Farthest that one sample counts, as a logarithm: a premiere is no rhythm.
+/// Bound on the logarithm of one sample: a premiere is not seasonality.
 const WEEK_SAMPLE_MAX: f64 = 0.5;
 
 impl Week {
-    /// No rhythm.
+    /// No seasonality.
     pub const FLAT: Self = Self([1.0; 7]);
 
-    /// Each day against the mean of the seven days around it, on the average over all days of `series`, each of which
+    /// Estimates the factors: the mean ratio of a day to the seven days around it, over all days of `series`, each of which
     /// ends with `until`.
     pub fn learn<'a>(series: impl IntoIterator<Item = &'a [f64]>, until: NaiveDate) -> Self {
         let (mut sums, mut counts) = ([0.0; 7], [0_u32; 7]);
@@ -58,6 +58,7 @@ impl Week {
         Self(means.map(|mean| (mean - level).exp()))
     }
 
+    /// The factor of a day's weekday.
     pub fn factor(&self, day: NaiveDate) -> f64 {
         self.0[weekday(day)]
     }

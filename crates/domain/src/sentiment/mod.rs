@@ -1,6 +1,7 @@
 //! Sentiment: of one review by a lexicon, of many by their mean (seed 1, section 3.1; DESIGN.md section 4).
 
 mod lexicon;
+pub mod merged;
 
 use std::ops::AddAssign;
 

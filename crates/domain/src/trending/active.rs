@@ -1,8 +1,7 @@
-//! What trends within the last hours, kept in memory: the movies that a source observed or viewers touched since the
-//! merge's cutoff, hour by hour, ranked for any window and genre without asking the database. (PostgreSQL took a third of a second
-//! for fifty thousand of them.)
+//! Live trending in memory: the movies that a source observed or viewers touched since the merge's cutoff, hour by hour, ranked
+//! for any window and genre without asking the database. (PostgreSQL took a third of a second for fifty thousand of them.)
 //!
-//! Weight: 32 bytes an hour in which a source observed a movie, 16 an hour in which viewers touched it, some 250 a movie
+//! Memory: 32 bytes an hour in which a source observed a movie, 16 an hour in which viewers touched it, some 250 a movie
 //! with its title. Fifty thousand movies with six hours of both are 27 MB; [`MAX_MOVIES`] movies that viewers touched in
 //! every hour of two days, of which the source observed the ten thousand that it may, are 225 MB.
 
@@ -21,11 +20,11 @@ use crate::movies::Votes;
 #[cfg(test)]
 mod tests;
 
-/// Movies kept; beyond, those go whose last hour is the oldest. Four times what we are asked to rank quickly, and a
+/// Movies kept; beyond it those with the oldest last hour are dropped. Four times the number that must be ranked quickly, and a
 /// bound on memory however many movies an attacker's events name.
 pub const MAX_MOVIES: usize = 200_000;
 
-/// Movies over [`MAX_MOVIES`] that may gather before they are looked for: the search reads all movies.
+/// Movies over [`MAX_MOVIES`] that may gather before some are dropped: choosing them reads all movies.
 const SLACK: usize = MAX_MOVIES / 20;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -44,7 +43,7 @@ impl From<Observation> for Numbers {
     }
 }
 
-/// What a source said of a movie at one moment.
+/// An observation: a movie's public numbers at one moment, as a source told them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
     /// Microseconds since 1970; the event time's hour follows from it.
@@ -53,6 +52,7 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Numbers as they were observed at a moment.
     pub fn new(at: DateTime<Utc>, numbers: Numbers) -> Self {
         Self { at: at.timestamp_micros(), numbers }
     }
@@ -177,10 +177,12 @@ pub struct Active {
 }
 
 impl Active {
+    /// Number of active movies.
     pub fn len(&self) -> usize {
         self.movies.len()
     }
 
+    /// Whether no movie is active.
     pub fn is_empty(&self) -> bool {
         self.movies.is_empty()
     }
@@ -283,9 +285,9 @@ impl Active {
     }
 }
 
-/// The hours of a span, of those that are kept, oldest first. Most movies have every hour or hardly any, so it is looked
-/// first where the span begins if none is missing: a search through memory that no cache holds would cost more than all
-/// the rest.
+/// The hours of a span, out of all that are kept, oldest first. Most movies have every hour or hardly any, so the first guess is
+/// where the span begins if no hour is missing: a binary search misses the CPU cache, and would cost more than the rest of the
+/// ranking.
 fn since<T>(hours: &[T], hour: fn(&T) -> Hour, span: Span) -> &[T] {
     let within = |at: usize| hours.get(at).is_none_or(|of| hour(of) >= span.since);
     let likely = hours.len().saturating_sub(span.hours as usize + 1);

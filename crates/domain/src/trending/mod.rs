@@ -1,11 +1,16 @@
 //! The trending score (seed 1, section 3.2; DESIGN.md section 4).
 
 pub mod active;
+mod changes;
+mod last_hours;
 
 use std::cmp::Ordering;
 
 use crate::MovieId;
 use crate::movies::DailyMetrics;
+
+pub use changes::{RankChange, rank_changes};
+pub use last_hours::LastHours;
 
 /// Weight of current popularity.
 pub const POPULARITY_WEIGHT: f64 = 0.4;

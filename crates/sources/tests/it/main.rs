@@ -10,10 +10,13 @@ mod tmdb_client;
 mod tmdb_ingest;
 mod tmdb_recorded;
 
-// The stub belongs to test-support, which depends on half the workspace; these tests need only this one file of it.
+// These belong to test-support, which depends on half the workspace; these tests need only two files of it.
 #[allow(dead_code)]
 #[path = "../../../test-support/src/tmdb_stub.rs"]
 mod tmdb_stub;
+#[allow(dead_code)]
+#[path = "../../../test-support/src/wait.rs"]
+mod wait;
 
 use std::path::PathBuf;
 use std::time::Duration;

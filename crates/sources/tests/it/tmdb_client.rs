@@ -8,6 +8,7 @@ use sources::SourceError;
 use sources::tmdb::{TmdbClient, TmdbConfig};
 
 use crate::tmdb_stub::{Mischief, STUB_KEY, StubMovie, TmdbStub};
+use crate::wait::eventually;
 use crate::{client, day, ids, settings};
 
 async fn stub() -> TmdbStub {
@@ -68,9 +69,11 @@ async fn a_429_pauses_every_request_for_as_many_seconds_as_it_says() {
     let client = TmdbClient::new(TmdbConfig { concurrency: 1, ..settings(&stub) }).unwrap();
     let (other, started) = (client.clone(), Instant::now());
     let first = tokio::spawn(async move { client.movies(&ids([1]), day("2026-01-02")).await.map(|_| ()) });
-    while stub.count("movie/1?") == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the stub has the request", Duration::from_secs(10), async || {
+        (stub.count("movie/1?") > 0).then_some(())
+    })
+    .await;
+    // Counted when it comes in; the answer that sets the pause follows, and leaves no trace to wait for.
     tokio::time::sleep(Duration::from_millis(100)).await;
     // A clone shares the pause, although nobody refused its own request.
     other.movies(&ids([2]), day("2026-01-02")).await.unwrap();

@@ -1,10 +1,11 @@
 //! Runs of artifacts: staged, published by moving the head, collected later.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::artifacts::{Artifact, CacheFamily, PublishDecision, publish_decision};
+use domain::artifacts::{Artifact, PublishDecision, publish_decision};
 use domain::hours::Hour;
+use domain::jobs::Table;
 use domain::{JobId, RunId};
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, PgPool};
 
 use super::changes;
 use crate::StorageError;
@@ -12,10 +13,13 @@ use crate::StorageError;
 /// The run that readers of an artifact see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
+    /// The run.
     pub run_id: RunId,
     /// The last day whose facts the run has seen.
     pub as_of: NaiveDate,
+    /// Rows of the artifact.
     pub row_count: i64,
+    /// When readers first saw it.
     pub published_at: DateTime<Utc>,
     /// Of a run over events: it holds every fact of the hours before this one (see [`super::batch`]).
     pub watermark: Option<Hour>,
@@ -37,8 +41,9 @@ pub async fn begin(pool: &PgPool, artifact: Artifact, job: JobId, as_of: NaiveDa
 }
 
 /// Makes a run of `rows` rows the one that readers see, and what was cached of the one before unreachable, in one
-/// transaction. Unless `force`, a run that is suspiciously small is held back instead. A run that began before the
-/// published one did is superseded: a slow old job must not undo a newer one.
+/// transaction; the run before becomes `superseded`, which `as_of` still finds. Unless `force`, a run that is
+/// suspiciously small is held back instead, and so is one that began before the published one did: a slow old job must
+/// not undo a newer one.
 pub async fn publish(
     pool: &PgPool,
     artifact: Artifact,
@@ -47,9 +52,9 @@ pub async fn publish(
     force: bool,
 ) -> Result<PublishDecision, StorageError> {
     let mut tx = pool.begin().await?;
-    let verdict = publish_in(&mut tx, artifact, run, rows, force).await?;
+    let decision = publish_in(&mut tx, artifact, run, rows, force).await?;
     tx.commit().await?;
-    Ok(verdict)
+    Ok(decision)
 }
 
 /// [`publish`] within the caller's transaction.
@@ -68,7 +73,7 @@ pub(super) async fn publish_in(
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let mut verdict = match &before {
+    let mut decision = match &before {
         _ if force => PublishDecision::Publish,
         Some(head) if head.newer == Some(true) => {
             PublishDecision::HoldBack { reason: "a run that started later is already published".into() }
@@ -77,9 +82,9 @@ pub(super) async fn publish_in(
     };
     // Force publishes a small run, never an empty one: there would be nothing to read.
     if rows == 0 {
-        verdict = publish_decision(rows, None);
+        decision = publish_decision(rows, None);
     }
-    match &verdict {
+    match &decision {
         PublishDecision::Publish => move_head(conn, artifact, run, rows).await?,
         PublishDecision::HoldBack { reason } => {
             sqlx::query!(
@@ -92,10 +97,17 @@ pub(super) async fn publish_in(
             .await?;
         }
     }
-    Ok(verdict)
+    Ok(decision)
 }
 
 async fn move_head(conn: &mut PgConnection, artifact: Artifact, run: RunId, rows: u64) -> Result<(), StorageError> {
+    // All of them, not only the head's: releases before migration 0009 left every run they published as `published`.
+    sqlx::query!(
+        "UPDATE artifact_runs SET status = 'superseded' WHERE artifact = $1 AND status = 'published'",
+        artifact.as_str(),
+    )
+    .execute(&mut *conn)
+    .await?;
     sqlx::query!(
         "UPDATE artifact_runs SET status = 'published', row_count = $2, published_at = now() WHERE run_id = $1",
         run.0,
@@ -111,7 +123,7 @@ async fn move_head(conn: &mut PgConnection, artifact: Artifact, run: RunId, rows
     )
     .execute(&mut *conn)
     .await?;
-    changes::bump(conn, &[CacheFamily::from(artifact)]).await
+    changes::bump(conn, &[artifact.family()]).await
 }
 
 /// What readers see now; `None` until a first run is published.
@@ -137,7 +149,7 @@ pub async fn head(conn: impl PgExecutor<'_>, artifact: Artifact) -> Result<Optio
 pub async fn as_of(pool: &PgPool, artifact: Artifact, day: NaiveDate) -> Result<Option<Head>, StorageError> {
     let row = sqlx::query!(
         r#"SELECT run_id, as_of, row_count, published_at AS "published_at!", watermark
-           FROM artifact_runs WHERE artifact = $1 AND as_of <= $2 AND status = 'published'
+           FROM artifact_runs WHERE artifact = $1 AND as_of <= $2 AND status IN ('published', 'superseded')
            ORDER BY as_of DESC, started_at DESC LIMIT 1"#,
         artifact.as_str(),
         day,
@@ -153,12 +165,13 @@ pub async fn as_of(pool: &PgPool, artifact: Artifact, day: NaiveDate) -> Result<
     }))
 }
 
-/// The run of this artifact that this job has already published, with its rows: how a job that is
-/// taken up again knows which of its steps are done.
+/// The run of this artifact that this job has already published, with its rows: how a job that is taken up again knows
+/// that only its end was not written down.
 pub async fn finished_by(pool: &PgPool, artifact: Artifact, job: JobId) -> Result<Option<(RunId, i64)>, StorageError> {
     let row = sqlx::query!(
         "SELECT run_id, row_count FROM artifact_runs
-         WHERE artifact = $1 AND job_id = $2 AND status = 'published' ORDER BY started_at DESC LIMIT 1",
+         WHERE artifact = $1 AND job_id = $2 AND status IN ('published', 'superseded')
+         ORDER BY started_at DESC LIMIT 1",
         artifact.as_str(),
         job.0,
     )
@@ -167,12 +180,14 @@ pub async fn finished_by(pool: &PgPool, artifact: Artifact, job: JobId) -> Resul
     Ok(row.map(|row| (RunId(row.run_id), row.row_count)))
 }
 
-/// Runs that may go: published ones past the newest `kept`, held ones likewise, and staged ones whose job no longer
-/// runs. Never a head.
+/// Runs that may go: published and superseded ones past the newest `kept`, held ones likewise, and staged ones whose job
+/// no longer runs. Never a head.
 pub async fn collectable(pool: &PgPool, artifact: Artifact, kept: u32) -> Result<Vec<RunId>, StorageError> {
     let ids = sqlx::query_scalar!(
         "WITH numbered AS (
-             SELECT run_id, status, job_id, row_number() OVER (PARTITION BY status ORDER BY started_at DESC) AS n
+             SELECT run_id, status, job_id,
+                    row_number() OVER (PARTITION BY replace(status, 'superseded', 'published')
+                                       ORDER BY started_at DESC) AS n
              FROM artifact_runs WHERE artifact = $1)
          SELECT run_id FROM numbered
          WHERE run_id NOT IN (SELECT run_id FROM artifact_heads)
@@ -188,49 +203,20 @@ pub async fn collectable(pool: &PgPool, artifact: Artifact, kept: u32) -> Result
     Ok(ids.into_iter().map(RunId).collect())
 }
 
-/// Deletes a run and its rows; answers the number of rows.
+/// Deletes a run and its rows; answers how many rows of the artifact itself those were.
 pub async fn delete_run(pool: &PgPool, artifact: Artifact, run: RunId) -> Result<u64, StorageError> {
     let mut tx = pool.begin().await?;
-    let rows = delete_rows(&mut tx, artifact, run).await?;
+    let mut rows = 0;
+    for table in artifact.spec().tables.iter().rev() {
+        rows = delete_rows(&mut tx, *table, run).await?;
+    }
     sqlx::query!("DELETE FROM artifact_runs WHERE run_id = $1", run.0).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(rows)
 }
 
-async fn delete_rows(conn: &mut PgConnection, artifact: Artifact, run: RunId) -> Result<u64, StorageError> {
-    let done = match artifact {
-        Artifact::MovieTrendingDaily => {
-            sqlx::query!("DELETE FROM movie_trending_daily WHERE run_id = $1", run.0).execute(conn).await?
-        }
-        Artifact::GenreStatsDaily => {
-            sqlx::query!("DELETE FROM genre_stats_daily WHERE run_id = $1", run.0).execute(conn).await?
-        }
-        Artifact::RatingsByDecade => {
-            sqlx::query!("DELETE FROM ratings_by_decade WHERE run_id = $1", run.0).execute(conn).await?
-        }
-        Artifact::SimilarMovies => {
-            sqlx::query!("DELETE FROM movie_recommendations WHERE run_id = $1", run.0).execute(conn).await?
-        }
-        Artifact::BatchStatsHourly => {
-            sqlx::query!("DELETE FROM batch_stats_total WHERE run_id = $1", run.0).execute(&mut *conn).await?;
-            sqlx::query!("DELETE FROM batch_stats_hourly WHERE run_id = $1", run.0).execute(conn).await?
-        }
-        Artifact::BatchSentimentHourly => {
-            sqlx::query!("DELETE FROM batch_sentiment_hourly WHERE run_id = $1", run.0).execute(conn).await?
-        }
-        Artifact::TemporalTrends => {
-            sqlx::query!("DELETE FROM temporal_trends WHERE run_id = $1", run.0).execute(conn).await?
-        }
-        Artifact::GenreAnalytics => {
-            sqlx::query!("DELETE FROM genre_analytics WHERE run_id = $1", run.0).execute(conn).await?
-        }
-        Artifact::ActorCollaboration => {
-            sqlx::query!("DELETE FROM actor_collaboration WHERE run_id = $1", run.0).execute(conn).await?
-        }
-        Artifact::TrendPredictions => {
-            sqlx::query!("DELETE FROM prediction_backtests WHERE run_id = $1", run.0).execute(&mut *conn).await?;
-            sqlx::query!("DELETE FROM trend_predictions WHERE run_id = $1", run.0).execute(conn).await?
-        }
-    };
-    Ok(done.rows_affected())
+async fn delete_rows(conn: &mut PgConnection, table: Table, run: RunId) -> Result<u64, StorageError> {
+    // Not checked against the schema when compiled; the table's name is checked to be one, and a test runs it for all.
+    let sql = AssertSqlSafe(format!("DELETE FROM {} WHERE run_id = $1", table.name()));
+    Ok(sqlx::query(sql).bind(run.0).execute(conn).await?.rows_affected())
 }

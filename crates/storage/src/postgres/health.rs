@@ -75,3 +75,18 @@ pub async fn migrations_pending(pool: &PgPool) -> Result<usize, StorageError> {
         sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success").fetch_one(pool).await?;
     Ok(known.saturating_sub(usize::try_from(applied).unwrap_or(0)))
 }
+
+/// Whether a service can work: PostgreSQL answers and its schema is the one that this program knows.
+///
+/// # Errors
+/// What an operator has to mend.
+pub async fn ready(pool: &PgPool) -> Result<(), String> {
+    match migrations_pending(pool).await {
+        Ok(0) => Ok(()),
+        Ok(pending) => Err(format!("{pending} migrations are pending: run `moviemetric migrate`")),
+        Err(error) => {
+            tracing::debug!(%error, "not ready");
+            Err("PostgreSQL is not reachable".to_owned())
+        }
+    }
+}

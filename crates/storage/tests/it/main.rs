@@ -10,6 +10,7 @@ mod changes;
 mod errors;
 mod event_log;
 mod health;
+mod jobs;
 mod queue;
 mod search_index;
 mod speed;

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use domain::RunId;
 use domain::actor_collaboration::{Pair, Together, pairs};
 use domain::artifacts::Artifact;
+use domain::jobs;
 use futures::TryStreamExt;
 use serde_json::Value;
 use sqlx::PgPool;
 use storage::postgres::batch::actor_collaboration;
 
-use super::publish;
-use crate::{JobContext, JobError};
+use super::{Run, publish};
+use crate::{JobContext, JobError, Shared};
 
 /// Pairs held before they are added to the run: some 50 MB. A million movies have ten million pairs, and those of a part
 /// of the movies add up with those of the next in the table.
@@ -21,7 +22,13 @@ const PAIRS_HELD: usize = 500_000;
 /// Rows of one INSERT.
 const CHUNK: usize = 10_000;
 
-pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+impl Run for jobs::ActorCollaboration {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    }
+}
+
+async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     publish::staged(pool, context, Artifact::ActorCollaboration, today, force, |run| async move {
         let mut held: BTreeMap<Pair, Together> = BTreeMap::new();
         let (mut casts, mut movies) = (actor_collaboration::casts(pool), 0);

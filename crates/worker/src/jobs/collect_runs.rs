@@ -1,12 +1,20 @@
 //! Deletes artifact runs past the number kept, and old rows of the job ledger.
 
 use domain::artifacts::Artifact;
+use domain::jobs::CollectRuns;
 use serde_json::{Value, json};
 use storage::postgres::{artifacts, jobs};
 
+use super::Run;
 use crate::{JobContext, JobError, Shared};
 
-pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+impl Run for CollectRuns {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(shared, context).await
+    }
+}
+
+async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
     let (mut runs, mut rows) = (0, 0);
     for (done, artifact) in Artifact::ALL.into_iter().enumerate() {
         context.progress(done as i64, Some(Artifact::ALL.len() as i64), artifact.as_str());

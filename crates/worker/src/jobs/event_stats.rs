@@ -2,20 +2,22 @@
 
 use chrono::{DateTime, Utc};
 use domain::artifacts::Artifact;
+use domain::jobs;
 use serde_json::Value;
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::postgres::batch::{event_stats, snapshot};
 
-use super::publish;
-use crate::{JobContext, JobError};
+use super::{Run, publish};
+use crate::{JobContext, JobError, Shared};
 
-pub(super) async fn run(
-    pool: &PgPool,
-    context: &JobContext,
-    now: DateTime<Utc>,
-    force: bool,
-) -> Result<Value, JobError> {
+impl Run for jobs::EventStats {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(&shared.pool, context, Utc::now(), self.force).await
+    }
+}
+
+async fn run(pool: &PgPool, context: &JobContext, now: DateTime<Utc>, force: bool) -> Result<Value, JobError> {
     publish::staged_events(pool, context, Artifact::BatchStatsHourly, now, force, |run, watermark| async move {
         let (mut tx, snapshot) = snapshot(pool).await?;
         context.progress(0, None, "counting events");

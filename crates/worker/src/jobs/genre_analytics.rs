@@ -2,21 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use domain::artifacts::Artifact;
 use domain::genre_analytics::{GenreSums, month_of};
+use domain::jobs;
 use futures::TryStreamExt;
 use serde_json::Value;
 use sqlx::PgPool;
 use storage::postgres::batch::genre_analytics::{self, Month};
 
-use super::publish;
-use crate::{JobContext, JobError};
+use super::{Run, publish};
+use crate::{JobContext, JobError, Shared};
 
 /// Rows of one INSERT.
 const CHUNK: usize = 2_000;
 
-pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+impl Run for jobs::GenreAnalytics {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    }
+}
+
+async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     publish::staged(pool, context, Artifact::GenreAnalytics, today, force, |run| async move {
         // Twenty genres, a century and a half, twelve months: 36,000 at most, however many movies.
         let mut sums: BTreeMap<(String, i32, i32), GenreSums> = BTreeMap::new();

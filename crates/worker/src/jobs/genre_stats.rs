@@ -2,19 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use domain::artifacts::Artifact;
 use domain::genre_stats::{GenreStats, MovieFacts};
+use domain::jobs;
 use futures::TryStreamExt;
 use serde_json::Value;
 use sqlx::PgPool;
 use storage::postgres::batch::genre_stats;
 use storage::postgres::catalogue::movies;
 
-use super::publish;
-use crate::{JobContext, JobError};
+use super::{Run, publish};
+use crate::{JobContext, JobError, Shared};
 
-pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+impl Run for jobs::GenreStats {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    }
+}
+
+async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     publish::staged(pool, context, Artifact::GenreStatsDaily, today, force, |run| async move {
         let mut stats: BTreeMap<String, GenreStats> = BTreeMap::new();
         let mut movies = movies::facts(pool);

@@ -29,8 +29,8 @@ where
     }
     let run = artifacts::begin(pool, artifact, context.job_id, as_of).await?;
     let rows = stage(run).await?;
-    let verdict = artifacts::publish(pool, artifact, run, rows, force).await?;
-    Ok(told(json!({ "artifact": artifact, "run_id": run, "rows": rows, "as_of": as_of }), verdict))
+    let decision = artifacts::publish(pool, artifact, run, rows, force).await?;
+    Ok(concluded(json!({ "artifact": artifact, "run_id": run, "rows": rows, "as_of": as_of }), decision))
 }
 
 /// [`staged`] for a run over events: `stage` reads them in one snapshot, up to the last full hour, and answers it with
@@ -54,20 +54,20 @@ where
     let run_id = artifacts::begin(pool, artifact, context.job_id, as_of).await?;
     let (rows, snapshot) = stage(run_id, watermark).await?;
     let run = EventRun { run_id, watermark, snapshot };
-    let verdict = batch::publish(pool, artifact, &run, rows, force).await?;
+    let decision = batch::publish(pool, artifact, &run, rows, force).await?;
     let result = json!({
         "artifact": artifact, "run_id": run_id, "rows": rows, "as_of": as_of, "watermark": watermark.start(),
     });
-    Ok(told(result, verdict))
+    Ok(concluded(result, decision))
 }
 
-/// The job's result: what was made, and what became of it.
-fn told(mut result: Value, verdict: PublishDecision) -> Value {
-    if let PublishDecision::HoldBack { reason } = &verdict {
+/// The job's result: the run, and whether it was published.
+fn concluded(mut result: Value, decision: PublishDecision) -> Value {
+    if let PublishDecision::HoldBack { reason } = &decision {
         tracing::warn!(run = %result["run_id"], artifact = %result["artifact"], reason, "run held back");
     }
-    if let (Value::Object(result), Value::Object(verdict)) = (&mut result, json!(verdict)) {
-        result.extend(verdict);
+    if let (Value::Object(result), Value::Object(decision)) = (&mut result, json!(decision)) {
+        result.extend(decision);
     }
     result
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use domain::artifacts::Artifact;
+use domain::jobs;
 use domain::ratings_by_decade::{DecadeStats, decade};
 use futures::TryStreamExt;
 use serde_json::Value;
@@ -11,10 +12,16 @@ use sqlx::PgPool;
 use storage::postgres::batch::ratings_by_decade;
 use storage::postgres::catalogue::movies;
 
-use super::publish;
-use crate::{JobContext, JobError};
+use super::{Run, publish};
+use crate::{JobContext, JobError, Shared};
 
-pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+impl Run for jobs::RatingsByDecade {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    }
+}
+
+async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     publish::staged(pool, context, Artifact::RatingsByDecade, today, force, |run| async move {
         let mut stats: BTreeMap<i32, DecadeStats> = BTreeMap::new();
         let mut movies = movies::facts(pool);

@@ -3,6 +3,7 @@
 use chrono::Utc;
 use domain::events::Observation;
 use domain::ingest::{Quarantined, Source};
+use domain::jobs;
 use serde_json::{Value, json};
 use sources::demo;
 use sources::tmdb::{POPULAR_PAGE, Popular, TmdbClient};
@@ -10,6 +11,7 @@ use storage::StorageError;
 use storage::postgres::catalogue::quarantine;
 use storage::postgres::{self, speed};
 
+use super::Run;
 use super::ingest::demo::loaded;
 use super::tmdb::failed;
 use crate::{JobContext, JobError, Shared};
@@ -45,8 +47,14 @@ impl Pages {
     }
 }
 
+impl Run for jobs::RefreshPopular {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(shared, context).await
+    }
+}
+
 /// Each page is one transaction with the number of pages done, so that a killed job goes on behind it.
-pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
     let movies = shared.settings.refresh_popular_movies;
     let (source, pages) = match shared.tmdb()? {
         Some(client) => (Source::Tmdb, Pages::Tmdb(client)),

@@ -3,6 +3,7 @@
 
 use chrono::Utc;
 use domain::artifacts::CacheFamily;
+use domain::jobs;
 use domain::search::SearchDocument;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -11,12 +12,19 @@ use storage::postgres::catalogue::search;
 use storage::postgres::changes;
 use storage::search_index::{Meilisearch, SearchIndex};
 
-use crate::{JobContext, JobError};
+use super::Run;
+use crate::{JobContext, JobError, Shared};
 
 /// Documents of one Meilisearch task: some 5 MB.
 const CHUNK: i64 = 5_000;
 
-pub(super) async fn run(pool: &PgPool, index: &SearchIndex, context: &JobContext) -> Result<Value, JobError> {
+impl Run for jobs::SearchIndex {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(&shared.pool, &shared.search, context).await
+    }
+}
+
+async fn run(pool: &PgPool, index: &SearchIndex, context: &JobContext) -> Result<Value, JobError> {
     let total = movies::count(pool).await?;
     let engines = if index.meilisearch().is_some() { 2 } else { 1 };
     let postgres =

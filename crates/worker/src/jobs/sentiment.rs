@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::artifacts::Artifact;
 use domain::hours::Hour;
+use domain::jobs;
 use domain::sentiment::{Lexicon, Tally};
 use domain::{MovieId, RunId};
 use futures::TryStreamExt;
@@ -12,18 +13,19 @@ use storage::StorageError;
 use storage::postgres::batch::sentiment::{self, MovieHour, Opinion, Said};
 use storage::postgres::batch::snapshot;
 
-use super::publish;
-use crate::{JobContext, JobError};
+use super::{Run, publish};
+use crate::{JobContext, JobError, Shared, Stop, Stopped};
 
 /// Reviews scored at a time: some megabytes of text, and a second of work.
 const CHUNK: usize = 5_000;
 
-pub(super) async fn run(
-    pool: &PgPool,
-    context: &JobContext,
-    now: DateTime<Utc>,
-    force: bool,
-) -> Result<Value, JobError> {
+impl Run for jobs::Sentiment {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(&shared.pool, context, Utc::now(), self.force).await
+    }
+}
+
+async fn run(pool: &PgPool, context: &JobContext, now: DateTime<Utc>, force: bool) -> Result<Value, JobError> {
     publish::staged_events(pool, context, Artifact::BatchSentimentHourly, now, force, |run, watermark| async move {
         let (mut tx, snapshot) = snapshot(pool).await?;
         let rows = stage(pool, &mut tx, context, run, watermark).await?;
@@ -46,10 +48,8 @@ async fn stage(
     // An error behind a chunk's first reviews is the stream's: nothing of a broken run is used.
     while let Some(chunk) = opinions.try_next().await.map_err(|broken| broken.1)? {
         reviews += chunk.len() as i64;
-        // Off the async threads: a thousand words take a millisecond.
-        let hours = tokio::task::spawn_blocking(move || fold(open, chunk))
-            .await
-            .map_err(|error| JobError::Permanent(format!("scoring reviews: {error}")))?;
+        // A thousand words take a millisecond.
+        let hours = context.blocking(move |stop| fold(open, chunk, stop)).await?;
         // The last hour may go on in the next chunk.
         open = hours.last().copied();
         let done = hours.len().saturating_sub(1);
@@ -63,10 +63,11 @@ async fn stage(
 }
 
 /// Adds reviews, which come movie by movie and hour by hour, to the hour that is open.
-fn fold(open: Option<MovieHour>, opinions: Vec<Opinion>) -> Vec<MovieHour> {
+fn fold(open: Option<MovieHour>, opinions: Vec<Opinion>, stop: &Stop) -> Result<Vec<MovieHour>, Stopped> {
     let lexicon = Lexicon::new();
     let mut hours: Vec<MovieHour> = Vec::from_iter(open);
     for Opinion { movie_id, hour, said } in opinions {
+        stop.check()?;
         let score = match said {
             Said::Scored(score) => score,
             Said::Written(text) => lexicon.score(&text),
@@ -79,5 +80,5 @@ fn fold(open: Option<MovieHour>, opinions: Vec<Opinion>) -> Vec<MovieHour> {
             tally.add(score);
         }
     }
-    hours
+    Ok(hours)
 }

@@ -1,11 +1,13 @@
 //! movie_recommendations: similar titles by cosine over genres, keywords, cast, director and era.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use domain::MovieId;
 use domain::artifacts::Artifact;
+use domain::jobs;
 use domain::similar::{CAST_FEATURES, FeatureKind, SIMILAR_KEPT, era};
 use futures::TryStreamExt;
 use rayon::prelude::*;
@@ -15,13 +17,19 @@ use sqlx::PgPool;
 use storage::postgres::batch::similar::{self, Similar};
 use storage::postgres::catalogue::movies::{self, MovieFeaturesRow};
 
-use super::publish;
-use crate::{JobContext, JobError};
+use super::{Run, publish};
+use crate::{JobContext, JobError, Shared, Stop, Stopped};
 
 /// Movies scored and staged at a time: some 4 MB of rows, and a progress report every second or so.
 const CHUNK: usize = 2_000;
 
-pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+impl Run for jobs::Similar {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    }
+}
+
+async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     publish::staged(pool, context, Artifact::SimilarMovies, today, force, |run| async move {
         let (ids, index) = load(pool, context).await?;
         let (ids, index) = (Arc::new(ids), Arc::new(index));
@@ -29,10 +37,7 @@ pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, f
         for start in (0..total).step_by(CHUNK) {
             let (ids, index) = (ids.clone(), index.clone());
             let movies = start..(start + CHUNK).min(total);
-            // Off the async threads: heartbeats go on while all cores score.
-            let similar = tokio::task::spawn_blocking(move || score(&ids, &index, movies))
-                .await
-                .map_err(|error| JobError::Permanent(format!("scoring: {error}")))?;
+            let similar = context.blocking(move |stop| score(&ids, &index, movies, stop)).await?;
             similar::stage(pool, run, &similar).await?;
             rows += similar.len() as u64;
             context.progress((start + CHUNK).min(total) as i64, Some(total as i64), "scoring movies");
@@ -90,24 +95,20 @@ async fn load(pool: &PgPool, context: &JobContext) -> Result<(Vec<MovieId>, Inde
             context.progress(ids.len() as i64, None, "reading movies");
         }
     }
-    let index = tokio::task::spawn_blocking(move || builder.build(&vocabulary.weights))
-        .await
-        .map_err(|error| JobError::Permanent(format!("building the index: {error}")))?;
+    let index = context.blocking(move |_| Ok(builder.build(&vocabulary.weights))).await?;
     Ok((ids, index))
 }
 
-fn score(ids: &[MovieId], index: &Index, movies: std::ops::Range<usize>) -> Vec<Similar> {
+fn score(ids: &[MovieId], index: &Index, movies: Range<usize>, stop: &Stop) -> Result<Vec<Similar>, Stopped> {
     movies
         .into_par_iter()
         .map_init(
             || index.scratch(),
-            |scratch, movie| Similar {
-                movie_id: ids[movie],
-                titles: index
-                    .similar(movie as u32, SIMILAR_KEPT, scratch)
-                    .into_iter()
-                    .map(|(other, score)| (ids[other as usize], score.min(1.0)))
-                    .collect(),
+            |scratch, movie| {
+                stop.check()?;
+                let titles = index.similar(movie as u32, SIMILAR_KEPT, scratch);
+                let titles = titles.into_iter().map(|(other, score)| (ids[other as usize], score.min(1.0))).collect();
+                Ok(Similar { movie_id: ids[movie], titles })
             },
         )
         .collect()

@@ -1,7 +1,8 @@
 //! movie_trending_daily: every active movie's score over the last week of daily metrics.
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use domain::artifacts::Artifact;
+use domain::jobs;
 use domain::movies::DailyMetrics;
 use domain::trending::{RANKS_KEPT, Trend, rank, trend};
 use futures::TryStreamExt;
@@ -9,13 +10,19 @@ use serde_json::Value;
 use sqlx::PgPool;
 use storage::postgres::batch::trending;
 
-use super::publish;
-use crate::{JobContext, JobError};
+use super::{Run, publish};
+use crate::{JobContext, JobError, Shared};
 
 /// Rows of one INSERT.
 const CHUNK: usize = 2_000;
 
-pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+impl Run for jobs::Trending {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    }
+}
+
+async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     let Some(as_of) = trending::newest_day(pool, today).await? else {
         return Err(JobError::Permanent("there are no daily metrics to rank; run ingest first".into()));
     };

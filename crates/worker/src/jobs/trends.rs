@@ -1,15 +1,22 @@
 //! temporal_trends: daily series of rating, popularity and sentiment, of all movies and of each genre.
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use domain::artifacts::Artifact;
+use domain::jobs;
 use serde_json::Value;
 use sqlx::PgPool;
 use storage::postgres::batch::trends;
 
-use super::publish;
-use crate::{JobContext, JobError};
+use super::{Run, publish};
+use crate::{JobContext, JobError, Shared};
 
-pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+impl Run for jobs::Trends {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    }
+}
+
+async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     let Some(as_of) = trends::newest_day(pool, today).await? else {
         return Err(JobError::Permanent("there are no daily metrics or reviews to follow; run ingest first".into()));
     };

@@ -1,7 +1,7 @@
 //! Compute jobs: right, repeatable, atomic, held back, collected.
 
 use domain::artifacts::Artifact;
-use domain::jobs::{JobKind, JobPayload, JobStatus};
+use domain::jobs::{JobKind, JobStatus, RatingsByDecade};
 use sqlx::PgPool;
 use storage::postgres::artifacts;
 
@@ -104,8 +104,7 @@ async fn a_run_that_halves_an_artifact_is_held_back_unless_forced(pool: PgPool) 
     assert!(result["reason"].as_str().unwrap().contains("less than half"), "{result}");
     assert_eq!(head().await, before, "readers still see the run before");
 
-    let forced = JobPayload { force: true, ..JobPayload::default() };
-    let id = world.enqueue_with(JobKind::RatingsByDecade, forced).await;
+    let id = world.enqueue_with(&RatingsByDecade { force: true }).await;
     world.until(id, JobStatus::Succeeded).await;
     assert_eq!(head().await.row_count, 1);
     worker.stop().await;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use domain::jobs::{JobKind, JobPayload, JobStatus, Queue};
+use domain::jobs::{JobKind, JobStatus, Probe, Queue};
 use sqlx::PgPool;
 use storage::postgres::jobs::sweep::MAX_IN_REDIS;
 use storage::postgres::jobs::{self, NewJob};
 use storage::queue::JobQueue;
+
+use test_support::eventually;
 
 use crate::support::TestWorld;
 
@@ -142,10 +144,7 @@ async fn more_jobs_than_redis_may_hold_all_run_once_and_redis_never_holds_more(p
 async fn what_redis_forgets_the_ledger_sends_again(pool: PgPool) {
     let world = TestWorld::new(&pool).await.with("WORKER_CONCURRENCY_MAINTENANCE", "1");
     let worker = world.worker().await;
-    let hold = NewJob {
-        payload: JobPayload { hold_ms: Some(300), ..JobPayload::default() },
-        ..NewJob::of(JobKind::Probe, "test")
-    };
+    let hold = NewJob::with(&Probe { hold_ms: Some(300) }, "test").unwrap();
     let ids = jobs::enqueue_many(&world.pool, &hold, 20).await.unwrap();
     world.until_where(ids[2], "ended", |job| job.status.is_final()).await;
     assert!(world.empty_redis().await > 0, "nothing was in Redis, so nothing was tested");
@@ -154,4 +153,31 @@ async fn what_redis_forgets_the_ledger_sends_again(pool: PgPool) {
         assert_eq!(world.job(*id).await.status, JobStatus::Succeeded);
     }
     worker.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_worker_answers_whether_it_lives_and_is_ready(pool: PgPool) {
+    // Free now; the worker takes it a moment later.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let world = TestWorld::new(&pool).await.with("WORKER_METRICS_PORT", port.to_string());
+    let process = world.process();
+    eventually("the worker is ready", Duration::from_secs(30), async || {
+        get(port, "/health/ready").await.filter(|status| status == "200")
+    })
+    .await;
+    assert_eq!(get(port, "/health/live").await.as_deref(), Some("200"));
+    sqlx::query("DELETE FROM _sqlx_migrations WHERE version = 9").execute(&pool).await.unwrap();
+    assert_eq!(get(port, "/health/ready").await.as_deref(), Some("503"), "its schema is not this program's");
+    assert_eq!(get(port, "/health/live").await.as_deref(), Some("200"));
+    process.kill();
+}
+
+/// The status that a GET is answered with; `None` while nobody listens.
+async fn get(port: u16, path: &str) -> Option<String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    Some(answer.split(' ').nth(1)?.to_owned())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use domain::ingest::IngestMode;
-use domain::jobs::{JobKind, JobPayload, JobStatus};
+use domain::jobs::{Ingest, JobKind, JobStatus};
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use storage::postgres::changes;
@@ -49,15 +49,15 @@ async fn ingesting_tmdb_twice_changes_nothing(pool: PgPool) {
     let stub = TmdbStub::start(movies(50)).await;
     let world = over(&pool, &stub).await;
     let worker = world.worker().await;
-    let full = JobPayload { mode: Some(IngestMode::Full), ..JobPayload::default() };
-    let id = world.enqueue_with(JobKind::Ingest, full.clone()).await;
+    let full = Ingest { mode: Some(IngestMode::Full) };
+    let id = world.enqueue_with(&full).await;
     let job = world.until(id, JobStatus::Succeeded).await;
     assert_eq!(job.result.as_ref().unwrap()["catalogue"]["movies_added"], 50, "{job:?}");
     for table in ["movie_credits", "people", "reviews", "movie_metrics_daily", "movie_search"] {
         assert!(count(&world.pool, table).await > 0, "{table}");
     }
     let before = fingerprint(&world.pool).await;
-    let id = world.enqueue_with(JobKind::Ingest, full).await;
+    let id = world.enqueue_with(&full).await;
     let again = world.until(id, JobStatus::Succeeded).await.result.unwrap();
     assert_eq!((&again["catalogue"]["movies_added"], &again["catalogue"]["movies_unchanged"]), (&0.into(), &50.into()));
     assert_eq!(fingerprint(&world.pool).await, before);

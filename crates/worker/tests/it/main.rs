@@ -6,6 +6,7 @@ mod artifacts;
 mod batch;
 mod batch_events;
 mod batch_predictions;
+mod chains;
 mod crashes;
 mod flow;
 mod ingest;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::events::Observation;
 use domain::ingest::IngestMode;
-use domain::jobs::{JobKind, JobPayload, JobStatus};
+use domain::jobs::{Ingest, JobKind, JobStatus};
 use serde_json::json;
 use sqlx::PgPool;
 use storage::postgres::speed;
@@ -76,8 +76,7 @@ async fn popular_movies_are_observed_and_the_newest_observation_wins(pool: PgPoo
 
     // The night's ingest is newer than the last refresh, also for a movie that is no longer popular.
     stub.put(StubMovie::new(2, "A movie", "1999-10-15").with("popularity", json!(3.5)));
-    let full = JobPayload { mode: Some(IngestMode::Full), ..JobPayload::default() };
-    let id = world.enqueue_with(JobKind::Ingest, full).await;
+    let id = world.enqueue_with(&Ingest { mode: Some(IngestMode::Full) }).await;
     world.until(id, JobStatus::Succeeded).await;
     let (at, popularity, _) = latest(&world, 2).await.unwrap();
     assert!(at > newest && popularity == 3.5);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::JobId;
-use domain::jobs::{JobKind, JobPayload, JobStatus};
+use domain::jobs::{JobKind, JobStatus, JobType, Probe};
 use secrecy::ExposeSecret;
 use settings::{Env, WorkerSettings};
 use sqlx::PgPool;
@@ -75,17 +75,19 @@ impl TestWorld {
     }
 
     pub async fn enqueue(&self, kind: JobKind) -> JobId {
-        self.enqueue_with(kind, JobPayload::default()).await
+        self.enqueue_new(NewJob::of(kind, "test")).await
     }
 
-    pub async fn enqueue_with(&self, kind: JobKind, payload: JobPayload) -> JobId {
-        let mut conn = self.pool.acquire().await.unwrap();
-        let new = NewJob { payload, ..NewJob::of(kind, "test") };
-        jobs::enqueue(&mut conn, new).await.unwrap().0.id
+    pub async fn enqueue_with(&self, job: &impl JobType) -> JobId {
+        self.enqueue_new(NewJob::with(job, "test").unwrap()).await
+    }
+
+    async fn enqueue_new(&self, new: NewJob) -> JobId {
+        jobs::enqueue(&mut self.pool.acquire().await.unwrap(), new).await.unwrap().0.id
     }
 
     pub async fn probe(&self, hold_ms: u64) -> JobId {
-        self.enqueue_with(JobKind::Probe, JobPayload { hold_ms: Some(hold_ms), ..JobPayload::default() }).await
+        self.enqueue_with(&Probe { hold_ms: Some(hold_ms) }).await
     }
 
     /// Waits until a job that is enqueued now has run: by then the dispatcher has looked at all that waited before it.
@@ -108,10 +110,10 @@ impl TestWorld {
         test_support::eventually(&format!("the job {wish}"), Duration::from_secs(60), async || {
             let job = self.job(id).await;
             if is(&job) {
-                return Some(job);
+                return Ok(job);
             }
             assert!(!job.status.is_final(), "the job ended before it {wish}: {job:?}");
-            None
+            Err(job)
         })
         .await
     }

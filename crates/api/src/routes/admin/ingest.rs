@@ -3,8 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use domain::ingest::IngestMode;
-use domain::jobs::{JobKind, JobPayload};
-use serde::Deserialize;
+use domain::jobs::JobKind;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{JobBody, trigger};
@@ -12,7 +12,8 @@ use crate::State;
 use crate::error::ApiError;
 use crate::extract::{Body, IdempotencyKey};
 
-#[derive(Debug, Default, Deserialize, ToSchema)]
+/// The options of an ingest.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IngestRequest {
     /// `auto` (default) reads what changed since the last ingest where the source can still tell, everything otherwise.
@@ -31,6 +32,5 @@ pub async fn run(
     key: IdempotencyKey,
     Body(asked): Body<IngestRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let payload = JobPayload { mode: asked.mode, ..JobPayload::default() };
-    trigger(&state.pool, JobKind::Ingest, payload, key).await
+    trigger(&state.pool, JobKind::Ingest, &asked, key).await
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::JobId;
-use domain::jobs::{JobKind, JobPayload, JobStatus};
+use domain::jobs::{JobKind, JobStatus};
 use serde::Serialize;
 use serde_json::Value;
 use storage::postgres::jobs::Job;
@@ -29,8 +29,9 @@ pub struct JobBody {
     result: Option<Value>,
     /// Why the last attempt failed.
     error: Option<String>,
+    /// The options it was asked for with; defaults are left out.
     #[schema(value_type = Object)]
-    payload: JobPayload,
+    payload: Value,
     requested_by: String,
     /// A running job stops at its next heartbeat.
     cancel_requested: bool,
@@ -50,6 +51,7 @@ pub struct ProgressBody {
 }
 
 impl JobBody {
+    /// As it stands now.
     pub fn of(job: Job) -> Self {
         let eta_seconds = job.eta_seconds(Utc::now());
         Self {
@@ -72,6 +74,7 @@ impl JobBody {
         }
     }
 
+    /// The ledger's id.
     pub fn id(&self) -> JobId {
         self.job_id
     }

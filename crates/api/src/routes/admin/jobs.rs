@@ -18,6 +18,7 @@ use crate::export::{self, Table};
 use crate::extract::{Id, Params};
 use crate::routes::List;
 
+/// Which jobs to list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
@@ -112,6 +113,8 @@ pub async fn cancel(state: Data<State>, Id(id): Id<JobId>) -> Result<HttpRespons
 }
 
 /// Run a failed or cancelled job again.
+///
+/// A chain (`compute-all`) goes on at the step that broke.
 #[utoipa::path(
     post, path = "/api/v1/admin/jobs/{id}/retry", operation_id = "retry_job", tag = "admin",
     params(("id" = Uuid, Path)),

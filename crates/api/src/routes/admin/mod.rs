@@ -10,8 +10,11 @@ pub mod stream;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use domain::jobs::{JobKind, JobPayload};
+use domain::jobs::{JobKind, PayloadError};
+use serde::Serialize;
+use serde_json::Value;
 use sqlx::PgPool;
+use storage::StorageError;
 use storage::postgres::jobs::NewJob;
 
 pub use job::JobBody;
@@ -28,18 +31,25 @@ const REQUESTED_BY: &str = "admin";
 async fn trigger(
     pool: &PgPool,
     kind: JobKind,
-    payload: JobPayload,
+    options: &impl Serialize,
     key: IdempotencyKey,
 ) -> Result<HttpResponse, ApiError> {
-    let new = NewJob { kind, payload, idempotency_key: key.in_ledger(), requested_by: REQUESTED_BY.to_owned() };
+    let payload = payload(kind, options)?;
+    let new = NewJob { payload, idempotency_key: key.in_ledger(), ..NewJob::of(kind, REQUESTED_BY) };
     let asked = new.payload.clone();
-    let mut conn = pool.acquire().await.map_err(storage::StorageError::from)?;
+    let mut conn = pool.acquire().await.map_err(StorageError::from)?;
     let (job, created) = storage::postgres::jobs::enqueue(&mut conn, new).await?;
     if !created && (job.kind != kind || job.payload != asked) {
         return Err(ApiError::IdempotencyKeyReused { kind: job.kind.as_str(), job_id: job.id.to_string() });
     }
     tracing::info!(job_id = %job.id, kind = kind.as_str(), created, "job asked for");
     Ok(accepted(&JobBody::of(job)))
+}
+
+/// The options as the ledger keeps them; the job's definition says which there are.
+fn payload(kind: JobKind, options: &impl Serialize) -> Result<Value, ApiError> {
+    let options = serde_json::to_value(options).map_err(StorageError::from)?;
+    kind.payload(&options).map_err(|PayloadError { field, reason }| ApiError::InvalidBody { field, reason })
 }
 
 fn accepted(job: &JobBody) -> HttpResponse {

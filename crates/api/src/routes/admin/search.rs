@@ -2,18 +2,12 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use domain::jobs::{JobKind, JobPayload};
-use serde::Deserialize;
+use domain::jobs::{JobKind, SearchIndex};
 
 use super::{JobBody, trigger};
 use crate::State;
 use crate::error::ApiError;
 use crate::extract::{Body, IdempotencyKey};
-
-/// There is nothing to choose.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BuildRequest {}
 
 /// Rebuild the search index beside the live one.
 #[utoipa::path(
@@ -24,7 +18,7 @@ pub struct BuildRequest {}
 pub async fn build_index(
     state: Data<State>,
     key: IdempotencyKey,
-    Body(BuildRequest {}): Body<BuildRequest>,
+    Body(asked): Body<SearchIndex>,
 ) -> Result<HttpResponse, ApiError> {
-    trigger(&state.pool, JobKind::SearchIndex, JobPayload::default(), key).await
+    trigger(&state.pool, JobKind::SearchIndex, &asked, key).await
 }

@@ -21,7 +21,7 @@ pub struct HealthBody {
     pub timestamp: DateTime<Utc>,
     pub services: Services,
     pub data_freshness: DataFreshness,
-    /// Of the API.
+    /// The API's version.
     #[schema(example = "0.1.0")]
     pub version: &'static str,
 }
@@ -38,7 +38,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// A speed layer without data is no fault: nobody may have sent any events.
+    /// The overall status. A speed layer without data is no fault: nobody may have sent any events.
     pub fn status(&self) -> HealthStatus {
         let complete = self.redis.is_connected()
             && !self.meilisearch.is_down()
@@ -115,9 +115,9 @@ impl MeilisearchService {
 pub enum LayerStatus {
     Up,
     NoData,
-    /// Facts wait to be counted for longer than they should.
+    /// The oldest uncounted fact is older than `SPEED_LAG_LIMIT_SECONDS`.
     Lagging,
-    /// PostgreSQL, which would know, does not answer.
+    /// PostgreSQL does not answer.
     Unknown,
 }
 
@@ -131,7 +131,7 @@ pub struct BatchLayer {
     pub document_count: Option<i64>,
 }
 
-/// What viewers do, counted within seconds.
+/// The speed layer: counts of what viewers do, seconds old.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SpeedLayer {
     pub status: LayerStatus,
@@ -139,13 +139,13 @@ pub struct SpeedLayer {
     pub last_update: Option<DateTime<Utc>>,
     /// Hours of movies, about.
     pub document_count: Option<i64>,
-    /// Of these, since the cutoff; of each of its two views, no more than 100,000 are counted.
+    /// Hours of movies since the cutoff; the count of each of the two views stops at 100,000.
     pub recent_documents: Option<i64>,
     /// Age of the oldest fact that is not counted yet; null where the event log does not answer.
     pub lag_seconds: Option<f64>,
 }
 
-/// Which layer answered what, since this process started. Answers from the cache are not counted.
+/// Statistics of the merge since this process started: which layer answered. Answers from the cache are not counted.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RoutingBody {
     #[schema(example = 48)]
@@ -159,7 +159,7 @@ pub struct RoutingBody {
     pub both: Routed,
     /// Answers of the batch layer in place of the speed layer, which lagged.
     pub batch_fallback: Routed,
-    /// Of deciding and merging, without the database; null before the first query.
+    /// Mean time of combining what the layers hold, without the database's; null before the first query.
     pub average_routing_time_ms: Option<f64>,
     pub coverage: Coverage,
     pub data_freshness: RoutingFreshness,
@@ -169,7 +169,7 @@ pub struct RoutingBody {
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct Routed {
     pub queries: u64,
-    /// Of all.
+    /// Share of all queries.
     pub percentage: f64,
 }
 
@@ -191,19 +191,19 @@ pub struct SpeedRouting {
     pub layer: SpeedLayer,
 }
 
-/// Which share of the hours in all answers came from which layer, in percent; null before the first.
+/// Percentage of the hours in all answers that each layer answered for; null before the first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Coverage {
     pub batch: Option<f64>,
     pub speed: Option<f64>,
 }
 
-/// How far each layer goes. A watermark: the batch layer holds everything before it; null before its first run.
+/// How current each layer is. The batch layer holds everything before its watermark, which is null before its first run.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RoutingFreshness {
-    /// Of what viewers did.
+    /// Watermark of viewers' events.
     pub events_watermark: Option<DateTime<Utc>>,
-    /// Of reviews.
+    /// Watermark of reviews.
     pub reviews_watermark: Option<DateTime<Utc>>,
     pub speed_lag_seconds: Option<f64>,
 }
@@ -259,7 +259,7 @@ pub struct CacheFamilyBody {
 pub struct SearchBody {
     #[serde(flatten)]
     pub service: MeilisearchService,
-    /// Which engine answers now.
+    /// The engine that answers now.
     #[schema(value_type = String, example = "postgres")]
     pub engine: Engine,
 }

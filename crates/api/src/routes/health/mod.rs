@@ -1,7 +1,7 @@
-//! How the service and what it stands on are doing.
+//! Health of the service and of the stores it needs.
 //!
-//! `/health` is for people and dashboards, `/health/live` and `/health/ready` are for orchestrators, the rest says more
-//! about one part. No probe takes longer than [`probes::LIMIT`], and none is cached.
+//! `/health` is for people and dashboards, `/health/live` and `/health/ready` are for orchestrators, the rest details one part
+//! each. No probe takes longer than [`probes::TIMEOUT`], and none is cached.
 
 mod body;
 mod probes;
@@ -35,9 +35,9 @@ pub async fn overview(state: Data<State>) -> HttpResponse {
     let (postgres, redis, meilisearch, batch_layer, speed_layer) = futures::join!(
         probes::postgres(&state.pool),
         probes::redis(&state.cache),
-        probes::meilisearch(&state.search),
+        probes::meilisearch(&state.reader.search),
         probes::batch_layer(&state.pool),
-        probes::speed_layer(&state.pool, &state.lag, cutoff(now)),
+        probes::speed_layer(&state.pool, &state.reader.lag, cutoff(now)),
     );
     let services = Services { mongodb: postgres.clone(), postgres, redis, meilisearch, batch_layer, speed_layer };
     let status = services.status();
@@ -78,7 +78,7 @@ pub async fn ready(state: Data<State>) -> Result<HttpResponse, ApiError> {
     }
 }
 
-/// More about PostgreSQL.
+/// Details of PostgreSQL.
 ///
 /// Also answers at `/api/v1/health/mongodb`, the seed's name.
 #[utoipa::path(
@@ -96,7 +96,7 @@ pub async fn database(state: Data<State>) -> HttpResponse {
     answer(body.service.connected, &body)
 }
 
-/// More about the cache's two layers.
+/// Details of the cache's two tiers.
 #[utoipa::path(
     get, path = "/api/v1/health/cache", operation_id = "get_health_cache", tag = "health",
     responses((status = 200, body = CacheBody), (status = 503, description = "Redis is away", body = CacheBody)),
@@ -106,7 +106,7 @@ pub async fn cache(state: Data<State>) -> HttpResponse {
     answer(body.service.is_connected(), &body)
 }
 
-/// Which layer answered what, and how far each goes.
+/// Statistics of the merge: which layer answered, and how current each is.
 #[utoipa::path(
     get, path = "/api/v1/health/routing", operation_id = "get_health_routing", tag = "health",
     responses((status = 200, body = RoutingBody), (status = 503, description = "PostgreSQL is away", body = RoutingBody)),
@@ -115,10 +115,10 @@ pub async fn routing(state: Data<State>) -> HttpResponse {
     let now = Utc::now();
     let (batch, speed, (events, reviews)) = futures::join!(
         probes::batch_layer(&state.pool),
-        probes::speed_layer(&state.pool, &state.lag, cutoff(now)),
+        probes::speed_layer(&state.pool, &state.reader.lag, cutoff(now)),
         probes::watermarks(&state.pool),
     );
-    let (stats, known) = (&state.routing, batch.status != LayerStatus::Unknown);
+    let (stats, known) = (&state.reader.layers, batch.status != LayerStatus::Unknown);
     let total = stats.total();
     let routed = |decision| {
         let queries = stats.queries(decision);
@@ -147,12 +147,12 @@ pub async fn routing(state: Data<State>) -> HttpResponse {
     answer(known, &body)
 }
 
-/// In percent, to a tenth; `None` of nothing.
+/// `part` in percent of `whole`, to a tenth; `None` where `whole` is 0.
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| (part as f64 / whole as f64 * 1_000.0).round() / 10.0)
 }
 
-/// More about search.
+/// Details of search.
 #[utoipa::path(
     get, path = "/api/v1/health/search", operation_id = "get_health_search", tag = "health",
     responses(
@@ -161,7 +161,7 @@ fn share(part: u64, whole: u64) -> Option<f64> {
     ),
 )]
 pub async fn search(state: Data<State>) -> HttpResponse {
-    let body = SearchBody::of(probes::meilisearch(&state.search).await);
+    let body = SearchBody::of(probes::meilisearch(&state.reader.search).await);
     answer(!body.service.is_down(), &body)
 }
 

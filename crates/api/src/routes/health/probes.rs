@@ -1,9 +1,11 @@
-//! Looks at one part each. A part that is away or slow is "down" after [`LIMIT`]; why, is in the log for debugging.
+//! One probe for each part. A part that does not answer within [`TIMEOUT`] is down; the reason is in the log, at level debug.
 
 use std::time::Duration;
 
+use cache::FamilyCounts;
 use domain::artifacts::Artifact;
 use domain::hours::Hour;
+use query::lag::Lag;
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::cache::CacheServer;
@@ -14,18 +16,15 @@ use super::body::{
     BatchLayer, CacheBody, CacheFamilyBody, Connection, LayerStatus, MeilisearchService, PostgresService, RedisService,
     SpeedLayer, UpDown,
 };
-use cache::FamilyCounts;
-
 use crate::cache::ResponseCache;
-use crate::lag::Lag;
 
 /// Longest a probe may take: health checkers give up after a few seconds.
-pub const LIMIT: Duration = Duration::from_secs(1);
+pub const TIMEOUT: Duration = Duration::from_secs(1);
 
 async fn bounded<T>(probe: impl Future<Output = Result<T, StorageError>>) -> Result<T, String> {
-    match tokio::time::timeout(LIMIT, probe).await {
+    match tokio::time::timeout(TIMEOUT, probe).await {
         Ok(outcome) => outcome.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no answer within {} ms", LIMIT.as_millis())),
+        Err(_) => Err(format!("no answer within {} ms", TIMEOUT.as_millis())),
     }
 }
 
@@ -91,7 +90,7 @@ fn family(counts: FamilyCounts) -> CacheFamilyBody {
     CacheFamilyBody { family, ttl_seconds: ttl.as_secs(), hit_rate: hit_rate(hits, misses), hits, misses }
 }
 
-/// In percent, to a tenth.
+/// Hits in percent of all answers, to a tenth.
 fn hit_rate(hits: u64, misses: u64) -> f64 {
     let asked = hits + misses;
     if asked == 0 { 0.0 } else { (hits as f64 / asked as f64 * 1_000.0).round() / 10.0 }
@@ -120,8 +119,8 @@ pub async fn batch_layer(pool: &PgPool) -> BatchLayer {
 }
 
 pub async fn speed_layer(pool: &PgPool, lag: &Lag, cutoff: Hour) -> SpeedLayer {
-    // Looking at the lag has its own bound.
-    let (freshness, behind) = futures::join!(bounded(speed::freshness(pool, cutoff)), lag.look());
+    // Measuring the lag has a time-out of its own.
+    let (freshness, behind) = futures::join!(bounded(speed::freshness(pool, cutoff)), lag.measure());
     let freshness = found("speed layer", freshness);
     let status = match &freshness {
         None => LayerStatus::Unknown,
@@ -139,7 +138,7 @@ pub async fn speed_layer(pool: &PgPool, lag: &Lag, cutoff: Hour) -> SpeedLayer {
     }
 }
 
-/// How far the runs over events and over reviews go.
+/// Watermarks of the published runs over events and over reviews.
 pub async fn watermarks(pool: &PgPool) -> (Option<Hour>, Option<Hour>) {
     let of = async |artifact| found("watermark", bounded(batch::watermark(pool, artifact)).await).flatten();
     futures::join!(of(Artifact::BatchStatsHourly), of(Artifact::BatchSentimentHourly))

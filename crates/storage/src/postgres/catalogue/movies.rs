@@ -90,6 +90,27 @@ pub struct MovieSummary {
     pub poster_path: Option<String>,
 }
 
+/// What answers about one movie show of it beside their own numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Headline {
+    pub title: String,
+    /// The newest observation's, else the catalogue's.
+    pub popularity: f64,
+}
+
+/// The headline of a movie; `None` where the catalogue does not have it, or no longer shows it.
+pub async fn headline(pool: &PgPool, id: MovieId) -> Result<Option<Headline>, StorageError> {
+    Ok(sqlx::query_as!(
+        Headline,
+        r#"SELECT m.title, coalesce(l.popularity, m.popularity) AS "popularity!"
+           FROM movies m LEFT JOIN speed_latest l USING (movie_id)
+           WHERE m.movie_id = $1 AND m.tombstoned_at IS NULL"#,
+        id.get(),
+    )
+    .fetch_optional(pool)
+    .await?)
+}
+
 /// Most popular first, with the number of all movies; `genre` in any case.
 pub async fn list(pool: &PgPool, genre: Option<&str>, page: Page) -> Result<(Vec<MovieSummary>, i64), StorageError> {
     let rows = sqlx::query_as!(

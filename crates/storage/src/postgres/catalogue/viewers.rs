@@ -75,7 +75,7 @@ pub(super) async fn write_ratings(
         "INSERT INTO ratings AS r (source, user_id, movie_id, rating, rated_at)
          SELECT $1, i.* FROM unnest($2::bigint[], $3::bigint[], $4::real[], $5::timestamptz[])
              AS i(user_id, movie_id, rating, rated_at)
-         -- A viewer's later rating replaces the earlier one.
+         -- A viewer's later word counts.
          ON CONFLICT (source, user_id, movie_id) DO UPDATE SET rating = excluded.rating, rated_at = excluded.rated_at
              WHERE excluded.rated_at > r.rated_at",
         source.as_str(),

@@ -14,7 +14,9 @@ use crate::StorageError;
 /// A worker's right to one attempt at one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
+    /// The job.
     pub job_id: JobId,
+    /// New with each claim.
     pub token: Uuid,
 }
 
@@ -43,15 +45,20 @@ pub async fn claim(pool: &PgPool, id: JobId, worker: &str) -> Result<Option<(Job
 /// Progress as a heartbeat reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
+    /// Units done, of the job's choice.
     pub done: i64,
+    /// Units in all; `None` while the job does not know.
     pub total: Option<i64>,
+    /// What the job is doing, for people.
     pub phase: Option<String>,
 }
 
-/// What a heartbeat learns.
+/// The ledger's answer to a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pulse {
+    /// The lease is renewed.
     Continue,
+    /// Somebody asked for the job to stop.
     CancelRequested,
     /// The job was given to another worker.
     LeaseLost,
@@ -95,17 +102,28 @@ pub async fn succeed(pool: &PgPool, lease: Lease, result: &Value, progress: &Pro
     Ok(())
 }
 
-/// The attempt failed; with `retry_in` the job waits for another one, otherwise it is failed for good.
-pub async fn fail(pool: &PgPool, lease: Lease, error: &str, retry_in: Option<Duration>) -> Result<(), StorageError> {
+/// The attempt failed, `progress` says where; with `retry_in` the job waits for another one, otherwise it is failed for
+/// good.
+pub async fn fail(
+    pool: &PgPool,
+    lease: Lease,
+    error: &str,
+    progress: &Progress,
+    retry_in: Option<Duration>,
+) -> Result<(), StorageError> {
     sqlx::query!(
         "UPDATE jobs SET status = CASE WHEN $4::float8 IS NULL THEN 'failed' ELSE 'retrying' END, error = $3,
                 lease = NULL, dispatched_at = NULL, run_after = now() + make_interval(secs => coalesce($4, 0)),
-                finished_at = CASE WHEN $4::float8 IS NULL THEN now() END
+                finished_at = CASE WHEN $4::float8 IS NULL THEN now() END,
+                progress_done = $5, progress_total = $6, progress_phase = $7
          WHERE job_id = $1 AND lease = $2",
         lease.job_id.0,
         lease.token,
         error,
         retry_in.map(|wait| wait.as_secs_f64()),
+        progress.done,
+        progress.total,
+        progress.phase,
     )
     .execute(pool)
     .await?;

@@ -5,13 +5,14 @@
 
 pub mod lease;
 pub mod schedules;
+pub mod steps;
 pub mod sweep;
 
 use chrono::{DateTime, Utc};
 use domain::JobId;
-use domain::jobs::{JobKind, JobPayload, JobStatus, eta_seconds};
+use domain::jobs::{JobKind, JobStatus, JobType, eta_seconds};
 use domain::page::Page;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -20,23 +21,41 @@ use crate::StorageError;
 /// One job, as the ledger knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
+    /// Its id, version 7: ids sort by creation.
     pub id: JobId,
+    /// What it does.
     pub kind: JobKind,
-    pub payload: JobPayload,
+    /// The options as they were stored; [`domain::jobs::from_ledger`] reads them as the kind's type.
+    pub payload: Value,
+    /// As [`NewJob::requested_by`].
     pub requested_by: String,
+    /// Where it stands.
     pub status: JobStatus,
+    /// Attempts begun and not taken back by a crash or a shutdown.
     pub attempts: i32,
+    /// Attempts before it is given up.
     pub max_attempts: i32,
+    /// Times that its worker died with it.
     pub crashes: i32,
+    /// Whether somebody asked for it to stop.
     pub cancel_requested: bool,
+    /// Progress of the present or last attempt, in units of the job's choice.
     pub done: i64,
+    /// `None` while the job does not know.
     pub total: Option<i64>,
+    /// What it is doing, for people; of a chain it names the step.
     pub phase: Option<String>,
+    /// Of a job that succeeded; its shape depends on the kind.
     pub result: Option<Value>,
+    /// Why the last attempt failed.
     pub error: Option<String>,
+    /// When it was enqueued.
     pub created_at: DateTime<Utc>,
+    /// When the present or last attempt began.
     pub started_at: Option<DateTime<Utc>>,
+    /// When its worker last renewed the lease.
     pub heartbeat_at: Option<DateTime<Utc>>,
+    /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
 }
 
@@ -78,7 +97,7 @@ impl TryFrom<Row> for Job {
         Ok(Self {
             id: JobId(row.job_id),
             kind: row.kind.parse().map_err(|_| StorageError::Corrupt(format!("job kind {}", row.kind)))?,
-            payload: serde_json::from_value(row.payload)?,
+            payload: row.payload,
             requested_by: row.requested_by,
             status: row.status.parse().map_err(StorageError::Corrupt)?,
             attempts: row.attempts,
@@ -98,11 +117,13 @@ impl TryFrom<Row> for Job {
     }
 }
 
-/// A job to be.
+/// A job to be enqueued.
 #[derive(Debug, Clone)]
 pub struct NewJob {
+    /// What it is to do.
     pub kind: JobKind,
-    pub payload: JobPayload,
+    /// Options that fit the kind: from [`JobKind::payload`] or [`NewJob::with`].
+    pub payload: Value,
     /// Enqueueing again with the same key finds the first job.
     pub idempotency_key: Option<String>,
     /// `admin`, `schedule:trending`, `cli`: for people who ask where a job came from.
@@ -110,8 +131,17 @@ pub struct NewJob {
 }
 
 impl NewJob {
+    /// A job with the default options, without a key.
     pub fn of(kind: JobKind, requested_by: impl Into<String>) -> Self {
-        Self { kind, payload: JobPayload::default(), idempotency_key: None, requested_by: requested_by.into() }
+        Self { kind, payload: Value::Object(Map::new()), idempotency_key: None, requested_by: requested_by.into() }
+    }
+
+    /// A job with options of its own.
+    ///
+    /// # Errors
+    /// Options that are no JSON; no payload type of ours has such.
+    pub fn with<J: JobType>(job: &J, requested_by: impl Into<String>) -> Result<Self, StorageError> {
+        Ok(Self { payload: serde_json::to_value(job)?, ..Self::of(J::KIND, requested_by) })
     }
 }
 
@@ -125,7 +155,7 @@ pub async fn enqueue(conn: &mut PgConnection, new: NewJob) -> Result<(Job, bool)
         id.0,
         new.kind.as_str(),
         new.kind.queue().as_str(),
-        serde_json::to_value(&new.payload)?,
+        new.payload,
         new.idempotency_key,
         new.requested_by,
         new.kind.max_attempts(),
@@ -155,7 +185,7 @@ pub async fn enqueue_many(pool: &PgPool, new: &NewJob, count: usize) -> Result<V
         &ids,
         new.kind.as_str(),
         new.kind.queue().as_str(),
-        serde_json::to_value(&new.payload)?,
+        &new.payload,
         new.requested_by,
         new.kind.max_attempts(),
     )
@@ -183,21 +213,25 @@ pub async fn get(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, Stor
 /// Which jobs to list; `None` is any.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
+    /// Jobs of this kind, under whatever name they were enqueued.
     pub kind: Option<JobKind>,
+    /// Jobs of this status.
     pub status: Option<JobStatus>,
 }
 
 /// Newest first, with the number of all that match.
 pub async fn list(pool: &PgPool, filter: &JobFilter, page: Page) -> Result<(Vec<Job>, i64), StorageError> {
-    let (kind, status) = (filter.kind.map(JobKind::as_str), filter.status.map(JobStatus::as_str));
+    // Rows from before a kind was renamed are listed under its present name too.
+    let kinds: Option<Vec<String>> = filter.kind.map(|kind| kind.names().map(str::to_owned).collect());
+    let status = filter.status.map(JobStatus::as_str);
     let rows = sqlx::query_as!(
         Row,
         "SELECT job_id, kind, payload, requested_by, status, attempts, max_attempts, crashes, cancel_requested,
                 progress_done, progress_total, progress_phase, result, error, created_at, started_at, heartbeat_at,
                 finished_at
-         FROM jobs WHERE ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR status = $2)
+         FROM jobs WHERE ($1::text[] IS NULL OR kind = ANY($1)) AND ($2::text IS NULL OR status = $2)
          ORDER BY created_at DESC, job_id DESC LIMIT $3 OFFSET $4",
-        kind,
+        kinds.as_deref(),
         status,
         page.limit.get(),
         page.offset.get(),
@@ -205,8 +239,8 @@ pub async fn list(pool: &PgPool, filter: &JobFilter, page: Page) -> Result<(Vec<
     .fetch_all(pool)
     .await?;
     let total = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "n!" FROM jobs WHERE ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR status = $2)"#,
-        kind,
+        r#"SELECT count(*) AS "n!" FROM jobs WHERE ($1::text[] IS NULL OR kind = ANY($1)) AND ($2::text IS NULL OR status = $2)"#,
+        kinds.as_deref(),
         status,
     )
     .fetch_one(pool)
@@ -237,7 +271,8 @@ pub async fn cancel(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, S
     get(conn, id).await
 }
 
-/// Queues a failed or cancelled job again with a clean slate; answers it as it then stands.
+/// Queues a failed or cancelled job again with its attempts counted anew; answers it as it then stands. The finished
+/// steps of a chain stay finished ([`steps`]).
 pub async fn retry(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, StorageError> {
     sqlx::query!(
         "UPDATE jobs SET status = 'queued', attempts = 0, crashes = 0, cancel_requested = false, lease = NULL,

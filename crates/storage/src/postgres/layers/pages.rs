@@ -1,5 +1,7 @@
 //! A movie's page.
 
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, Utc};
 use domain::RunId;
 use domain::events::{Counts, EventType, Observation};
@@ -34,6 +36,7 @@ pub struct MovieLayers {
 impl MovieLayers {
     /// Each hour from the layer that answers for it.
     pub fn merge(self) -> MergedMovie {
+        let started = Instant::now();
         let boundary = self.split.boundary(self.watermark);
         let answers = |row: &&SpeedRow<Counts>| layer(row.hour.hour, boundary, row.hour.reopened) == Layer::Speed;
         let speed_updated_at = self.speed.iter().filter(answers).map(|row| row.updated_at).max();
@@ -47,6 +50,7 @@ impl MovieLayers {
             speed_updated_at,
             run_id: self.run_id,
             watermark: self.watermark,
+            merge_time: started.elapsed(),
             split: self.split,
         }
     }
@@ -69,6 +73,8 @@ pub struct MergedMovie {
     /// The batch layer's published run; `None` where none ever was.
     pub run_id: Option<RunId>,
     pub watermark: Option<Hour>,
+    /// How long the merge took in this process.
+    pub merge_time: Duration,
     /// How the hours were split over the layers.
     pub split: LayerSplit,
 }

@@ -9,9 +9,16 @@ use serde_json::{Value, json};
 use storage::postgres::catalogue::{self, IngestCounts};
 use storage::postgres::jobs::{NewJob, enqueue};
 
+use super::Run;
 use crate::{JobContext, JobError, Shared};
 
-pub(super) async fn run(shared: &Shared, context: &JobContext, mode: IngestMode) -> Result<Value, JobError> {
+impl Run for domain::jobs::Ingest {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(shared, context, self.mode.unwrap_or_default()).await
+    }
+}
+
+async fn run(shared: &Shared, context: &JobContext, mode: IngestMode) -> Result<Value, JobError> {
     let client = shared.tmdb()?;
     let source = if client.is_some() { Source::Tmdb } else { Source::Demo };
     let Some(_lock) = catalogue::lock(&shared.pool, source).await? else {

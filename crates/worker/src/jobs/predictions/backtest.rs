@@ -7,6 +7,7 @@ use domain::predictions::{BACKTEST_DAYS, BACKTEST_MOVIES, Estimate, HORIZON_DAYS
 use rayon::prelude::*;
 
 use super::method::Method;
+use crate::{Stop, Stopped};
 
 /// Forecasts of a horizon below which its interval is left as the model has it.
 const WIDEN_FORECASTS_MIN: usize = 200;
@@ -32,14 +33,21 @@ struct Stand<'a> {
 /// Movies are evenly taken from all. What they have in common is learnt from before the first of the days stood on, so no
 /// forecast has seen what it is compared with. Only the width of the intervals is learnt from the outcomes themselves:
 /// one number from hundreds of them, so judging it by them flatters it by nothing that shows.
-pub(super) fn backtest(series: &[Vec<f64>], until: NaiveDate) -> Backtest {
+///
+/// # Errors
+/// When it is told to stop, within the time of one movie's fourteen forecasts.
+pub(super) fn backtest(series: &[Vec<f64>], until: NaiveDate, stop: &Stop) -> Result<Backtest, Stopped> {
     let known = |values: &'_ Vec<f64>| values.len().saturating_sub(BACKTEST_DAYS);
     let before = series.iter().map(|values| &values[..known(values)]).filter(|values| !values.is_empty());
     let method = Method::learn(before, until - TimeDelta::days(BACKTEST_DAYS as i64));
     let stride = series.len().div_ceil(BACKTEST_MOVIES).max(1);
     let movies: Vec<&Vec<f64>> = series.iter().step_by(stride).collect();
     // Collected before they are added up: a parallel sum would round differently each time.
-    let stands: Vec<Stand<'_>> = movies.into_par_iter().flat_map_iter(|values| stands(method, until, values)).collect();
+    let stands: Vec<Vec<Stand<'_>>> = movies
+        .into_par_iter()
+        .map(|values| stop.check().map(|()| stands(method, until, values).collect()))
+        .collect::<Result<_, Stopped>>()?;
+    let stands: Vec<Stand<'_>> = stands.into_iter().flatten().collect();
     let widen = from_fn(|day| widen(&stands, day));
     let mut scores = [Score::default(); HORIZON_DAYS];
     for stand in &stands {
@@ -48,7 +56,7 @@ pub(super) fn backtest(series: &[Vec<f64>], until: NaiveDate) -> Backtest {
             score.add(forecast, stand.now, *came);
         }
     }
-    Backtest { widen, scores }
+    Ok(Backtest { widen, scores })
 }
 
 fn stands(method: Method, until: NaiveDate, values: &[f64]) -> impl Iterator<Item = Stand<'_>> {
@@ -88,16 +96,16 @@ mod tests {
     #[test]
     fn every_horizon_is_tried_from_every_day_that_it_fits() {
         let series = vec![(0..60).map(|day| 10.0 + f64::from(day % 5)).collect::<Vec<f64>>(); 3];
-        let Backtest { scores, widen } = backtest(&series, until());
+        let Backtest { scores, widen } = backtest(&series, until(), &Stop::default()).unwrap();
         assert_eq!(widen, [1.0; HORIZON_DAYS], "of a few forecasts nothing is learnt");
         let tried: Vec<i64> = scores.iter().map(|score| score.forecasts).collect();
         assert_eq!(tried, (1..=14).rev().map(|n| 3 * n).collect::<Vec<i64>>());
-        assert_eq!(backtest(&series, until()), Backtest { scores, widen });
+        assert_eq!(backtest(&series, until(), &Stop::default()).unwrap(), Backtest { scores, widen });
     }
 
     #[test]
     fn a_movie_of_yesterday_has_been_tried_once_and_one_of_today_never() {
-        let Backtest { scores, .. } = backtest(&[vec![4.0, 5.0], vec![1.0]], until());
+        let Backtest { scores, .. } = backtest(&[vec![4.0, 5.0], vec![1.0]], until(), &Stop::default()).unwrap();
         assert_eq!((scores[0].forecasts, scores[1].forecasts), (1, 0));
         assert!((scores[0].mae().unwrap() - 1.0).abs() < 1e-9 && scores[0].naive_mae() == Some(1.0), "{scores:?}");
     }
@@ -120,7 +128,7 @@ mod tests {
             (0..60).map(|_| step()).collect::<Vec<f64>>()
         };
         let series: Vec<Vec<f64>> = (0..250).map(|_| movie()).collect();
-        let Backtest { scores, .. } = backtest(&series, until());
+        let Backtest { scores, .. } = backtest(&series, until(), &Stop::default()).unwrap();
         for score in scores {
             let coverage = score.coverage().unwrap();
             assert!((coverage - INTERVAL_SHARE).abs() < 0.02, "{score:?}: {coverage}");

@@ -6,8 +6,9 @@ mod method;
 use std::ops::Range;
 use std::sync::Arc;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{NaiveDate, TimeDelta, Utc};
 use domain::artifacts::Artifact;
+use domain::jobs;
 use domain::predictions::{Estimate, HORIZON_DAYS, MOVIES_FORECAST, Score, daily, ranks};
 use domain::trending::{Trend, score};
 use domain::{MovieId, RunId};
@@ -19,9 +20,9 @@ use storage::postgres::batch::trending;
 
 use self::backtest::{Backtest, backtest};
 use self::method::Method;
-use super::publish;
 use super::trending::each;
-use crate::{JobContext, JobError};
+use super::{Run, publish};
+use crate::{JobContext, JobError, Shared, Stop, Stopped};
 
 /// Movies read, and movies forecast, at a time: a second's work each.
 const CHUNK: usize = 1_000;
@@ -29,7 +30,13 @@ const CHUNK: usize = 1_000;
 /// Movies of one INSERT, fourteen rows each.
 const STAGED: usize = 200;
 
-pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+impl Run for jobs::Predictions {
+    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    }
+}
+
+async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     let Some(as_of) = trending::newest_day(pool, today).await? else {
         return Err(JobError::Permanent("there are no daily metrics to forecast from; run ingest first".into()));
     };
@@ -38,11 +45,12 @@ pub(super) async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, f
         let series = Arc::new(histories(pool, context, &movies, as_of).await?);
         context.progress(0, None, "trying the method on the past");
         let tried = series.clone();
-        let (method, scores) = blocking(move || {
-            let Backtest { widen, scores } = backtest(&tried, as_of);
-            (Method::learn(tried.iter().map(Vec::as_slice), as_of).widened(widen), scores)
-        })
-        .await?;
+        let (method, scores) = context
+            .blocking(move |stop| {
+                let Backtest { widen, scores } = backtest(&tried, as_of, stop)?;
+                Ok((Method::learn(tried.iter().map(Vec::as_slice), as_of).widened(widen), scores))
+            })
+            .await?;
         let forecasts = forecast(context, method, series).await?;
         stage(pool, run, as_of, &movies, &forecasts, &scores).await
     })
@@ -101,10 +109,11 @@ async fn forecast(
     let mut forecasts = Vec::with_capacity(total);
     for start in (0..total).step_by(CHUNK) {
         let (series, movies): (_, Range<usize>) = (series.clone(), start..(start + CHUNK).min(total));
-        forecasts.extend(
-            blocking(move || series[movies].par_iter().map(|values| method.forecast(values)).collect::<Vec<_>>())
-                .await?,
-        );
+        let forecast = move |stop: &Stop| {
+            let forecast = |values: &Vec<f64>| stop.check().map(|()| method.forecast(values));
+            series[movies].par_iter().map(forecast).collect::<Result<Vec<_>, Stopped>>()
+        };
+        forecasts.extend(context.blocking(forecast).await?);
         context.progress(forecasts.len() as i64, Some(total as i64), "forecasting movies");
     }
     Ok(forecasts)
@@ -150,9 +159,4 @@ async fn stage(
     }
     predictions::stage_backtest(pool, run, scores).await?;
     Ok((movies.len() * HORIZON_DAYS) as u64)
-}
-
-/// Off the async threads: heartbeats go on while all cores compute.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JobError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| JobError::Permanent(format!("forecasting: {error}")))
 }

@@ -1,0 +1,37 @@
+//! Who plays together.
+
+use serde::{Deserialize, Serialize};
+
+use super::payload::is_false;
+use super::{ArtifactSpec, Definition, JobKind, JobType, Schedule, Table};
+use crate::artifacts::CacheFamily;
+
+/// The job `actor-collaboration`: who appeared together in leading parts, how often, and how those movies are rated.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ActorCollaboration {
+    /// Publish even a run that would be held back for being suspiciously small.
+    #[serde(skip_serializing_if = "is_false")]
+    pub force: bool,
+}
+
+impl JobType for ActorCollaboration {
+    const KIND: JobKind = JobKind::ActorCollaboration;
+    const DEFINITION: Definition = Definition {
+        schedule: Some(Schedule {
+            cron: "0 20 4 * * *",
+            reason: "reads only credits; here so that scans of the catalogue do not compete",
+        }),
+        artifact: Some(ArtifactSpec {
+            name: "actor_collaboration",
+            tables: &[Table::new("actor_collaboration")],
+            family: CacheFamily::Analytics,
+        }),
+        triggers: &["compute/actor-collaboration"],
+        compute_step: Some(80),
+        ..Definition::new(
+            "actor-collaboration",
+            "who appeared together in leading parts, how often, and how those movies are rated",
+        )
+    };
+}

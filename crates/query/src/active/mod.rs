@@ -1,0 +1,176 @@
+//! The active movies, in memory: loaded from the database, and kept exact by the change feed. While the database is away
+//! they stay as they are, and rankings go on.
+
+mod follow;
+mod watched;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::hours::Hour;
+use domain::merge::cutoff;
+use domain::page::Limit;
+use domain::trending::active::{Active, Ranking, Span};
+use moka::future::Cache;
+use sqlx::PgPool;
+use storage::StorageError;
+use storage::postgres::speed::active;
+use tokio::sync::watch;
+
+use crate::QueryError;
+
+pub use follow::follow;
+pub use watched::{Watched, Watching, recompute};
+
+/// Longest that a request waits for the first load. Fifty thousand movies of two days can take longer on a busy machine;
+/// then the answer is [`QueryError::NotReady`].
+const LOAD_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Rankings kept for requests that ask the same.
+const RANKINGS_MAX: u64 = 200;
+
+/// Time that a ranking is kept: the movies' version is part of its key, so once they have changed nobody asks for it.
+const RANKING_TTL: Duration = Duration::from_secs(10);
+
+/// The active movies, and how current they are.
+pub struct ActiveMovies {
+    movies: RwLock<Active>,
+    status: watch::Sender<Status>,
+    /// Single-flight: requests that ask the same of the same movies share one ranking.
+    rankings: Cache<RankingKey, Arc<Ranked>>,
+}
+
+/// All that a ranking depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RankingKey {
+    span: Span,
+    genre: Option<String>,
+    limit: usize,
+    version: u64,
+}
+
+/// How current the movies are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Counts changes since the process started.
+    pub version: u64,
+    /// When all movies were last read; `None` before the first time.
+    pub loaded_at: Option<DateTime<Utc>>,
+    /// When any movie last changed.
+    pub changed_at: Option<DateTime<Utc>>,
+}
+
+/// A ranking and what it was made from.
+#[derive(Debug, Clone)]
+pub struct Ranked {
+    pub ranking: Ranking,
+    pub span: Span,
+    pub status: Status,
+    pub at: DateTime<Utc>,
+}
+
+impl ActiveMovies {
+    /// Without movies; [`follow`] loads them.
+    pub fn new() -> Arc<Self> {
+        let (movies, status) = (RwLock::default(), watch::Sender::new(Status::default()));
+        let rankings = Cache::builder().max_capacity(RANKINGS_MAX).time_to_live(RANKING_TTL).build();
+        Arc::new(Self { movies, status, rankings })
+    }
+
+    /// How current the movies are now.
+    pub fn status(&self) -> Status {
+        *self.status.borrow()
+    }
+
+    /// Waits for the first load.
+    ///
+    /// # Errors
+    /// [`QueryError::NotReady`] after [`LOAD_WAIT_MAX`]: the database has been away since the process started, or is slow.
+    pub(crate) async fn loaded(&self) -> Result<(), QueryError> {
+        let mut status = self.status.subscribe();
+        let loaded = status.wait_for(|status| status.loaded_at.is_some());
+        match tokio::time::timeout(LOAD_WAIT_MAX, loaded).await {
+            Ok(_) => Ok(()),
+            Err(_elapsed) => Err(QueryError::NotReady),
+        }
+    }
+
+    /// Ranks the movies of the last `hours` hours, once they are loaded; `genre` in any case.
+    ///
+    /// # Errors
+    /// [`QueryError::NotReady`].
+    pub async fn rank(
+        self: &Arc<Self>,
+        hours: u32,
+        genre: Option<String>,
+        limit: usize,
+    ) -> Result<Arc<Ranked>, QueryError> {
+        self.loaded().await?;
+        let key = RankingKey { span: Span::last(hours, Utc::now()), genre, limit, version: self.status().version };
+        if limit > usize::from(Limit::MAX) {
+            // An export of thousands of movies; nobody asks for the same one within seconds.
+            return self.compute(&key).await;
+        }
+        let ranked = self.rankings.try_get_with_by_ref(&key, self.compute(&key)).await;
+        ranked.map_err(Arc::unwrap_or_clone)
+    }
+
+    async fn compute(self: &Arc<Self>, key: &RankingKey) -> Result<Arc<Ranked>, QueryError> {
+        let (this, RankingKey { span, genre, limit, .. }) = (self.clone(), key.clone());
+        // Milliseconds of pure computation over all movies: on a worker thread they would delay other requests.
+        let ranking = tokio::task::spawn_blocking(move || {
+            let movies = this.read();
+            let (ranking, status) = (movies.rank(span, genre.as_deref(), limit), this.status());
+            Arc::new(Ranked { ranking, span, status, at: Utc::now() })
+        });
+        ranking.await.map_err(|error| QueryError::Internal(error.to_string()))
+    }
+
+    /// Reads all movies anew; the previous ones answer meanwhile.
+    async fn load(&self, pool: &PgPool) -> Result<(), StorageError> {
+        let (since, mut movies) = (cutoff(Utc::now()), Active::default());
+        for ids in active::ids(pool, since).await?.chunks(active::CHUNK) {
+            active::reload(pool, ids, since).await?.put_into(&mut movies);
+        }
+        let before = std::mem::replace(&mut *self.write(), movies);
+        self.changed(true);
+        // Freeing some hundred megabytes takes a while; readers need not wait for it.
+        drop(before);
+        Ok(())
+    }
+
+    /// Reads some movies anew, up to [`active::CHUNK`].
+    async fn reload(&self, pool: &PgPool, ids: &[i64]) -> Result<(), StorageError> {
+        active::reload(pool, ids, cutoff(Utc::now())).await?.put_into(&mut self.write());
+        self.changed(false);
+        Ok(())
+    }
+
+    /// Drops hours before the cutoff, which has moved to `first`.
+    fn forget_before(&self, first: Hour) {
+        self.write().forget_before(first);
+        self.changed(false);
+    }
+
+    fn changed(&self, loaded: bool) {
+        let now = Utc::now();
+        self.status.send_modify(|status| {
+            status.version += 1;
+            status.changed_at = Some(now);
+            if loaded {
+                status.loaded_at = Some(now);
+            }
+        });
+        metrics::gauge!("trending_active_movies").set(self.read().len() as f64);
+    }
+
+    // A poisoned lock is used on: what holds it panics only for want of memory, and a map half changed is still a map.
+    fn read(&self) -> RwLockReadGuard<'_, Active> {
+        self.movies.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Active> {
+        self.movies.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,37 @@
+//! Questions about movies, and their answers.
+//!
+//! A [`Question`] is a struct with every default filled in; [`Question::read`] asks the [`Reader`], which holds the stores,
+//! and answers with a view: a struct with public fields that says where its numbers come from. Nothing here knows HTTP or
+//! the response cache, so the API, exports and the command line ask in the same way.
+//!
+//! Where to start reading: [`genre_stats`] is the smallest list, [`sentiment`] the smallest merged answer.
+
+pub mod active;
+pub mod actor_collaboration;
+mod artifact;
+mod error;
+pub mod genre_analytics;
+pub mod genre_stats;
+pub mod lag;
+mod layer_stats;
+mod list;
+pub mod movies;
+pub mod predictions;
+mod provenance;
+mod question;
+pub mod ratings_by_decade;
+mod reader;
+mod rows;
+pub mod search;
+pub mod sentiment;
+pub mod similar;
+pub mod trending;
+pub mod trends;
+
+pub use error::QueryError;
+pub use layer_stats::LayerStats;
+pub use list::{ArtifactList, IntoRows, List, Listing, Paged, PagedList};
+pub use provenance::{CacheState, DataSources, LayerHours, Provenance, ProvenanceSpan};
+pub use question::{LiveFacts, Question};
+pub use reader::Reader;
+pub use rows::Rows;

@@ -1,0 +1,109 @@
+//! Movies: the list, and the page of one.
+
+mod loader;
+mod page;
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use domain::PersonId;
+use domain::artifacts::CacheFamily;
+use domain::page::{Limit, Offset, Page};
+use futures::future::BoxFuture;
+use serde::Serialize;
+use storage::postgres::catalogue::movies::{self, MovieSummary};
+use utoipa::ToSchema;
+
+pub use loader::MovieLoader;
+pub use page::{CastView, MovieAnswer, MoviePage, MovieView, ViewersView};
+
+use crate::{List, PagedList, QueryError, Reader, Rows};
+
+/// Movies, the most popular first.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Movies {
+    /// Only movies of this genre, in any case.
+    pub genre: Option<String>,
+}
+
+/// A movie in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MovieItem {
+    pub movie_id: i64,
+    pub title: String,
+    pub release_date: Option<NaiveDate>,
+    pub genres: Vec<String>,
+    /// Minutes.
+    pub runtime: Option<i32>,
+    pub popularity: f64,
+    /// 0 to 10.
+    pub vote_average: f64,
+    pub vote_count: i64,
+    pub poster_path: Option<String>,
+}
+
+impl From<MovieSummary> for MovieItem {
+    fn from(movie: MovieSummary) -> Self {
+        Self {
+            movie_id: movie.movie_id,
+            title: movie.title,
+            release_date: movie.release_date,
+            genres: movie.genres,
+            runtime: movie.runtime,
+            popularity: movie.popularity,
+            vote_average: movie.vote_average,
+            vote_count: movie.vote_count,
+            poster_path: movie.poster_path,
+        }
+    }
+}
+
+impl PagedList for Movies {
+    type View = List<MovieItem>;
+    const NAME: &'static str = "movies";
+    const FAMILY: CacheFamily = CacheFamily::Movies;
+    const COLUMNS: &'static [&'static str] = &[
+        "movie_id",
+        "title",
+        "release_date",
+        "genres",
+        "runtime",
+        "popularity",
+        "vote_average",
+        "vote_count",
+        "poster_path",
+    ];
+
+    async fn page(&self, reader: &Reader, page: Page) -> Result<Self::View, QueryError> {
+        let genre = reader.genre(self.genre.as_deref()).await?;
+        let (rows, total) = movies::list(&reader.pool, genre.as_deref(), page).await?;
+        Ok(List::new(page, rows, total))
+    }
+
+    /// All movies in the order of ids, however many: none is missed or told twice, though popularity changes meanwhile.
+    async fn whole(self, reader: Arc<Reader>, _offset: Offset) -> Result<Rows<MovieItem>, QueryError> {
+        let genre = reader.genre(self.genre.as_deref()).await?;
+        let read = move |after| -> BoxFuture<'static, _> {
+            let (reader, genre) = (reader.clone(), genre.clone());
+            Box::pin(async move {
+                let rows = movies::after(&reader.pool, genre.as_deref(), after, Limit::STEP).await?;
+                let next = rows.last().map(|row| row.movie_id);
+                Ok((rows.into_iter().map(MovieItem::from).collect(), next))
+            })
+        };
+        Rows::in_steps(0, read).await
+    }
+}
+
+/// A person of a movie.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PersonView {
+    pub person_id: i64,
+    pub name: String,
+}
+
+impl PersonView {
+    pub(crate) fn new(id: PersonId, name: String) -> Self {
+        Self { person_id: id.get(), name }
+    }
+}

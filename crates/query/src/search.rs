@@ -1,0 +1,186 @@
+//! Search for movies: as the portal asks (seed 3), and with every filter and order (seed 1).
+
+use chrono::NaiveDate;
+use domain::artifacts::CacheFamily;
+use domain::page::{Limit, Offset, Page};
+use domain::search::{Engine, SearchHit, SearchQuery, SortBy};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{IntoRows, List, PagedList, QueryError, Reader};
+
+/// Columns of both forms.
+const COLUMNS: &[&str] = &[
+    "movie_id",
+    "title",
+    "release_date",
+    "genres",
+    "vote_average",
+    "vote_count",
+    "popularity",
+    "overview",
+    "poster_path",
+];
+
+/// Movies by title, people, keywords and plot, in the order that fits the text ([`SortBy::default_for`]).
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Search {
+    /// Empty finds every movie.
+    pub q: String,
+    /// Least vote average, 0 to 10.
+    pub min_rating: Option<f64>,
+    /// Year of release.
+    pub year: Option<i32>,
+    /// Name of a genre, in any case.
+    pub genre: Option<String>,
+}
+
+/// One movie found.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SearchItem {
+    pub movie_id: i64,
+    pub title: String,
+    pub release_date: Option<NaiveDate>,
+    pub genres: Vec<String>,
+    pub vote_average: f64,
+    pub vote_count: i64,
+    pub popularity: f64,
+    pub overview: Option<String>,
+    pub poster_path: Option<String>,
+}
+
+impl From<SearchHit> for SearchItem {
+    fn from(hit: SearchHit) -> Self {
+        Self {
+            movie_id: hit.movie_id.get(),
+            title: hit.title,
+            release_date: hit.release_date,
+            genres: hit.genres,
+            vote_average: hit.vote_average,
+            vote_count: hit.vote_count,
+            popularity: hit.popularity,
+            overview: hit.overview,
+            poster_path: hit.poster_path,
+        }
+    }
+}
+
+/// A page of movies found; `total` stops counting at 1,000.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SearchView {
+    #[serde(flatten)]
+    pub list: List<SearchItem>,
+    /// The text that was looked for.
+    pub query: String,
+    /// Which engine answered: PostgreSQL steps in where Meilisearch is absent or away.
+    #[schema(value_type = String, example = "postgres")]
+    pub engine: Engine,
+}
+
+impl IntoRows for SearchView {
+    type Row = SearchItem;
+
+    fn into_rows(self) -> Vec<SearchItem> {
+        self.list.items
+    }
+}
+
+impl PagedList for Search {
+    type View = SearchView;
+    const NAME: &'static str = "search";
+    const FAMILY: CacheFamily = CacheFamily::Search;
+    const COLUMNS: &'static [&'static str] = COLUMNS;
+
+    async fn page(&self, reader: &Reader, page: Page) -> Result<SearchView, QueryError> {
+        let query = SearchQuery {
+            text: self.q.clone(),
+            genre: self.genre.clone(),
+            rating_min: self.min_rating,
+            rating_max: None,
+            year_from: self.year,
+            year_to: self.year,
+            sort_by: SortBy::default_for(&self.q),
+            page,
+        };
+        let found = reader.search.search(&query).await?;
+        let list = List::new(page, found.hits, found.total);
+        Ok(SearchView { list, query: query.text, engine: found.engine })
+    }
+}
+
+/// Movies by text, with filters, in an order of choice.
+#[derive(Debug, Clone, Serialize)]
+pub struct FilteredSearch {
+    /// Empty finds every movie.
+    pub q: String,
+    /// Name of a genre, in any case.
+    pub genre: Option<String>,
+    /// Vote average, 0 to 10.
+    pub rating_min: Option<f64>,
+    pub rating_max: Option<f64>,
+    /// Year of release.
+    pub year_from: Option<i32>,
+    pub year_to: Option<i32>,
+    pub sort_by: SortBy,
+}
+
+/// A page of movies found (seed 1, section 3.4); `total` stops counting at 1,000.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FilteredSearchView {
+    pub results: Vec<SearchItem>,
+    pub total: i64,
+    /// Counted from 1, in pages of `limit`.
+    #[schema(example = 1)]
+    pub page: i64,
+    #[schema(value_type = u16, example = 20)]
+    pub limit: Limit,
+    #[schema(value_type = u32, example = 0)]
+    pub offset: Offset,
+    /// The text that was looked for.
+    pub query: String,
+    #[schema(value_type = String, example = "popularity")]
+    pub sort_by: SortBy,
+    /// Which engine answered.
+    #[schema(value_type = String, example = "postgres")]
+    pub engine: Engine,
+}
+
+impl IntoRows for FilteredSearchView {
+    type Row = SearchItem;
+
+    fn into_rows(self) -> Vec<SearchItem> {
+        self.results
+    }
+}
+
+impl PagedList for FilteredSearch {
+    type View = FilteredSearchView;
+    const NAME: &'static str = "filtered-search";
+    const FAMILY: CacheFamily = CacheFamily::Search;
+    const TABLE: &'static str = "search";
+    const COLUMNS: &'static [&'static str] = COLUMNS;
+
+    async fn page(&self, reader: &Reader, page: Page) -> Result<FilteredSearchView, QueryError> {
+        let query = SearchQuery {
+            text: self.q.clone(),
+            genre: self.genre.clone(),
+            rating_min: self.rating_min,
+            rating_max: self.rating_max,
+            year_from: self.year_from,
+            year_to: self.year_to,
+            sort_by: self.sort_by,
+            page,
+        };
+        let found = reader.search.search(&query).await?;
+        Ok(FilteredSearchView {
+            results: found.hits.into_iter().map(SearchItem::from).collect(),
+            total: found.total,
+            page: page.number(),
+            limit: page.limit,
+            offset: page.offset,
+            query: query.text,
+            sort_by: query.sort_by,
+            engine: found.engine,
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! The steps of chains: which are finished, and with what result. As every write about a running job, these name its
+//! lease, so a worker that lost the job records nothing.
+
+use std::collections::HashMap;
+
+use domain::JobId;
+use domain::jobs::JobKind;
+use serde_json::Value;
+use sqlx::PgPool;
+
+use super::lease::Lease;
+use crate::StorageError;
+
+/// The results of a job's finished steps.
+pub async fn finished(pool: &PgPool, job: JobId) -> Result<HashMap<JobKind, Value>, StorageError> {
+    let rows = sqlx::query!(
+        r#"SELECT step, result AS "result!" FROM job_steps WHERE job_id = $1 AND finished_at IS NOT NULL"#,
+        job.0,
+    )
+    .fetch_all(pool)
+    .await?;
+    // A step of a kind that this release does not know is none of the chain's steps any more.
+    Ok(rows.into_iter().filter_map(|row| Some((row.step.parse().ok()?, row.result))).collect())
+}
+
+/// Records that a step begins, and how often it has. `false`: the lease is lost, or the step is finished already.
+pub async fn begin(pool: &PgPool, lease: Lease, step: JobKind, position: i32) -> Result<bool, StorageError> {
+    let begun = sqlx::query!(
+        "INSERT INTO job_steps (job_id, step, position)
+         SELECT job_id, $3, $4 FROM jobs WHERE job_id = $1 AND lease = $2
+         ON CONFLICT (job_id, step) DO UPDATE
+         SET runs = job_steps.runs + 1, started_at = now(), position = excluded.position
+         WHERE job_steps.finished_at IS NULL",
+        lease.job_id.0,
+        lease.token,
+        step.as_str(),
+        position,
+    )
+    .execute(pool)
+    .await?;
+    Ok(begun.rows_affected() == 1)
+}
+
+/// Records the result of a step. `false`: the lease is lost.
+pub async fn finish(pool: &PgPool, lease: Lease, step: JobKind, result: &Value) -> Result<bool, StorageError> {
+    let finished = sqlx::query!(
+        "UPDATE job_steps SET finished_at = now(), result = $4
+         FROM jobs WHERE job_steps.job_id = $1 AND step = $3 AND jobs.job_id = $1 AND lease = $2",
+        lease.job_id.0,
+        lease.token,
+        step.as_str(),
+        result,
+    )
+    .execute(pool)
+    .await?;
+    Ok(finished.rows_affected() == 1)
+}
