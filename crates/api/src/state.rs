@@ -12,7 +12,7 @@ use settings::ApiSettings;
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::changes::ChangeFeed;
-use storage::event_log::{EventLog, RedisLog};
+use storage::event_log::{EventLogConfig, EventSink};
 use storage::search_index::SearchIndex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ const JOB_STREAMS_MAX: usize = 64;
 pub struct State {
     pub pool: PgPool,
     /// Where events and reviews are safe before they are counted.
-    pub event_log: Arc<dyn EventLog>,
+    pub event_log: Arc<dyn EventSink>,
     /// Reads what questions about movies ask for.
     pub reader: Arc<Reader>,
     /// Answers them, from `cache` or by `reader`.
@@ -64,9 +64,11 @@ impl State {
             Ok(Err(error)) => tracing::warn!(%error, "starting without the database"),
             Err(_) => tracing::warn!("starting without the database, which does not answer"),
         }
-        let redis = &settings.redis;
-        let event_log: Arc<dyn EventLog> =
-            Arc::new(RedisLog::open(&redis.url, &redis.prefix, settings.event_log.capacity)?);
+        let event_log: Arc<dyn EventSink> = storage::event_log::open(&EventLogConfig {
+            url: settings.event_log.url(&settings.redis).clone(),
+            prefix: settings.redis.prefix.clone(),
+            capacity: settings.event_log.capacity,
+        })?;
         let lag = Arc::new(Lag::new(event_log.clone(), settings.speed_lag_limit));
         let search = SearchIndex::new(pool.clone(), meili)?;
         let reader = Arc::new(Reader::new(pool.clone(), search, lag));

@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
-use storage::event_log::{Entry, EventLog};
+use storage::event_log::LogEntry;
 use storage::postgres::facts::dead_letters;
 use test_support::live;
 
@@ -186,8 +186,8 @@ async fn dead_letters_are_listed_and_replayed_unless_they_are_no_events(pool: Pg
     let facts = live::facts(3, 1, chrono::Utc::now());
     let payloads = facts.iter().map(|fact| serde_json::to_string(fact).unwrap()).chain(["from a stranger".into()]);
     for (payload, n) in payloads.zip(1..) {
-        let entry = Entry { id: format!("{n}-0"), payload, deliveries: 3, appended_at: chrono::Utc::now() };
-        dead_letters::add(&pool, "events", &entry, "the disk was full").await.unwrap();
+        let entry = LogEntry { id: format!("{n}-0"), payload, appended_at: chrono::Utc::now() };
+        dead_letters::add(&pool, "events", &entry, 3, "the disk was full").await.unwrap();
     }
     let redis = test_support::redis_url();
     let env = [("REDIS_URL", redis.expose_secret()), ("REDIS_PREFIX", prefix.as_str())];
@@ -202,8 +202,7 @@ async fn dead_letters_are_listed_and_replayed_unless_they_are_no_events(pool: Pg
     assert!(!all.status.success(), "one is left");
     assert!(said.starts_with("2 replayed") && said.contains("no events: [4]"), "{said} {}", text(&all.stderr));
     assert_eq!(dead_letters::count(&pool).await.unwrap(), 1);
-    let again: Vec<_> = log.read("reader", 10, std::time::Duration::ZERO).await.unwrap();
-    let again: Vec<_> = again.iter().map(|entry| entry.fact().unwrap()).collect();
+    let again: Vec<_> = live::logged(&*log).await.iter().map(|entry| entry.fact().unwrap()).collect();
     assert_eq!(again, [facts[1].clone(), facts[0].clone(), facts[2].clone()]);
 
     let gone = run(Some(&pool), &env, &["dead-letters", "replay", "--id", "2"]).await;

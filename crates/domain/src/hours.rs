@@ -34,6 +34,7 @@ impl Hour {
         Self(index)
     }
 
+    /// So many hours later; earlier where negative. Stops at the ends of `i64`.
     pub fn plus(self, hours: i64) -> Self {
         Self(self.0.saturating_add(hours))
     }
@@ -45,7 +46,7 @@ impl fmt::Display for Hour {
     }
 }
 
-/// How far back a question looks: `6`, `6h`, `7d`, `30d`, `90d`, `all`. A bare number is hours (seed 1, section 3.2).
+/// How far back a read goes: `6`, `6h`, `7d`, `30d`, `90d`, `all`. A bare number is hours (seed 1, section 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Window {
@@ -55,7 +56,7 @@ pub enum Window {
 }
 
 impl Window {
-    /// Ten years; more is `all`.
+    /// Ten years, the longest window but `all`.
     pub const MAX_HOURS: u32 = 87_600;
 
     /// The first moment within the window that ends now.

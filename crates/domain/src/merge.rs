@@ -9,17 +9,18 @@
 //! a run that has seen the fact is published. So the law holds for late facts too: the merged answer equals the
 //! answer recomputed from all facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{AddAssign, SubAssign};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::hours::Hour;
 
-/// Hours that the speed layer answers at least: batch results may be a day late, so two days leave no gap (seed 2).
+/// Length of the speed layer's window, in hours: a batch run may be a day late, so two days leave no gap (seed 2).
 pub const CUTOFF_HOURS: i64 = 48;
 
-/// How far the clocks of two processes may lie apart, and how long a reader may take between computing its boundary and
-/// reading. Rows are kept for so much longer than any reader's boundary asks for.
+/// Bound on the difference between two processes' clocks plus the time from a reader's computing its boundary to its
+/// read. Rows are kept for that much longer than any boundary requires.
 pub const CLOCK_MARGIN: TimeDelta = TimeDelta::hours(1);
 
 /// `floor_to_hour(now - 48 h)`: the first hour that is the speed layer's whatever the batch layer has.
@@ -27,7 +28,7 @@ pub fn cutoff(now: DateTime<Utc>) -> Hour {
     Hour::of(now.checked_sub_signed(TimeDelta::hours(CUTOFF_HOURS)).unwrap_or(DateTime::<Utc>::MIN_UTC))
 }
 
-/// How a question that is asked now is split over the layers (seed 2, failure modes 3 and 4).
+/// How the hours of a read are split over the layers (seed 2, failure modes 3 and 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerSplit {
     cutoff: Hour,
@@ -35,10 +36,12 @@ pub struct LayerSplit {
 }
 
 impl LayerSplit {
+    /// `speed_lags`: facts wait to be counted for longer than the limit.
     pub fn new(now: DateTime<Utc>, speed_lags: bool) -> Self {
         Self { cutoff: cutoff(now), speed_lags }
     }
 
+    /// See [`cutoff`].
     pub fn cutoff(&self) -> Hour {
         self.cutoff
     }
@@ -73,13 +76,13 @@ impl LayerSplit {
     }
 }
 
-/// Who answered a question, for the statistics of routing.
+/// Which layers answered a read, for the statistics of the merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
     Batch,
     Speed,
     Both,
-    /// The batch layer, also for hours that are the speed layer's when that does not lag.
+    /// The batch layer, also for hours that would be the speed layer's if it did not lag.
     BatchFallback,
 }
 
@@ -97,7 +100,7 @@ impl Decision {
     }
 }
 
-/// Who answers for an hour.
+/// A layer, which answers for an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layer {
     Batch,
@@ -114,7 +117,7 @@ impl Layer {
     }
 }
 
-/// Who answers for an hour, given the boundary and whether the hour was reopened by a late fact.
+/// The layer that answers for an hour, given the boundary and whether the hour was reopened by a late fact.
 pub fn layer(hour: Hour, boundary: Option<Hour>, reopened: bool) -> Layer {
     match boundary {
         Some(boundary) if hour < boundary && !reopened => Layer::Batch,
@@ -123,7 +126,8 @@ pub fn layer(hour: Hour, boundary: Option<Hour>, reopened: bool) -> Layer {
 }
 
 /// The first hour that must be kept, unless reopened: rows before it are older than every reader's cutoff, and a
-/// published run covers them. What is kept beyond the cutoff is what keeps a late batch run from leaving a gap.
+/// published run covers them. Without a new run the watermark stays, so what it
+/// does not cover is kept beyond the cutoff and a late run leaves no gap.
 pub fn keep_from(now: DateTime<Utc>, watermark: Option<Hour>) -> Option<Hour> {
     LayerSplit::new(now.checked_sub_signed(CLOCK_MARGIN).unwrap_or(now), false).boundary(watermark)
 }
@@ -133,7 +137,7 @@ pub fn droppable(hour: Hour, now: DateTime<Utc>, watermark: Option<Hour>, reopen
     layer(hour, keep_from(now, watermark), reopened) == Layer::Batch
 }
 
-/// One hour of the speed layer: what is known of it, and whether a late fact reopened it.
+/// One hour of the speed layer: its facts, and whether a late one reopened it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpeedHour<T> {
     pub hour: Hour,
@@ -158,6 +162,59 @@ pub fn merge<T>(
         }
     }
     hours.into_iter().map(|(hour, (layer, facts))| (hour, layer, facts)).collect()
+}
+
+/// What a batch run holds of a movie, added up over all hours.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RunTotal<T> {
+    /// Hours with facts.
+    pub hours: i64,
+    pub sum: T,
+}
+
+/// A movie's facts of all hours there ever were.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct MergedTotal<T> {
+    pub sum: T,
+    /// Hours with facts that each layer answered for.
+    pub batch_hours: i64,
+    pub speed_hours: i64,
+}
+
+/// The sum of what [`merge`] answers for all hours, without reading them all: the run's total, less those of its hours
+/// that are the speed layer's, plus the speed layer's own. Sums must be exact, so that the rest is exact, too.
+///
+/// `batch` must have the run's hours from the boundary on and those that `speed` has as reopened; others are ignored.
+pub fn merge_total<T: AddAssign + SubAssign>(
+    total: RunTotal<T>,
+    batch: impl IntoIterator<Item = (Hour, T)>,
+    speed: impl IntoIterator<Item = SpeedHour<T>>,
+    boundary: Option<Hour>,
+) -> MergedTotal<T> {
+    let mut merged = MergedTotal { sum: total.sum, batch_hours: total.hours, speed_hours: 0 };
+    let mut reopened_hours = BTreeSet::new();
+    for SpeedHour { hour, facts, reopened } in speed {
+        if layer(hour, boundary, reopened) == Layer::Speed {
+            merged.sum += facts;
+            merged.speed_hours += 1;
+            if reopened {
+                reopened_hours.insert(hour);
+            }
+        }
+    }
+    for (hour, facts) in batch {
+        if layer(hour, boundary, reopened_hours.contains(&hour)) == Layer::Speed {
+            merged.sum -= facts;
+            merged.batch_hours -= 1;
+        }
+    }
+    merged
+}
+
+/// Which of two values of a latest observation holds: the speed layer's, since what it observes is also written to the
+/// batch layer when that is newer.
+pub fn latest<T>(batch: T, speed: Option<T>) -> T {
+    speed.unwrap_or(batch)
 }
 
 #[cfg(test)]
@@ -208,14 +265,27 @@ mod tests {
             self.speed.retain(|hour, (_, reopened)| !droppable(*hour, now, watermark, *reopened));
         }
 
-        fn merged(&self, routing: LayerSplit) -> BTreeMap<Hour, u64> {
+        fn speed_hours(&self) -> impl Iterator<Item = SpeedHour<u64>> {
+            self.speed.iter().map(|(hour, (sum, reopened))| SpeedHour { hour: *hour, facts: *sum, reopened: *reopened })
+        }
+
+        /// As a movie's page reads it: the total and no more hours than must be there.
+        fn total(&self, split: LayerSplit) -> MergedTotal<u64> {
+            let boundary = split.boundary(self.watermark);
+            let total = RunTotal { hours: self.batch.len() as i64, sum: self.batch.values().sum() };
+            let reopened = |hour: &Hour| self.speed.get(hour).is_some_and(|(_, reopened)| *reopened);
+            let needed = |hour: &Hour| boundary.is_some_and(|boundary| *hour >= boundary) || reopened(hour);
+            let batch = self.batch.iter().filter(|(hour, _)| needed(hour)).map(|(hour, sum)| (*hour, *sum));
+            merge_total(total, batch, self.speed_hours(), boundary)
+        }
+
+        fn merged(&self, split: LayerSplit) -> BTreeMap<Hour, u64> {
             let batch = self.batch.iter().map(|(hour, sum)| (*hour, *sum));
-            let speed = self.speed.iter().map(|(hour, (sum, reopened))| SpeedHour {
-                hour: *hour,
-                facts: *sum,
-                reopened: *reopened,
-            });
-            let merged = merge(batch, speed, routing.boundary(self.watermark));
+            let merged = merge(batch, self.speed_hours(), split.boundary(self.watermark));
+            let total = self.total(split);
+            let of = |layer| merged.iter().filter(|hour| hour.1 == layer).count() as i64;
+            assert_eq!((total.batch_hours, total.speed_hours), (of(Layer::Batch), of(Layer::Speed)));
+            assert_eq!(total.sum, merged.iter().map(|hour| hour.2).sum::<u64>(), "the total is the sum of the hours");
             let distinct: BTreeSet<Hour> = merged.iter().map(|(hour, ..)| *hour).collect();
             assert_eq!(distinct.len(), merged.len(), "an hour was answered twice");
             merged.into_iter().map(|(hour, _, sum)| (hour, sum)).collect()

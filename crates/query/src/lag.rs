@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use storage::event_log::EventLog;
+use storage::event_log::EventSink;
 
 /// How often the backlog is measured, however many readers ask for it.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
@@ -17,7 +17,7 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// The last measurement, and the limit from which on it is too much.
 pub struct Lag {
-    log: Arc<dyn EventLog>,
+    log: Arc<dyn EventSink>,
     limit: Duration,
     /// Milliseconds, or [`UNKNOWN`].
     last: AtomicU64,
@@ -44,7 +44,7 @@ impl Reading {
 
 impl Lag {
     /// Unknown at first. Beyond `limit` the speed layer counts as lagging.
-    pub fn new(log: Arc<dyn EventLog>, limit: Duration) -> Self {
+    pub fn new(log: Arc<dyn EventSink>, limit: Duration) -> Self {
         Self { log, limit, last: AtomicU64::new(UNKNOWN) }
     }
 
@@ -110,14 +110,13 @@ pub async fn watch(lag: Arc<Lag>, crossed: impl Fn() + Send) {
 mod tests {
     use chrono::Utc;
     use secrecy::SecretString;
-    use storage::event_log::RedisLog;
     use test_support::{live, unique_prefix};
 
     use super::*;
 
     #[tokio::test]
     async fn facts_that_nobody_counts_make_it_lag_and_an_empty_log_does_not() {
-        let log = Arc::new(live::log(&unique_prefix(), 100));
+        let log = live::log(&unique_prefix(), 100);
         let lag = Lag::new(log.clone(), Duration::from_millis(100));
         assert_eq!(lag.read(), Reading::Unknown, "before the first measurement");
         lag.measure().await;
@@ -130,8 +129,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_log_that_is_away_makes_it_unknown() {
-        let nobody = RedisLog::open(&SecretString::from("redis://127.0.0.1:1"), "x", 1).unwrap();
-        let lag = Lag::new(Arc::new(nobody), Duration::ZERO);
+        let nobody = live::log_at(SecretString::from("redis://127.0.0.1:1"), "x", 1);
+        let lag = Lag::new(nobody, Duration::ZERO);
         lag.measure().await;
         assert_eq!((lag.read(), lag.is_too_much()), (Reading::Unknown, false));
     }

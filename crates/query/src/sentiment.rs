@@ -12,7 +12,7 @@ use domain::sentiment::merged::{self, Bucket, MergedHour, Overall};
 use domain::{MovieId, RunId};
 use serde::Serialize;
 use storage::postgres::layers::{self, Layers};
-use storage::postgres::speed::Row;
+use storage::postgres::speed::SpeedRow;
 use utoipa::ToSchema;
 
 use crate::provenance::stale;
@@ -167,7 +167,7 @@ impl Merged {
         let Layers { head, batch, speed } = layers;
         let watermark = head.as_ref().and_then(|head| head.watermark);
         let boundary = split.boundary(watermark);
-        let answers = |row: &&Row<Tally>| layer(row.hour.hour, boundary, row.hour.reopened) == Layer::Speed;
+        let answers = |row: &&SpeedRow<Tally>| layer(row.hour.hour, boundary, row.hour.reopened) == Layer::Speed;
         let speed_changed_at = speed.iter().filter(answers).map(|row| row.updated_at).max();
         let hours = merge(batch, speed.into_iter().map(|row| row.hour), boundary);
         let of = |layer| hours.iter().filter(|hour| hour.1 == layer).count() as u64;

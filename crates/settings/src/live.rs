@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
+use crate::RedisSettings;
 use crate::env::{Env, SettingsError};
 
 /// The event log; API and worker must agree on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct EventLogSettings {
+    /// `EVENT_LOG_URL`, `REDIS_URL`: `redis://` is Redis Streams, `file://` a directory of this machine.
+    pub url: Option<SecretString>,
     /// `EVENT_LOG_CAPACITY`, 2,000,000: facts that may wait for the speed layer before senders are told to wait. An event
     /// takes some 200 bytes of Redis, so this is 400 MB, and half an hour of a thousand events a second.
     pub capacity: usize,
@@ -18,7 +23,15 @@ impl EventLogSettings {
     /// # Errors
     /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
-        Ok(Self { capacity: env.within("EVENT_LOG_CAPACITY", 2_000_000, 1..=1_000_000_000)? })
+        Ok(Self {
+            url: env.secret("EVENT_LOG_URL"),
+            capacity: env.within("EVENT_LOG_CAPACITY", 2_000_000, 1..=1_000_000_000)?,
+        })
+    }
+
+    /// Where the log is, next to the queue unless it has a place of its own.
+    pub fn url<'a>(&'a self, redis: &'a RedisSettings) -> &'a SecretString {
+        self.url.as_ref().unwrap_or(&redis.url)
     }
 }
 
@@ -49,14 +62,15 @@ impl Role {
 pub struct SpeedSettings {
     /// `SPEED_BATCH_SIZE`, 5,000: facts in one transaction at most. Larger ones gain little and hold row locks longer.
     pub batch_size: usize,
-    /// `SPEED_LINGER_MS`, 50: how long a batch that is not full waits for more. A twentieth of the second in which an
-    /// event is to be seen.
+    /// `SPEED_LINGER_MS`, 50: how long a micro-batch that is not full waits for more: a twentieth of the second within which an
+    /// event is to be counted.
     pub linger: Duration,
-    /// `SPEED_LANES`, 2: batches in flight in this process. One reads and decodes while PostgreSQL works for the other.
+    /// `SPEED_LANES`, 2: micro-batches in flight in this process. One reads and decodes while PostgreSQL works for the other.
     pub lanes: usize,
-    /// `SPEED_CLAIM_SECONDS`, 30: facts that a consumer has had for longer are taken over; it is taken for dead.
+    /// `SPEED_CLAIM_SECONDS`, 30: a reader of the event log that shows no sign of life for so long is
+    /// taken for dead, and another takes over its facts.
     pub claim_after: Duration,
-    /// `SPEED_TRIES`, 3: deliveries after which a fact that cannot be applied becomes a dead letter.
+    /// `SPEED_TRIES`, 3: attempts after which a fact that cannot be applied becomes a dead letter.
     pub tries: u64,
 }
 

@@ -100,11 +100,11 @@ async fn fill_hours(pool: &PgPool, ids: &[i64], hours: i64) {
     .await
     .unwrap();
     sqlx::query(
-        "INSERT INTO speed_stats (movie_id, hour, views, clicks, ratings, rating_sum)
-         SELECT movie_id, $2 + n * interval '1 hour', 10 + movie_id % 90, 5, movie_id % 4, (movie_id % 4) * 7.5
+        "INSERT INTO speed_stats (movie_id, hour, counts, rating_sum)
+         SELECT movie_id, $2 + n * interval '1 hour',
+                ARRAY[10 + movie_id % 90, 5, 0, 0, 0, movie_id % 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], (movie_id % 4) * 7.5
          FROM unnest($1) AS movie_id, generate_series(0, $3 - 1) AS n
-         ON CONFLICT (movie_id, hour) DO UPDATE SET views = excluded.views, clicks = excluded.clicks,
-             ratings = excluded.ratings, rating_sum = excluded.rating_sum, version = excluded.version,
+         ON CONFLICT (movie_id, hour) DO UPDATE SET counts = excluded.counts, rating_sum = excluded.rating_sum, version = excluded.version,
              updated_at = excluded.updated_at",
     )
     .bind(ids)

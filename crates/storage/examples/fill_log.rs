@@ -6,14 +6,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{TimeDelta, Utc};
 use domain::events::{Event, EventType, Fact};
 use domain::{EventId, MovieId, UserId};
 use secrecy::SecretString;
-use storage::event_log::{EventLog, RedisLog};
+use storage::event_log::{self, EventLogConfig};
 
 const SENDERS: i64 = 8;
 const BATCH: i64 = 100;
@@ -37,7 +36,8 @@ async fn main() {
     let arguments: Vec<i64> = std::env::args().skip(1).map(|text| text.parse().unwrap()).collect();
     let (events, movies, first) = (arguments[0], arguments[1], arguments.get(2).copied().unwrap_or(1));
     let url = SecretString::from(std::env::var("REDIS_URL").unwrap());
-    let log = Arc::new(RedisLog::open(&url, &std::env::var("REDIS_PREFIX").unwrap(), 10_000_000).unwrap());
+    let prefix = std::env::var("REDIS_PREFIX").unwrap();
+    let log = event_log::open(&EventLogConfig { url, prefix, capacity: 10_000_000 }).unwrap();
     let start = Instant::now();
     let senders = (0..SENDERS).map(|sender| {
         let log = log.clone();

@@ -12,8 +12,10 @@ use sqlx::migrate::MigrateError;
 pub enum Store {
     /// `DATABASE_URL`.
     Postgres,
-    /// `REDIS_URL`: the queue and the event log.
+    /// `REDIS_URL`: the queue, and the event log where it has no URL of its own.
     Redis,
+    /// `EVENT_LOG_URL`.
+    EventLog,
     /// `CACHE_REDIS_URL`: the response cache.
     CacheRedis,
     /// `MEILI_URL`: the search index.
@@ -25,6 +27,7 @@ impl fmt::Display for Store {
         f.write_str(match self {
             Self::Postgres => "PostgreSQL",
             Self::Redis => "Redis",
+            Self::EventLog => "the event log",
             Self::CacheRedis => "the cache's Redis",
             Self::Meilisearch => "Meilisearch",
         })
@@ -46,6 +49,9 @@ pub enum StorageError {
     /// The job transport (apalis) failed by itself; a failure of its Redis is [`StorageError::Redis`].
     #[error("queue: {0}")]
     Queue(String),
+    /// A file of the event log.
+    #[error("file: {0}")]
+    File(#[from] std::io::Error),
     /// Meilisearch, or its SDK, refused or failed.
     #[error("Meilisearch: {0}")]
     Meilisearch(#[from] SdkError),
@@ -105,7 +111,7 @@ impl StorageError {
                 database_is_transient(error)
             }
             Self::Redis(error) => redis_is_transient(error),
-            Self::Queue(_) | Self::TimedOut { .. } | Self::Disconnected { .. } => true,
+            Self::Queue(_) | Self::File(_) | Self::TimedOut { .. } | Self::Disconnected { .. } => true,
             Self::Meilisearch(SdkError::Meilisearch(error)) => meilisearch_is_transient(error),
             Self::Meilisearch(SdkError::InvalidRequest) => false,
             Self::Meilisearch(_) => true,

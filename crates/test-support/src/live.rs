@@ -1,19 +1,35 @@
 //! What viewers do, for tests: facts about movies of [`crate::fixture`], and the log they go through.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::events::{Event, EventType, Fact, Review};
+use domain::events::{Event, EventType, Fact, ViewerReview};
 use domain::sentiment::Lexicon;
 use domain::{EventId, ReviewId, UserId};
-use storage::event_log::RedisLog;
+use secrecy::SecretString;
+use storage::event_log::{self, EventLog, EventLogConfig, Fetch, LogEntry};
 use storage::postgres::facts::events::ScoredReview;
 
 use crate::fixture::movie_id;
 
 /// The event log of one test.
-pub fn log(prefix: &str, capacity: usize) -> RedisLog {
-    RedisLog::open(&crate::redis_url(), prefix, capacity).unwrap()
+pub fn log(prefix: &str, capacity: usize) -> Arc<dyn EventLog> {
+    log_at(crate::redis_url(), prefix, capacity)
 }
 
+/// An event log anywhere.
+pub fn log_at(url: SecretString, prefix: &str, capacity: usize) -> Arc<dyn EventLog> {
+    event_log::open(&EventLogConfig { url, prefix: prefix.to_owned(), capacity }).unwrap()
+}
+
+/// Everything that a log has, taken by a reader that dies at once.
+pub async fn logged(log: &dyn EventLog) -> Vec<LogEntry> {
+    let fetch = Fetch { max: 10_000, wait: Duration::from_millis(50), linger: Duration::ZERO };
+    log.reader("test", Duration::from_secs(60)).unwrap().next(fetch).await.unwrap().entries
+}
+
+/// An event of viewer 7; a rating is 7.3.
 pub fn event(movie: i64, event_type: EventType, occurred_at: DateTime<Utc>) -> Event {
     Event {
         event_id: EventId::new(),
@@ -25,8 +41,9 @@ pub fn event(movie: i64, event_type: EventType, occurred_at: DateTime<Utc>) -> E
     }
 }
 
-pub fn review(movie: i64, content: &str, occurred_at: DateTime<Utc>) -> Review {
-    Review {
+/// A review without a viewer and a rating.
+pub fn review(movie: i64, content: &str, occurred_at: DateTime<Utc>) -> ViewerReview {
+    ViewerReview {
         review_id: ReviewId::new(),
         user_id: None,
         movie_id: movie_id(movie),
@@ -37,7 +54,7 @@ pub fn review(movie: i64, content: &str, occurred_at: DateTime<Utc>) -> Review {
 }
 
 /// As the speed layer hands it to the database.
-pub fn scored(review: Review) -> ScoredReview {
+pub fn scored(review: ViewerReview) -> ScoredReview {
     ScoredReview { score: Lexicon::new().score(&review.content), review }
 }
 

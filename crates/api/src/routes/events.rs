@@ -1,46 +1,26 @@
-//! Events of viewers, taken in.
+//! `POST /events`.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use domain::EventId;
-use domain::events::{Fact, Rejected, validate};
+use domain::events::{EventRequest, Fact, Rejected, validate};
 use serde::Serialize;
 use storage::event_log::AppendError;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::RawBody;
 
-/// Largest body taken: a thousand events (domain, `BATCH_MAX`) of half a kilobyte, three times what they need.
+/// Largest body: a thousand events (domain, `EVENTS_MAX`) of half a kilobyte, three times what they need.
 const EVENTS_BYTES_MAX: usize = 512 * 1024;
 
-/// An event as it is sent.
-#[derive(Debug, ToSchema)]
-pub struct EventRequest {
-    /// Made if absent. An event sent twice under one id counts once.
-    pub event_id: Option<Uuid>,
-    #[schema(minimum = 1, example = 7)]
-    pub user_id: i64,
-    #[schema(minimum = 1, example = 550)]
-    pub movie_id: i64,
-    /// view, click, like, dislike, watch, rating, search or impression.
-    #[schema(example = "rating")]
-    pub event_type: String,
-    /// With `rating` events, and only with them.
-    #[schema(minimum = 0.5, maximum = 10, example = 8.5)]
-    pub rating: Option<f32>,
-    /// Now if absent; at most 5 minutes ahead and 30 days ago.
-    pub occurred_at: Option<DateTime<Utc>>,
-}
-
-/// What became of each event.
+/// Which events were accepted.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventsBody {
     /// Ids of the events taken, in the order in which they were sent.
-    #[schema(value_type = Vec<Uuid>)]
+    #[schema(value_type = Vec<uuid::Uuid>)]
     accepted: Vec<EventId>,
     rejected: Vec<RejectedItem>,
 }
@@ -48,7 +28,7 @@ pub struct EventsBody {
 /// An event that was refused; sending it again as it is will not help.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RejectedItem {
-    /// Its place in the array, from 0.
+    /// Its index in the array, from 0.
     index: usize,
     #[schema(example = "invalid_event_type")]
     code: String,
@@ -92,7 +72,7 @@ pub async fn add(state: Data<State>, RawBody(body): RawBody<EVENTS_BYTES_MAX>) -
     Ok(HttpResponse::Accepted().json(EventsBody { accepted, rejected }))
 }
 
-/// Hands facts to the event log; once this answers they are safe.
+/// Appends facts to the event log; they are safe once this returns.
 pub(super) async fn append(state: &State, facts: &[Fact]) -> Result<(), ApiError> {
     match state.event_log.append(facts).await {
         Ok(_) => Ok(()),

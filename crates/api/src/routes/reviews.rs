@@ -1,43 +1,25 @@
-//! Reviews of viewers, taken in.
+//! `POST /reviews`.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use domain::ReviewId;
-use domain::events::{Fact, NewReview, validate_review};
+use domain::events::{Fact, ReviewRequest, validate_review};
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::events::{append, refused};
 use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 
-/// Largest body taken: ten thousand characters (domain, `REVIEW_CHARS_MAX`), each escaped to twelve bytes.
+/// Largest body: ten thousand characters (domain, `REVIEW_CHARS_MAX`), each escaped to twelve bytes.
 const REVIEW_BYTES_MAX: usize = 128 * 1024;
-
-/// A review as it is sent.
-#[derive(Debug, ToSchema)]
-pub struct ReviewRequest {
-    /// Made if absent. A review sent twice under one id counts once.
-    pub review_id: Option<Uuid>,
-    #[schema(minimum = 1)]
-    pub user_id: Option<i64>,
-    #[schema(minimum = 1, example = 550)]
-    pub movie_id: i64,
-    #[schema(min_length = 1, max_length = 10_000, example = "A wonderful film, I loved it.")]
-    pub content: String,
-    #[schema(minimum = 0.5, maximum = 10)]
-    pub rating: Option<f32>,
-    /// Now if absent; at most 5 minutes ahead and 30 days ago.
-    pub occurred_at: Option<DateTime<Utc>>,
-}
 
 /// A review that was taken.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReviewAccepted {
-    #[schema(value_type = Uuid)]
+    #[schema(value_type = uuid::Uuid)]
     review_id: ReviewId,
 }
 
@@ -54,7 +36,10 @@ pub struct ReviewAccepted {
          content_type = "application/problem+json"),
     ),
 )]
-pub async fn add(state: Data<State>, Body(sent): Body<NewReview, REVIEW_BYTES_MAX>) -> Result<HttpResponse, ApiError> {
+pub async fn add(
+    state: Data<State>,
+    Body(sent): Body<ReviewRequest, REVIEW_BYTES_MAX>,
+) -> Result<HttpResponse, ApiError> {
     let review = validate_review(sent, Utc::now()).map_err(refused)?;
     let review_id = review.review_id;
     append(&state, &[Fact::Review(review)]).await?;

@@ -35,7 +35,7 @@ pub fn settings_for(database_url: String) -> ApiSettings {
             acquire_timeout: Duration::from_secs(5),
         },
         redis: RedisSettings { url: test_support::redis_url(), prefix: test_support::unique_prefix() },
-        event_log: EventLogSettings { capacity: 100_000 },
+        event_log: EventLogSettings { url: None, capacity: 100_000 },
         speed_lag_limit: Duration::from_secs(300),
         cache: CacheSettings {
             url: test_support::cache_redis_url(),

@@ -9,7 +9,7 @@ use domain::events::{EventType, Observation};
 use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgPool;
-use storage::postgres::speed::{self, Batch};
+use storage::postgres::speed::{self, MicroBatch};
 use test_support::fixture::{self, movie_id};
 use test_support::{batch, live};
 
@@ -88,7 +88,7 @@ async fn populate(pool: &PgPool) {
         let movies = || [238, 603].into_iter().flat_map(|movie| times.iter().map(move |at| (movie, *at)));
         let events = movies().flat_map(|(movie, at)| EventType::ALL.map(|kind| live::event(movie, kind, at))).collect();
         let reviews = movies().map(|(movie, at)| live::scored(live::review(movie, GOOD, at))).collect();
-        speed::apply(pool, &Batch { events, reviews }).await.unwrap();
+        speed::apply(pool, &MicroBatch { events, reviews }).await.unwrap();
     };
     // History: the days that trends are of, and the days before the cutoff.
     apply(&[noon(2), noon(1), noon(0), now - TimeDelta::days(5), now - TimeDelta::days(4)]).await;

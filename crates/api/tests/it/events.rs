@@ -1,12 +1,9 @@
 //! Events and reviews posted, and read again by what the speed layer does with them.
 
-use std::time::Duration;
-
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 use settings::EventLogSettings;
 use sqlx::PgPool;
-use storage::event_log::EventLog;
 use test_support::live;
 
 use crate::app::{Answer, NOWHERE, TestApp, settings};
@@ -14,8 +11,7 @@ use crate::app::{Answer, NOWHERE, TestApp, settings};
 /// What lies in the log of an API with this prefix.
 async fn logged(prefix: &str) -> Vec<Value> {
     let log = live::log(prefix, 1_000);
-    let entries = log.read("test", 1_000, Duration::from_millis(50)).await.unwrap();
-    entries.iter().map(|entry| serde_json::from_str(&entry.payload).unwrap()).collect()
+    live::logged(&*log).await.iter().map(|entry| serde_json::from_str(&entry.payload).unwrap()).collect()
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
@@ -98,7 +94,7 @@ async fn a_review_is_taken_with_an_id(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_log_that_is_full_or_away_says_when_to_come_again(pool: PgPool) {
-    let full = settings::ApiSettings { event_log: EventLogSettings { capacity: 1 }, ..settings(&pool) };
+    let full = settings::ApiSettings { event_log: EventLogSettings { url: None, capacity: 1 }, ..settings(&pool) };
     let mut away = settings(&pool);
     away.redis.url = format!("redis://{NOWHERE}").into();
     let view = json!({"user_id": 7, "movie_id": 550, "event_type": "view"});

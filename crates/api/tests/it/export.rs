@@ -6,7 +6,7 @@ use chrono::Utc;
 use domain::events::{EventType, Observation};
 use serde_json::Value;
 use sqlx::PgPool;
-use storage::postgres::speed::{self, Batch};
+use storage::postgres::speed::{self, MicroBatch};
 use test_support::fixture::{self, movie_id};
 use test_support::{batch, live};
 
@@ -18,7 +18,7 @@ async fn app(pool: &PgPool) -> TestApp {
     batch::views(pool).await;
     let now = Utc::now();
     let reviews = vec![live::scored(live::review(550, "A wonderful film, I loved it.", now))];
-    speed::apply(pool, &Batch { events: vec![live::event(550, EventType::Rating, now)], reviews }).await.unwrap();
+    speed::apply(pool, &MicroBatch { events: vec![live::event(550, EventType::Rating, now)], reviews }).await.unwrap();
     let seen =
         Observation { movie_id: movie_id(550), observed_at: now, popularity: 9.0, vote_average: 8.0, vote_count: 100 };
     speed::record(&mut pool.acquire().await.unwrap(), &[seen]).await.unwrap();

@@ -1,4 +1,4 @@
-//! `moviemetric dead-letters`
+//! `moviemetric dead-letters`: lists them, and puts them into the event log again.
 
 use std::process::ExitCode;
 
@@ -6,17 +6,17 @@ use domain::events::Fact;
 use domain::page::Page;
 use settings::{Env, EventLogSettings, RedisSettings, load_or_exit};
 use sqlx::PgPool;
-use storage::event_log::{AppendError, EventLog, RedisLog};
+use storage::event_log::{self, AppendError, EventLogConfig, EventSink};
 use storage::postgres::facts::dead_letters::{self, DeadLetter};
 
 use super::CommandResult;
 use crate::settings_for;
 
-/// Letters handed over at a time.
+/// Letters appended to the log at a time.
 const CHUNK: i64 = 500;
 
-/// Characters of a letter's text that fit into its line.
-const SHOWN: usize = 160;
+/// Most characters of a payload in its line.
+const PAYLOAD_CHARS_MAX: usize = 160;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -49,7 +49,9 @@ pub(crate) async fn run(args: Args) -> CommandResult {
         Command::List => list(&pool).await,
         Command::Replay(which) => {
             let (redis, log) = load_or_exit(|env: &Env| Ok((RedisSettings::load(env)?, EventLogSettings::load(env)?)));
-            replay(&pool, &RedisLog::open(&redis.url, &redis.prefix, log.capacity)?, which.id).await
+            let (url, capacity) = (log.url(&redis).clone(), log.capacity);
+            let log = event_log::open(&EventLogConfig { url, prefix: redis.prefix, capacity })?;
+            replay(&pool, &*log, which.id).await
         }
     }
 }
@@ -58,16 +60,16 @@ async fn list(pool: &PgPool) -> CommandResult {
     let (letters, total) = dead_letters::page(pool, Page::default()).await?;
     for DeadLetter { dead_letter_id, reason, tries, created_at, payload, .. } in &letters {
         let at = created_at.format("%Y-%m-%d %H:%M:%S");
-        let payload: String = payload.chars().take(SHOWN).collect();
+        let payload: String = payload.chars().take(PAYLOAD_CHARS_MAX).collect();
         println!("{dead_letter_id} {at} after {tries} tries: {reason} — {payload}");
     }
     println!("{} of {total} dead letters, newest first", letters.len());
     Ok(ExitCode::SUCCESS)
 }
 
-/// Into the log first, then off the table: who dies in between replays them once more, and readers drop what they have.
-/// Those that come back meanwhile are new ones, which this run leaves alone, or it would never end.
-async fn replay(pool: &PgPool, log: &RedisLog, only: Option<i64>) -> CommandResult {
+/// Appends letters to the log, then deletes them: a process that dies in between replays them once more, and readers drop
+/// duplicates. Letters that come back meanwhile have new ids, which this run leaves alone, or it would never end.
+async fn replay(pool: &PgPool, log: &(impl EventSink + ?Sized), only: Option<i64>) -> CommandResult {
     let (mut after, until) = match only {
         Some(id) => (id.saturating_sub(1), id),
         None => (0, dead_letters::newest(pool).await?),
@@ -91,7 +93,9 @@ async fn replay(pool: &PgPool, log: &RedisLog, only: Option<i64>) -> CommandResu
             AppendError::Full => {
                 format!("the event log is full after {replayed} letters; wait until the worker has caught up")
             }
-            AppendError::Unavailable(error) => format!("{error}; is the server running, and is REDIS_URL right?"),
+            AppendError::Unavailable(error) => {
+                format!("{error}; is the server running, and is EVENT_LOG_URL or REDIS_URL right?")
+            }
         })?;
         dead_letters::delete(pool, &ids).await?;
         replayed += ids.len();

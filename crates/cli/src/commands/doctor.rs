@@ -8,7 +8,7 @@ use domain::jobs::{JobKind, JobStatus};
 use settings::{CacheSettings, DatabaseSettings, Env, EventLogSettings, MeiliSettings, RedisSettings, TmdbSettings};
 use sqlx::PgPool;
 use storage::cache::RedisCache;
-use storage::event_log::{Backlog, EventLog, RedisLog};
+use storage::event_log::{self, Backlog, Durability, EventLogConfig};
 use storage::postgres::jobs::{self, NewJob};
 use storage::postgres::{self, health};
 use storage::queue::JobQueue;
@@ -143,25 +143,24 @@ async fn event_log(env: &Env) -> Vec<Finding> {
         (Ok(redis), Ok(log)) => (redis, log),
         (Err(error), _) | (_, Err(error)) => return vec![Broken(error.to_string())],
     };
-    let log = match RedisLog::open(&redis.url, &redis.prefix, log.capacity) {
+    let (url, capacity) = (log.url(&redis).clone(), log.capacity);
+    let log = match event_log::open(&EventLogConfig { url, prefix: redis.prefix, capacity }) {
         Ok(log) => log,
         Err(error) => return vec![Broken(error.to_string())],
     };
     let waiting = match log.backlog().await {
-        Ok(Backlog { waiting, lag: Some(lag), .. }) => Fine(format!("{waiting} events wait, the oldest for {lag:?}")),
+        Ok(Backlog { waiting, lag: Some(lag) }) => Fine(format!("{waiting} events wait, the oldest for {lag:?}")),
         Ok(_) => Fine("no event waits".into()),
         Err(error) => return vec![Broken(format!("{error}; is the server running, and is REDIS_URL right?"))],
     };
     let durability = match log.durability().await {
-        Err(error) => {
-            Weak(format!("its durability cannot be read: {error}; see to appendonly yes, appendfsync always"))
-        }
-        Ok(durability) => match durability.weakness() {
-            None => Fine("what was accepted is on disk".into()),
-            // What is safe but for its last second is weak; what a restart forgets was never accepted.
-            Some(text) if durability.append_only => Weak(text),
-            Some(text) => Broken(text),
-        },
+        Err(error) => Weak(format!(
+            "its durability cannot be read: {error}; where it is Redis, see to appendonly yes, appendfsync always"
+        )),
+        Ok(Durability::Durable) => Fine("what was accepted is on disk".into()),
+        // What is safe but for its last second is weak; what a restart forgets was never accepted.
+        Ok(Durability::LosesSeconds(advice)) => Weak(advice),
+        Ok(Durability::LosesAll(advice)) => Broken(advice),
     };
     vec![waiting, durability]
 }

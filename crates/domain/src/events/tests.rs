@@ -31,7 +31,7 @@ fn one_event_or_many_with_what_is_absent_filled_in() {
 }
 
 #[test]
-fn each_item_is_judged_by_itself() {
+fn each_item_is_validated_by_itself() {
     let validated = validated(json!([
         {"user_id": 1, "movie_id": 550, "event_type": "view"},
         {"user_id": 1, "movie_id": "550", "event_type": "view"},
@@ -75,18 +75,20 @@ fn a_body_that_is_no_list_of_events_is_refused_as_a_whole() {
     assert_eq!(validate(b"[]", now()), Err(Unusable::NotEvents));
     let event = json!({"user_id": 1, "movie_id": 550, "event_type": "view"});
     let many = |n| validate(Value::Array(vec![event.clone(); n]).to_string().as_bytes(), now());
-    assert_eq!(many(BATCH_MAX).unwrap().accepted.len(), BATCH_MAX);
-    assert_eq!(many(BATCH_MAX + 1), Err(Unusable::TooMany(BATCH_MAX + 1)));
+    assert_eq!(many(EVENTS_MAX).unwrap().accepted.len(), EVENTS_MAX);
+    assert_eq!(many(EVENTS_MAX + 1), Err(Unusable::TooMany(EVENTS_MAX + 1)));
 }
 
 #[test]
 fn reviews_are_counted_in_characters() {
-    let review = |content: String| validate_review(NewReview { movie_id: 550, content, ..NewReview::default() }, now());
+    let review =
+        |content: String| validate_review(ReviewRequest { movie_id: 550, content, ..ReviewRequest::default() }, now());
     assert!(review("é".repeat(REVIEW_CHARS_MAX)).is_ok());
     for bad in [String::new(), " \n".into(), "\0".into(), "é".repeat(REVIEW_CHARS_MAX + 1)] {
         assert_eq!(review(bad).unwrap_err().code, "invalid_content");
     }
-    let rated = NewReview { movie_id: 550, content: "Good.".into(), rating: Some(11.0), ..NewReview::default() };
+    let rated =
+        ReviewRequest { movie_id: 550, content: "Good.".into(), rating: Some(11.0), ..ReviewRequest::default() };
     assert_eq!(validate_review(rated, now()).unwrap_err().code, "invalid_rating");
 }
 
@@ -102,7 +104,7 @@ fn facts_keep_their_form_in_the_log() {
 
 proptest! {
     #[test]
-    fn any_body_is_judged_without_a_panic(body in ".{0,200}") {
+    fn any_body_is_validated_without_a_panic(body in ".{0,200}") {
         let _ = validate(body.as_bytes(), now());
     }
 

@@ -4,24 +4,24 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AGE_MAX, AHEAD_MAX, BATCH_MAX, Event, EventType, RATING_MAX, RATING_MIN, REVIEW_CHARS_MAX, Review};
+use super::{AGE_MAX, AHEAD_MAX, EVENTS_MAX, Event, EventType, RATING_MAX, RATING_MIN, REVIEW_CHARS_MAX, ViewerReview};
 use crate::{EventId, MovieId, ReviewId, UserId};
 
-/// A body that is no list of events at all.
+/// Why a whole body is refused: it is no list of events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     #[error("the body is not JSON: {0}")]
     NotJson(String),
-    #[error("send one event as an object, or an array of 1 to {BATCH_MAX}")]
+    #[error("send one event as an object, or an array of 1 to {EVENTS_MAX}")]
     NotEvents,
-    #[error("{0} events are too many; send at most {BATCH_MAX} in one request")]
+    #[error("{0} events are too many; send at most {EVENTS_MAX} in one request")]
     TooMany(usize),
 }
 
 /// An item that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {
-    /// Its place in the array, from 0.
+    /// Its index in the array, from 0.
     pub index: usize,
     /// Stable, for programs: `invalid_movie_id`, `occurred_in_future`, ...
     pub code: String,
@@ -41,37 +41,59 @@ pub struct Validated {
 type Refusal = (&'static str, Option<&'static str>, String);
 
 /// An event as it is sent. Numbers and texts are checked afterwards, so that each has a code of its own.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, expecting = "an event, a JSON object")]
-struct Sent {
-    event_id: Option<String>,
-    user_id: i64,
-    movie_id: i64,
-    event_type: String,
-    rating: Option<f64>,
-    occurred_at: Option<String>,
-}
-
-/// A review as it is sent; `review_id` is made and `occurred_at` is now where absent.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewReview {
-    pub review_id: Option<String>,
-    pub user_id: Option<i64>,
+pub struct EventRequest {
+    /// Made if absent. An event sent twice under one id counts once.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
+    pub event_id: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, example = 7))]
+    pub user_id: i64,
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, example = 550))]
     pub movie_id: i64,
-    #[serde(alias = "text")]
-    pub content: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = EventType, example = "rating"))]
+    pub event_type: String,
+    /// With `rating` events, and only with them.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<f32>, minimum = 0.5, maximum = 10, example = 8.5))]
     pub rating: Option<f64>,
+    /// Now if absent; at most 5 minutes ahead and 30 days ago.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<DateTime<Utc>>))]
     pub occurred_at: Option<String>,
 }
 
-/// Judges the body of a request: one event or an array.
+/// A review as it is sent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ReviewRequest {
+    /// Made if absent. A review sent twice under one id counts once.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
+    pub review_id: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+    pub user_id: Option<i64>,
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, example = 550))]
+    pub movie_id: i64,
+    #[cfg_attr(
+        feature = "openapi",
+        schema(min_length = 1, max_length = 10_000, example = "A wonderful film, I loved it.")
+    )]
+    #[serde(alias = "text")]
+    pub content: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<f32>, minimum = 0.5, maximum = 10))]
+    pub rating: Option<f64>,
+    /// Now if absent; at most 5 minutes ahead and 30 days ago.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<DateTime<Utc>>))]
+    pub occurred_at: Option<String>,
+}
+
+/// Validates the body of a request: one event or an array.
 ///
 /// # Errors
 /// When it is no list of events at all; single bad items are among [`Validated::rejected`].
 pub fn validate(body: &[u8], now: DateTime<Utc>) -> Result<Validated, Unusable> {
     // Nearly every body is an array of well-formed events: one pass, no tree of values in between.
-    if let Ok(sent) = serde_json::from_slice::<Vec<Sent>>(body) {
+    if let Ok(sent) = serde_json::from_slice::<Vec<EventRequest>>(body) {
         return collect(sent, now, Ok);
     }
     match serde_json::from_slice(body).map_err(|error| Unusable::NotJson(error.to_string()))? {
@@ -81,18 +103,18 @@ pub fn validate(body: &[u8], now: DateTime<Utc>) -> Result<Validated, Unusable> 
     }
 }
 
-fn sent(item: Value) -> Result<Sent, Refusal> {
+fn sent(item: Value) -> Result<EventRequest, Refusal> {
     serde_json::from_value(item).map_err(|error| ("malformed_event", None, error.to_string()))
 }
 
 fn collect<T>(
     items: Vec<T>,
     now: DateTime<Utc>,
-    sent: impl Fn(T) -> Result<Sent, Refusal>,
+    sent: impl Fn(T) -> Result<EventRequest, Refusal>,
 ) -> Result<Validated, Unusable> {
     match items.len() {
         0 => return Err(Unusable::NotEvents),
-        n if n > BATCH_MAX => return Err(Unusable::TooMany(n)),
+        n if n > EVENTS_MAX => return Err(Unusable::TooMany(n)),
         _ => {}
     }
     let mut validated = Validated::default();
@@ -108,7 +130,7 @@ fn collect<T>(
     Ok(validated)
 }
 
-fn event(sent: &Sent, now: DateTime<Utc>) -> Result<Event, Refusal> {
+fn event(sent: &EventRequest, now: DateTime<Utc>) -> Result<Event, Refusal> {
     let event_type = EventType::named(&sent.event_type).ok_or_else(|| {
         let words = EventType::ALL.map(EventType::as_str).join(", ");
         ("invalid_event_type", Some("event_type"), format!("must be one of {words}"))
@@ -134,11 +156,11 @@ fn event(sent: &Sent, now: DateTime<Utc>) -> Result<Event, Refusal> {
     })
 }
 
-/// Judges a review.
+/// Validates a review.
 ///
 /// # Errors
 /// What is wrong with it; the index is 0.
-pub fn validate_review(sent: NewReview, now: DateTime<Utc>) -> Result<Review, Rejected> {
+pub fn validate_review(sent: ReviewRequest, now: DateTime<Utc>) -> Result<ViewerReview, Rejected> {
     review(sent, now).map_err(|(code, field, reason)| Rejected {
         index: 0,
         code: code.to_owned(),
@@ -147,7 +169,7 @@ pub fn validate_review(sent: NewReview, now: DateTime<Utc>) -> Result<Review, Re
     })
 }
 
-fn review(sent: NewReview, now: DateTime<Utc>) -> Result<Review, Refusal> {
+fn review(sent: ReviewRequest, now: DateTime<Utc>) -> Result<ViewerReview, Refusal> {
     // PostgreSQL's text cannot hold NUL.
     let content = sent.content.replace('\0', "");
     if content.trim().is_empty() || content.chars().nth(REVIEW_CHARS_MAX).is_some() {
@@ -155,7 +177,7 @@ fn review(sent: NewReview, now: DateTime<Utc>) -> Result<Review, Refusal> {
         return Err(("invalid_content", Some("content"), reason));
     }
     let review_id = sent.review_id.as_deref().map_or_else(|| Ok(ReviewId::new()), str::parse);
-    Ok(Review {
+    Ok(ViewerReview {
         review_id: review_id.map_err(|_| ("invalid_review_id", Some("review_id"), "must be a UUID".into()))?,
         user_id: sent.user_id.map(user_id).transpose()?,
         movie_id: movie_id(sent.movie_id)?,

@@ -17,7 +17,7 @@ pub const LABEL_THRESHOLD: f64 = 0.3;
 /// Half-width of a 95 % interval in standard errors.
 const Z_95: f64 = 1.96;
 
-/// What a score is called.
+/// The class of a score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Label {
@@ -38,6 +38,7 @@ impl Label {
         }
     }
 
+    /// The word in bodies and tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Positive => "positive",
@@ -62,6 +63,7 @@ impl Score {
         Self(((raw * Self::STEPS).round() / Self::STEPS) as f32)
     }
 
+    /// From -1 to 1.
     pub fn get(self) -> f64 {
         f64::from(self.0)
     }
@@ -71,6 +73,7 @@ impl Score {
         self.0
     }
 
+    /// See [`Label::of`].
     pub fn label(self) -> Label {
         Label::of(self.get())
     }
@@ -89,6 +92,7 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts one review.
     pub fn add(&mut self, score: Score) {
         self.sum += score.get();
         self.sum_squares += score.get() * score.get();
@@ -109,7 +113,7 @@ impl Tally {
         (self.count() > 0).then(|| self.sum / self.count() as f64)
     }
 
-    /// How sure the mean is, 0 to 1: one minus the half-width of its 95 % interval, z·s/√n, which is at most 1 on a scale
+    /// Confidence in the mean, 0 to 1: one minus the half-width of its 95 % interval, z·s/√n, which is at most 1 on a scale
     /// from -1 to 1. Few reviews say little about their own spread (one says nothing), so the variance counts one more
     /// observation at the largest distance from the mean, 1: s² = (Σ(x - mean)² + 1) / n. So one review gives 0, a
     /// hundred that agree 0.98, a hundred that are split evenly between -1 and 1 0.80.

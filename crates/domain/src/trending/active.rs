@@ -12,7 +12,9 @@ use chrono::{DateTime, Utc};
 
 use super::{Trend, order, score};
 use crate::MovieId;
+use crate::events::Observation;
 use crate::hours::Hour;
+use crate::merge;
 use crate::movies::Votes;
 
 #[cfg(test)]
@@ -33,6 +35,12 @@ pub struct Numbers {
     pub popularity: f64,
     pub vote_average: f64,
     pub vote_count: i64,
+}
+
+impl From<Observation> for Numbers {
+    fn from(seen: Observation) -> Self {
+        Self { popularity: seen.popularity, vote_average: seen.vote_average, vote_count: seen.vote_count }
+    }
 }
 
 /// An observation: a movie's public numbers at one moment, as a source told them.
@@ -292,7 +300,8 @@ fn since<T>(hours: &[T], hour: fn(&T) -> Hour, span: Span) -> &[T] {
 impl Packed {
     /// Its movement over some hours.
     fn trend(&self, movie_id: MovieId, seen: &[Seen], touched: &[Touched], hours: u32) -> Trend {
-        let Numbers { popularity, vote_average, vote_count } = self.latest.map_or(self.base, |latest| latest.numbers);
+        let Numbers { popularity, vote_average, vote_count } =
+            merge::latest(self.base, self.latest.map(|latest| latest.numbers));
         let ratings: i64 = touched.iter().map(|touched| i64::from(touched.ratings)).sum();
         let rating_sum: f64 = touched.iter().map(|touched| touched.rating_sum).sum();
         let votes = Votes { average: vote_average, count: vote_count }.with_ratings(ratings, rating_sum);

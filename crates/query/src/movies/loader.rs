@@ -13,7 +13,7 @@ use domain::MovieId;
 use domain::merge::LayerSplit;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
-use storage::postgres::layers::{self, MergedMovie};
+use storage::postgres::layers::{self, MergedMovie, MovieLayers};
 use storage::postgres::planned_once;
 use storage::{StorageError, Store};
 use tokio::sync::oneshot;
@@ -181,9 +181,9 @@ async fn query(
     let mut ids: Vec<i64> = batch.iter().map(|waiting| waiting.id.get()).collect();
     ids.sort_unstable();
     ids.dedup();
-    let routing = LayerSplit::new(Utc::now(), lag.is_too_much());
-    let pages = layers::pages(&mut **connection, &ids, routing).await?;
-    Ok(pages.into_iter().map(|page| (page.movie.movie_id, Arc::new(page))).collect())
+    let split = LayerSplit::new(Utc::now(), lag.is_too_much());
+    let pages = layers::pages(&mut **connection, &ids, split).await?.into_iter().map(MovieLayers::merge);
+    Ok(pages.map(|page| (page.movie.movie_id, Arc::new(page))).collect())
 }
 
 #[cfg(test)]

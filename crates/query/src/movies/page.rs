@@ -6,15 +6,18 @@ use std::time::Instant;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::MovieId;
 use domain::artifacts::CacheFamily;
-use domain::events::Counts;
+use domain::events::{Counts, EventType};
 use domain::hours::Hour;
 use domain::merge::Layer;
 use domain::movies::Votes;
 use domain::rounding::four_decimals;
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use storage::postgres::layers::MergedMovie;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::PersonView;
 use crate::provenance::stale;
@@ -55,13 +58,13 @@ impl Question for MoviePage {
         let merged = Merged::of(&page);
         let hours = LayerHours { batch: page.batch_hours.unsigned_abs(), speed: page.speed_hours.unsigned_abs() };
         // The catalogue, a part of every page, counts as the batch layer's.
-        reader.layers.note(page.routing.decision(true, page.has_speed()), hours, started.elapsed());
+        reader.layers.note(page.split.decision(true, page.has_speed()), hours, page.merge_time + started.elapsed());
         let provenance = self.explain.then(|| Provenance {
             spans: None,
             hours,
             run_id: page.run_id,
             watermark: page.watermark.map(Hour::start),
-            cutoff: page.routing.cutoff().start(),
+            cutoff: page.split.cutoff().start(),
             cache: None,
         });
         Ok(MovieAnswer { page, merged, provenance })
@@ -85,7 +88,7 @@ impl Merged {
         Self {
             popularity: page.popularity(),
             votes: Votes { average: four_decimals(average), count },
-            viewers: page.viewers.into(),
+            viewers: ViewersView(page.viewers),
             layer: if page.has_speed() { Layer::Speed } else { Layer::Batch },
             updated_at: page.speed_changed_at().map_or(catalogue, |speed| speed.max(catalogue)),
         }
@@ -128,10 +131,10 @@ impl MovieAnswer {
             directors: &movie.credits.directors,
             cast: &movie.credits.cast,
             viewers: &merged.viewers,
-            data_sources: DataSources::new(page.routing.boundary(page.watermark), page.speed_changed_at()),
+            data_sources: DataSources::new(page.split.boundary(page.watermark), page.speed_changed_at()),
             watermark: page.watermark.map(Hour::start),
-            cutoff: page.routing.cutoff().start(),
-            stale: stale(page.routing, page.watermark),
+            cutoff: page.split.cutoff().start(),
+            stale: stale(page.split, page.watermark),
             provenance: self.provenance.as_ref(),
         }
     }
@@ -197,28 +200,44 @@ pub struct MovieView<'a> {
     pub provenance: Option<&'a Provenance>,
 }
 
-/// What viewers did, in all hours of both layers.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct ViewersView {
-    pub views: i64,
-    pub clicks: i64,
-    pub likes: i64,
-    pub dislikes: i64,
-    pub watches: i64,
-    pub ratings: i64,
-    pub searches: i64,
-    pub impressions: i64,
-    /// Mean of their ratings, 0.5 to 10; null without any.
-    pub avg_rating: Option<f64>,
-}
+/// What viewers did, in all hours of both layers: the number of events of each type, and the mean of their ratings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewersView(Counts);
 
-impl From<Counts> for ViewersView {
-    fn from(counts: Counts) -> Self {
-        let avg_rating = counts.rating_mean().map(four_decimals);
-        let Counts { views, clicks, likes, dislikes, watches, ratings, searches, impressions, rating_sum: _ } = counts;
-        Self { views, clicks, likes, dislikes, watches, ratings, searches, impressions, avg_rating }
+impl ViewersView {
+    /// Events of one type.
+    pub fn of(&self, kind: EventType) -> i64 {
+        self.0.of(kind)
     }
 }
+
+impl Serialize for ViewersView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut view = serializer.serialize_map(Some(EventType::COUNT + 1))?;
+        for kind in EventType::ALL {
+            view.serialize_entry(kind.plural(), &self.0.of(kind))?;
+        }
+        view.serialize_entry("avg_rating", &self.0.rating_mean().map(four_decimals))?;
+        view.end()
+    }
+}
+
+impl PartialSchema for ViewersView {
+    fn schema() -> RefOr<Schema> {
+        let int64 = || SchemaFormat::KnownFormat(KnownFormat::Int64);
+        let number = || ObjectBuilder::new().schema_type(Type::Integer).format(Some(int64()));
+        let mean = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Number, Type::Null]))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)))
+            .description(Some("Mean of their ratings, 0.5 to 10; null without any."));
+        let counts = EventType::ALL
+            .into_iter()
+            .fold(ObjectBuilder::new(), |view, kind| view.property(kind.plural(), number()).required(kind.plural()));
+        counts.description(Some("What viewers did, in all hours of both layers.")).property("avg_rating", mean).into()
+    }
+}
+
+impl ToSchema for ViewersView {}
 
 /// A line of the billing; describes what [`MovieView::cast`] passes through.
 #[derive(Debug, Serialize, ToSchema)]

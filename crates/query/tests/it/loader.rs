@@ -9,7 +9,7 @@ use test_support::fixture::{self, movie_id};
 use test_support::{live, service_pool, unique_prefix};
 
 async fn loader(pool: &PgPool) -> MovieLoader {
-    let lag = Lag::new(Arc::new(live::log(&unique_prefix(), 1)), Duration::from_secs(60));
+    let lag = Lag::new(live::log(&unique_prefix(), 1), Duration::from_secs(60));
     MovieLoader::new(&service_pool(pool).await, Arc::new(lag))
 }
 

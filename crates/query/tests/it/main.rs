@@ -21,6 +21,6 @@ use test_support::{live, service_pool, unique_prefix};
 async fn reader(pool: &PgPool) -> Arc<Reader> {
     let pool = service_pool(pool).await;
     let search = SearchIndex::new(pool.clone(), None).unwrap();
-    let lag = Lag::new(Arc::new(live::log(&unique_prefix(), 1)), Duration::from_secs(60));
+    let lag = Lag::new(live::log(&unique_prefix(), 1), Duration::from_secs(60));
     Arc::new(Reader::new(pool, search, Arc::new(lag)))
 }

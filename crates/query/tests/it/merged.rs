@@ -6,7 +6,7 @@ use query::movies::MoviePage;
 use query::sentiment::MovieSentiment;
 use query::{LayerHours, QueryError, Question};
 use sqlx::PgPool;
-use storage::postgres::speed::{self, Batch};
+use storage::postgres::speed::{self, MicroBatch};
 use test_support::fixture::{self, movie_id};
 use test_support::live;
 
@@ -17,13 +17,13 @@ async fn merged_reads_are_counted_and_timed(pool: PgPool) {
     fixture::catalogue(&pool).await;
     let now = Utc::now();
     let reviews = vec![live::scored(live::review(550, "A wonderful film, I loved it.", now))];
-    speed::apply(&pool, &Batch { events: vec![live::event(550, EventType::Like, now)], reviews }).await.unwrap();
+    speed::apply(&pool, &MicroBatch { events: vec![live::event(550, EventType::Like, now)], reviews }).await.unwrap();
     let reader = reader(&pool).await;
     assert_eq!((reader.layers.total(), reader.layers.average_millis()), (0, None));
 
     let movie = MoviePage { movie_id: movie_id(550), explain: true }.read(&reader).await.unwrap();
     let view = movie.view();
-    assert_eq!((view.viewers.likes, view.data_source), (1, "speed"));
+    assert_eq!((view.viewers.of(EventType::Like), view.data_source), (1, "speed"));
     let provenance = view.provenance.unwrap();
     assert_eq!((provenance.hours, provenance.cache.is_none()), (LayerHours { batch: 0, speed: 1 }, true));
 

@@ -3,17 +3,17 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
-use domain::events::{Event, EventType, Fact, Review};
+use domain::events::{Event, EventType, Fact, ViewerReview};
 use domain::{EventId, MovieId, ReviewId, UserId};
 
 use super::dice::{About, Dice};
 use super::taste::{LOOKS, Taste};
 use super::words;
 
-/// Viewers who come and go.
+/// Number of viewers.
 const VIEWERS: u64 = 5_000;
 
-/// Viewers watching at the same time, whose acts alternate.
+/// Sessions at the same time; their acts alternate.
 const SESSIONS: u64 = 64;
 
 /// Movies that one of them is shown before leaving: at least so many, and at most so many more.
@@ -68,7 +68,7 @@ impl Act {
         match did {
             Did::Event(event_type) => event(event_type, None),
             Did::Rate(stars) => event(EventType::Rating, Some(stars)),
-            Did::Review(stars, content) => Fact::Review(Review {
+            Did::Review(stars, content) => Fact::Review(ViewerReview {
                 review_id: ReviewId::new(),
                 user_id: Some(user_id),
                 movie_id,

@@ -161,7 +161,7 @@ async fn rows_of(pool: &PgPool, run: RunId) -> i64 {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn deleting_a_run_deletes_its_rows_from_every_table_and_nothing_else(pool: PgPool) {
     fixture::small(&pool).await;
-    let mut facts = speed::Batch::default();
+    let mut facts = speed::MicroBatch::default();
     facts.events.push(live::event(550, domain::events::EventType::View, Utc::now() - chrono::TimeDelta::hours(5)));
     facts.reviews.push(live::scored(live::review(550, "Great.", Utc::now() - chrono::TimeDelta::hours(5))));
     speed::apply(&pool, &facts).await.unwrap();

@@ -9,6 +9,7 @@ mod cache;
 mod catalogue;
 mod changes;
 mod errors;
+mod event_log;
 mod health;
 mod jobs;
 mod queue;

@@ -1,11 +1,12 @@
-//! The speed layer: takes facts from the event log in small batches and folds them into the stored facts and the hourly
+//! The speed layer: takes facts from the event log in micro-batches and folds them into the stored facts and the hourly
 //! views, a second after they happened.
 //!
-//! Exactly once in effect: a batch is one transaction ([`storage::postgres::speed::apply`]), acknowledged after its
-//! commit. Whoever dies in between leaves the batch to be claimed by another, for whom its facts are duplicates.
+//! Exactly once in effect: a delivery is applied in one transaction ([`storage::postgres::speed::apply`]), and committed
+//! to the log afterwards. A worker that dies in between leaves it to another, for whom its facts are duplicates.
 
-mod batch;
+mod decode;
 mod lane;
+mod settle;
 mod upkeep;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use settings::SpeedSettings;
 use sqlx::PgPool;
 use storage::StorageError;
-use storage::event_log::{EventLog, RedisLog};
+use storage::event_log::{EventLog, EventLogConfig};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,26 +29,25 @@ struct Speed {
     settings: SpeedSettings,
 }
 
-/// Starts the lanes and the upkeep; they run until `stop`, finish the batch in hand, and then the tracker is done.
+/// Starts the lanes and the upkeep; they run until `stop`, finish the delivery in hand, and then the tracker is done.
 ///
 /// # Errors
-/// A malformed Redis URL.
+/// A malformed URL of the event log.
 pub(crate) fn start(shared: &Shared, stop: &CancellationToken) -> Result<TaskTracker, StorageError> {
     let tasks = TaskTracker::new();
-    let (settings, redis) = (&shared.settings, &shared.settings.redis);
-    let speed = || -> Result<Speed, StorageError> {
-        // A connection of its own for each lane: a read that waits would have the others wait with it.
-        let log = RedisLog::open(&redis.url, &redis.prefix, settings.event_log.capacity)?;
-        Ok(Speed { pool: shared.pool.clone(), log: Arc::new(log), settings: settings.speed })
-    };
+    let settings = &shared.settings;
+    let log = storage::event_log::open(&EventLogConfig {
+        url: settings.event_log.url(&settings.redis).clone(),
+        prefix: settings.redis.prefix.clone(),
+        capacity: settings.event_log.capacity,
+    })?;
     for lane in 0..settings.speed.lanes {
-        tasks.spawn(lane::run(speed()?, format!("{}-{lane}", shared.name), stop.clone()));
+        let source = log.reader(&format!("{}-{lane}", shared.name), settings.speed.claim_after)?;
+        let speed = Speed { pool: shared.pool.clone(), log: log.clone(), settings: settings.speed };
+        tasks.spawn(lane::run(speed, source, stop.clone()));
     }
-    tasks.spawn(upkeep::run(speed()?, stop.clone()));
-    tasks.spawn(upkeep::warn_if_forgetful(
-        RedisLog::open(&redis.url, &redis.prefix, settings.event_log.capacity)?,
-        stop.clone(),
-    ));
+    tasks.spawn(upkeep::run(shared.pool.clone(), log.clone(), stop.clone()));
+    tasks.spawn(upkeep::warn_if_not_durable(log, stop.clone()));
     tasks.close();
     tracing::info!(lanes = settings.speed.lanes, "folding live events into views");
     Ok(tasks)

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use domain::events::BATCH_MAX;
+use domain::events::EVENTS_MAX;
 use indicatif::{ProgressBar, ProgressStyle};
 use settings::shutdown;
 use sources::demo::{Act, Audience};
@@ -28,8 +28,8 @@ use self::report::Report;
 use self::send::{Post, posts};
 use super::CommandResult;
 
-/// Posts that are due and wait for a connection. More than that, and the API is too slow for the rate: what is due then
-/// is skipped and counted, for memory must not grow.
+/// Most posts that are due and wait for a connection. Beyond it the API is too slow for the rate, and what is due is skipped
+/// and counted, so that memory does not grow.
 const QUEUE_POSTS: usize = 1_000;
 
 /// Posts a second, where the size of a batch is not given: few enough for any API, often enough to look live.
@@ -38,12 +38,12 @@ const POSTS_PER_SECOND: u32 = 20;
 /// Largest batch that is chosen without being asked for.
 const BATCH_CHOSEN_MAX: u32 = 100;
 
-/// How long posts that are due may take once the time is over; and where somebody waits for the process to end.
+/// Longest wait for the answers to posts that are due: after the run's time, and after a signal.
 const DRAIN: Duration = Duration::from_secs(30);
 const DRAIN_STOPPED: Duration = Duration::from_secs(3);
 
-/// How often a run that nobody watches says how it is doing.
-const STATUS_EVERY: Duration = Duration::from_secs(600);
+/// How often a run without a terminal prints its status.
+const STATUS_INTERVAL: Duration = Duration::from_secs(600);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -54,7 +54,7 @@ pub(crate) struct Args {
     #[arg(long = "for", default_value = "60s", value_parser = run_time)]
     run_for: RunTime,
     /// Events in a post [default: those of a twentieth of a second, at most 100]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=BATCH_MAX as i64))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=EVENTS_MAX as i64))]
     batch: Option<u32>,
     /// Posts under way at a time
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1_000))]
@@ -76,7 +76,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// How long to play; `None` is until told to stop.
+/// Length of the run; `None` is until a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct RunTime(Option<Duration>);
 
@@ -146,8 +146,8 @@ pub(crate) async fn run(args: Args) -> CommandResult {
     Ok(if summary.succeeded(stopped) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Hands out what viewers do when it is due, until the time is over or `stop`. Answers how much that was, also what the
-/// queue had no place for.
+/// Queues posts when they are due, until the time is over or `stop`. Answers the number of facts, those included that the
+/// queue had no room for.
 async fn play(
     args: &Args,
     mut audience: impl Iterator<Item = Act>,
@@ -178,7 +178,7 @@ async fn play(
         played += size;
         bar.set_position(played);
         bar.set_message(report.status());
-        if !watched && said.elapsed() >= STATUS_EVERY {
+        if !watched && said.elapsed() >= STATUS_INTERVAL {
             said = Instant::now();
             println!("{played} played, {}", report.status());
         }

@@ -15,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 use super::api::Api;
 use super::report::{Probes, Times};
 
-/// One probe in so long.
-const EVERY: Duration = Duration::from_millis(100);
+/// Time between two probes.
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often a page is asked for; what is measured is at most that much too long.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How often a page is asked for; a measured time is at most that much too long.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A probe not seen by then is missed.
-const GIVE_UP: Duration = Duration::from_secs(10);
+/// A probe that the page does not count within this time is missed.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Movies set aside for probes, one at a time each: enough for all that can be under way.
 const MOVIES: usize = 100;
@@ -43,7 +43,7 @@ pub(super) async fn run(api: Arc<Api>, movies: Vec<Showing>, stop: CancellationT
     let mut probes = Probes { times: Times::new()?, seen: 0, missed: 0 };
     let mut free: Vec<MovieId> = movies.into_iter().map(|movie| movie.movie_id).collect();
     let mut under_way = JoinSet::new();
-    let mut tick = interval(EVERY);
+    let mut tick = interval(PROBE_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -85,11 +85,11 @@ async fn probe(api: &Api, movie_id: MovieId) -> Option<Duration> {
     let Fact::Event(event) = act.at(Utc::now()) else { return None };
     let posted = Instant::now();
     api.post("/api/v1/events", serde_json::to_vec(&event).ok()?).await.ok()?;
-    while posted.elapsed() < GIVE_UP {
+    while posted.elapsed() < PROBE_TIMEOUT {
         if api.views(movie_id).await.ok()? > before {
             return Some(posted.elapsed());
         }
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
     None
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use domain::events::{Event, Fact, Review};
+use domain::events::{Event, Fact, ViewerReview};
 use futures::StreamExt;
 use futures::stream::poll_fn;
 use serde_json::Value;
@@ -28,7 +28,7 @@ pub(super) struct Post {
 
 enum Body {
     Events(Vec<Event>),
-    Review(Box<Review>),
+    Review(Box<ViewerReview>),
 }
 
 impl Post {

@@ -1,12 +1,16 @@
-//! The event log on Redis Streams: one stream, one consumer group, an entry a fact.
+//! The event log on Redis Streams: one stream, which is one partition; one consumer group, and an entry a fact.
 //!
-//! Durability is the server's: only with `appendonly yes` and `appendfsync always` does a fact that was acknowledged
-//! outlive the death of Redis and of the machine. [`RedisLog::durability`] tells, for doctor and worker.
+//! Committed entries leave the stream, so its length is what readers have not done. Readers share the partition: the
+//! group's pending list says who has which entries, and a reader commits its own up to an id.
+//!
+//! Durability is the server's: only with `appendonly yes` and `appendfsync always` does an accepted fact outlive the
+//! death of Redis and of the machine.
 
-mod group;
+mod reader;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use domain::events::Fact;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -14,9 +18,9 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Script, cmd};
 use secrecy::{ExposeSecret, SecretString};
 
-use self::group::{FORGET, GROUP, no_group};
-use super::{AppendError, Backlog, Entry, EntryId, EventLog};
-use crate::StorageError;
+use self::reader::RedisReader;
+use super::{AppendError, Backlog, Durability, EventLog, EventLogConfig, EventSink, EventSource};
+use crate::{StorageError, Store};
 
 /// A server that rewrites its append-only file stalls for seconds; giving up early would have senders send twice.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,108 +29,79 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The one field of an entry.
 const FIELD: &str = "fact";
 
-/// Appends all or nothing. Entries leave the stream when acknowledged, so its length is what readers have not done.
 const APPEND: &str = r"
-if redis.call('XLEN', KEYS[1]) + #ARGV - 2 > tonumber(ARGV[1]) then return false end
-local ids = {}
-for i = 3, #ARGV do ids[i - 2] = redis.call('XADD', KEYS[1], '*', ARGV[2], ARGV[i]) end
-return ids";
+if redis.call('XLEN', KEYS[1]) + #ARGV - 2 > tonumber(ARGV[1]) then return 0 end
+for i = 3, #ARGV do redis.call('XADD', KEYS[1], '*', ARGV[2], ARGV[i]) end
+return 1";
+
+/// Entries as Redis gives them: id, and fields unless the entry was deleted.
+type RawEntries = Vec<(String, Option<Vec<Vec<u8>>>)>;
 
 /// See the module's head.
-pub struct RedisLog {
+pub(super) struct RedisLog {
+    url: SecretString,
     /// Commands of many tasks share it; replies come in order, so a blocking read must not be among them.
     shared: ConnectionManager,
-    /// For blocking reads, one at a time: Redis would have one wait for the other.
-    reading: tokio::sync::Mutex<ConnectionManager>,
     stream: String,
     capacity: usize,
     append: Script,
-    forget: Script,
-}
-
-/// How durably the server keeps what it has acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Durability {
-    /// `appendonly`
-    pub append_only: bool,
-    /// `appendfsync`
-    pub fsync: String,
-}
-
-impl Durability {
-    /// What acknowledged facts may be lost by, and how to mend it; `None` where nothing acknowledged is lost.
-    pub fn weakness(&self) -> Option<String> {
-        match (self.append_only, self.fsync.as_str()) {
-            (true, "always") => None,
-            (true, fsync) => Some(format!(
-                "appendfsync is {fsync}: a Redis that dies may lose the events that were accepted in its last seconds; \
-                 set appendfsync always"
-            )),
-            (false, _) => Some(
-                "appendonly is off: a Redis that stops loses every event that was accepted and not yet counted; \
-                 set appendonly yes and appendfsync always"
-                    .to_owned(),
-            ),
-        }
-    }
 }
 
 impl RedisLog {
-    /// Connects on first use. `capacity`: facts not yet acknowledged that the log may hold.
-    ///
-    /// # Errors
-    /// A malformed URL.
-    pub fn open(url: &SecretString, prefix: &str, capacity: usize) -> Result<Self, StorageError> {
-        let connection = || {
-            let config = ConnectionManagerConfig::new()
-                .set_response_timeout(Some(RESPONSE_TIMEOUT))
-                .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                .set_number_of_retries(1);
-            ConnectionManager::new_lazy_with_config(redis::Client::open(url.expose_secret())?, config)
-        };
+    pub(super) fn open(config: &EventLogConfig) -> Result<Self, StorageError> {
         Ok(Self {
-            shared: connection()?,
-            reading: tokio::sync::Mutex::new(connection()?),
-            stream: format!("{prefix}:events"),
-            capacity,
+            url: config.url.clone(),
+            shared: connection(&config.url)?,
+            stream: format!("{}:events", config.prefix),
+            capacity: config.capacity,
             append: Script::new(APPEND),
-            forget: Script::new(FORGET),
         })
     }
 
-    /// As the server is set up.
-    ///
-    /// # Errors
-    /// An unreachable server, or one that does not let us ask.
-    pub async fn durability(&self) -> Result<Durability, StorageError> {
+    async fn measure(&self) -> Result<Backlog, StorageError> {
+        // Committed entries leave the stream, so its first one is the oldest that is not committed.
+        let (waiting, oldest, (seconds, micros)): (u64, RawEntries, (i64, i64)) = redis::pipe()
+            .cmd("XLEN")
+            .arg(&self.stream)
+            .cmd("XRANGE")
+            .arg(&self.stream)
+            .arg("-")
+            .arg("+")
+            .arg("COUNT")
+            .arg(1)
+            .cmd("TIME")
+            .query_async(&mut self.shared.clone())
+            .await?;
+        // The server wrote the ids' times, so its clock tells their age.
+        let now = DateTime::from_timestamp_millis(seconds * 1_000 + micros / 1_000).unwrap_or_default();
+        let lag = oldest.first().map(|(id, _)| (now - appended_at(id)).to_std().unwrap_or_default());
+        Ok(Backlog { waiting, lag })
+    }
+
+    async fn ask_durability(&self) -> Result<Durability, StorageError> {
         let mut conn = self.shared.clone();
         let mut setting = async |name: &str| -> Result<String, StorageError> {
             let pair: Vec<String> = cmd("CONFIG").arg("GET").arg(name).query_async(&mut conn).await?;
             Ok(pair.into_iter().nth(1).unwrap_or_default())
         };
-        Ok(Durability { append_only: setting("appendonly").await? == "yes", fsync: setting("appendfsync").await? })
+        Ok(durability(setting("appendonly").await? == "yes", &setting("appendfsync").await?))
     }
 }
 
-impl EventLog for RedisLog {
-    fn name(&self) -> &str {
-        &self.stream
-    }
-
-    fn append<'a>(&'a self, facts: &'a [Fact]) -> BoxFuture<'a, Result<Vec<EntryId>, AppendError>> {
+impl EventSink for RedisLog {
+    fn append<'a>(&'a self, facts: &'a [Fact]) -> BoxFuture<'a, Result<(), AppendError>> {
         async move {
             if facts.is_empty() {
-                return Ok(Vec::new());
+                return Ok(());
             }
             let mut call = self.append.key(&self.stream);
             call.arg(self.capacity).arg(FIELD);
             for fact in facts {
                 call.arg(serde_json::to_vec(fact).map_err(|error| AppendError::Unavailable(error.into()))?);
             }
-            let ids: redis::RedisResult<Option<Vec<String>>> = call.invoke_async(&mut self.shared.clone()).await;
-            match ids {
-                Ok(Some(ids)) => Ok(ids),
-                Ok(None) => Err(AppendError::Full),
+            match call.invoke_async(&mut self.shared.clone()).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(AppendError::Full),
                 // The server's memory is at its bound, and it may evict nothing: full in another way.
                 Err(error) if error.code() == Some("OOM") => Err(AppendError::Full),
                 Err(error) => Err(AppendError::Unavailable(error.into())),
@@ -135,64 +110,56 @@ impl EventLog for RedisLog {
         .boxed()
     }
 
-    fn read<'a>(
-        &'a self,
-        consumer: &'a str,
-        max: usize,
-        wait: Duration,
-    ) -> BoxFuture<'a, Result<Vec<Entry>, StorageError>> {
-        async move {
-            match self.read_once(consumer, max, wait).await {
-                Err(error) if no_group(&error) => {
-                    self.make_group().await?;
-                    Ok(self.read_once(consumer, max, wait).await?)
-                }
-                entries => Ok(entries?),
-            }
-        }
-        .boxed()
-    }
-
-    fn claim_stale<'a>(
-        &'a self,
-        consumer: &'a str,
-        idle: Duration,
-        max: usize,
-    ) -> BoxFuture<'a, Result<Vec<Entry>, StorageError>> {
-        self.claim(consumer, idle, max).boxed()
-    }
-
-    fn ack<'a>(&'a self, ids: &'a [EntryId]) -> BoxFuture<'a, Result<(), StorageError>> {
-        async move {
-            if ids.is_empty() {
-                return Ok(());
-            }
-            // Together, or an entry could be acknowledged and count against the capacity for ever.
-            redis::pipe()
-                .atomic()
-                .cmd("XACK")
-                .arg(&self.stream)
-                .arg(GROUP)
-                .arg(ids)
-                .ignore()
-                .cmd("XDEL")
-                .arg(&self.stream)
-                .arg(ids)
-                .ignore()
-                .query_async::<()>(&mut self.shared.clone())
-                .await?;
-            Ok(())
-        }
-        .boxed()
-    }
-
     fn backlog(&self) -> BoxFuture<'_, Result<Backlog, StorageError>> {
         self.measure().boxed()
     }
 
-    fn leave<'a>(&'a self, consumer: &'a str) -> BoxFuture<'a, Result<(), StorageError>> {
-        self.forget(consumer).boxed()
+    fn durability(&self) -> BoxFuture<'_, Result<Durability, StorageError>> {
+        self.ask_durability().boxed()
     }
+}
+
+impl EventLog for RedisLog {
+    fn name(&self) -> &str {
+        &self.stream
+    }
+
+    fn reader(&self, name: &str, dead_after: Duration) -> Result<Box<dyn EventSource>, StorageError> {
+        // A connection of its own: a read that waits would have the others wait with it.
+        Ok(Box::new(RedisReader::new(connection(&self.url)?, &self.stream, name, dead_after)))
+    }
+}
+
+fn connection(url: &SecretString) -> Result<ConnectionManager, StorageError> {
+    let config = ConnectionManagerConfig::new()
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_number_of_retries(1);
+    let client = redis::Client::open(url.expose_secret())
+        .map_err(|error| StorageError::configuration(Store::EventLog, error))?;
+    Ok(ConnectionManager::new_lazy_with_config(client, config)?)
+}
+
+/// What `appendonly` and `appendfsync` come to.
+fn durability(append_only: bool, fsync: &str) -> Durability {
+    match (append_only, fsync) {
+        (true, "always") => Durability::Durable,
+        (true, fsync) => Durability::LosesSeconds(format!(
+            "appendfsync is {fsync}: a Redis that dies may lose the events that were accepted in its last seconds; set \
+             appendfsync always"
+        )),
+        (false, _) => Durability::LosesAll(
+            "appendonly is off: a Redis that stops loses every event that was accepted and not yet counted; set \
+             appendonly yes and appendfsync always"
+                .to_owned(),
+        ),
+    }
+}
+
+/// An id begins with the milliseconds since 1970 at which the entry was appended.
+fn appended_at(id: &str) -> DateTime<Utc> {
+    let millis = id.split('-').next().and_then(|millis| millis.parse().ok());
+    millis.and_then(DateTime::from_timestamp_millis).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -201,9 +168,10 @@ mod tests {
 
     #[test]
     fn only_a_server_that_syncs_always_loses_nothing() {
-        let weakness = |append_only, fsync: &str| Durability { append_only, fsync: fsync.to_owned() }.weakness();
-        assert_eq!(weakness(true, "always"), None);
-        assert!(weakness(true, "everysec").is_some_and(|text| text.ends_with("set appendfsync always")));
-        assert!(weakness(false, "always").is_some_and(|text| text.contains("set appendonly yes")));
+        assert_eq!(durability(true, "always"), Durability::Durable);
+        let Durability::LosesSeconds(advice) = durability(true, "everysec") else { panic!() };
+        assert!(advice.ends_with("set appendfsync always"));
+        let Durability::LosesAll(advice) = durability(false, "always") else { panic!() };
+        assert!(advice.contains("set appendonly yes"));
     }
 }

@@ -1,75 +1,52 @@
 //! The artifact batch_stats_hourly: what viewers did, by movie and hour, and batch_stats_total, its sums by movie.
 
-use domain::events::Counts;
+use domain::RunId;
+use domain::events::EventType;
 use domain::hours::Hour;
-use domain::{MovieId, RunId};
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgConnection;
 
-use super::storable;
 use crate::StorageError;
 
 /// Stages the hours before `watermark`, counted from the events themselves; answers the number of hours. On the
 /// connection of the run's snapshot. One statement: the database counts a hundred million events where they lie, and
 /// spills to disk rather than grow.
 pub async fn stage(conn: &mut PgConnection, run: RunId, watermark: Hour) -> Result<u64, StorageError> {
+    let types = EventType::ALL.map(|kind| kind.as_str().to_owned());
+    // Arrays of all slots, cut to those that have a type: no slot is named, and a row has no idle ones.
     let hours = sqlx::query!(
-        "INSERT INTO batch_stats_hourly (run_id, movie_id, hour, views, clicks, likes, dislikes, watches, ratings,
-             searches, impressions, rating_sum)
+        "INSERT INTO batch_stats_hourly (run_id, movie_id, hour, counts, rating_sum)
          SELECT $1, movie_id, date_trunc('hour', occurred_at, 'UTC'),
-                count(*) FILTER (WHERE event_type = 'view'), count(*) FILTER (WHERE event_type = 'click'),
-                count(*) FILTER (WHERE event_type = 'like'), count(*) FILTER (WHERE event_type = 'dislike'),
-                count(*) FILTER (WHERE event_type = 'watch'), count(*) FILTER (WHERE event_type = 'rating'),
-                count(*) FILTER (WHERE event_type = 'search'), count(*) FILTER (WHERE event_type = 'impression'),
+                (ARRAY[count(*) FILTER (WHERE slot = 1), count(*) FILTER (WHERE slot = 2),
+                       count(*) FILTER (WHERE slot = 3), count(*) FILTER (WHERE slot = 4),
+                       count(*) FILTER (WHERE slot = 5), count(*) FILTER (WHERE slot = 6),
+                       count(*) FILTER (WHERE slot = 7), count(*) FILTER (WHERE slot = 8),
+                       count(*) FILTER (WHERE slot = 9), count(*) FILTER (WHERE slot = 10),
+                       count(*) FILTER (WHERE slot = 11), count(*) FILTER (WHERE slot = 12),
+                       count(*) FILTER (WHERE slot = 13), count(*) FILTER (WHERE slot = 14),
+                       count(*) FILTER (WHERE slot = 15), count(*) FILTER (WHERE slot = 16)])[:cardinality($3::text[])],
                 coalesce(sum(rating::float8), 0)
-         FROM viewer_events WHERE occurred_at < $2
+         FROM viewer_events JOIN unnest($3::text[]) WITH ORDINALITY AS types(event_type, slot) USING (event_type)
+         WHERE occurred_at < $2
          GROUP BY 2, 3",
         run.0,
         watermark.start(),
+        &types,
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
-        "INSERT INTO batch_stats_total (run_id, movie_id, hours, views, clicks, likes, dislikes, watches, ratings,
-             searches, impressions, rating_sum)
-         SELECT $1, movie_id, count(*), sum(views), sum(clicks), sum(likes), sum(dislikes), sum(watches), sum(ratings),
-                sum(searches), sum(impressions), sum(rating_sum)
+        "INSERT INTO batch_stats_total (run_id, movie_id, hours, counts, rating_sum)
+         SELECT $1, movie_id, count(*),
+                (ARRAY[sum(counts[1]), sum(counts[2]), sum(counts[3]), sum(counts[4]), sum(counts[5]), sum(counts[6]),
+                       sum(counts[7]), sum(counts[8]), sum(counts[9]), sum(counts[10]), sum(counts[11]),
+                       sum(counts[12]), sum(counts[13]), sum(counts[14]), sum(counts[15]),
+                       sum(counts[16])])[:$2]::bigint[],
+                sum(rating_sum)
          FROM batch_stats_hourly WHERE run_id = $1 GROUP BY movie_id",
         run.0,
+        EventType::COUNT as i32,
     )
     .execute(conn)
     .await?;
     Ok(hours.rows_affected())
-}
-
-/// A movie's hours from `from` on, oldest first; hours in which nothing happened are left out.
-pub async fn hours(
-    conn: impl PgExecutor<'_>,
-    run: RunId,
-    movie: MovieId,
-    from: Hour,
-) -> Result<Vec<(Hour, Counts)>, StorageError> {
-    let rows = sqlx::query!(
-        "SELECT hour, views, clicks, likes, dislikes, watches, ratings, searches, impressions, rating_sum
-         FROM batch_stats_hourly WHERE run_id = $1 AND movie_id = $2 AND hour >= $3 ORDER BY hour",
-        run.0,
-        movie.get(),
-        storable(from),
-    )
-    .fetch_all(conn)
-    .await?;
-    let counts = rows.into_iter().map(|row| {
-        let counts = Counts {
-            views: row.views,
-            clicks: row.clicks,
-            likes: row.likes,
-            dislikes: row.dislikes,
-            watches: row.watches,
-            ratings: row.ratings,
-            searches: row.searches,
-            impressions: row.impressions,
-            rating_sum: row.rating_sum,
-        };
-        (Hour::of(row.hour), counts)
-    });
-    Ok(counts.collect())
 }

@@ -1,4 +1,4 @@
-//! Watermarks: the hour before which a run holds every fact, and what became of the facts that came meanwhile.
+//! Watermarks: the hour before which a run holds every fact, and how facts that come meanwhile are kept.
 //!
 //! A run reads the facts in one snapshot and is published minutes later. An hour below its watermark that changed in
 //! between is answered wrongly by the run, so publishing reopens it for the speed layer (domain/merge.rs), and closes
@@ -32,7 +32,7 @@ impl EventRun {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(String);
 
-/// Opens a transaction in which all facts stand still, and names what it sees.
+/// Opens a transaction that sees all facts as they are now, and names that snapshot.
 pub async fn snapshot(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Snapshot), StorageError> {
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
     // The one statement over all facts may take longer than a service's statements otherwise; the job has its own limit.
@@ -52,8 +52,8 @@ pub async fn watermark(conn: impl PgExecutor<'_>, artifact: Artifact) -> Result<
     Ok(at.flatten().map(Hour::of))
 }
 
-/// [`watermark`], and no other run is published until the caller's transaction ends. For the speed layer: between its
-/// question whether an hour is the batch layer's and its write, the answer must not change. Several may hold it.
+/// [`watermark`], and no other run is published until the caller's transaction ends. For the speed layer: whether an
+/// hour is the batch layer's must not change between its read and its write. Several may hold it.
 pub async fn hold_watermark(conn: &mut PgConnection, artifact: Artifact) -> Result<Option<Hour>, StorageError> {
     sqlx::query!("SELECT pg_advisory_xact_lock_shared(hashtext('watermark'), hashtext($1))", artifact.as_str())
         .execute(&mut *conn)
@@ -81,12 +81,12 @@ pub async fn publish(
         .await?;
     // An older run must not come back even by force: the speed layer may have dropped what only the newer one holds.
     let force = force && !newer_is_published(&mut tx, artifact, run.run_id).await?;
-    let verdict = artifacts::publish_in(&mut tx, artifact, run.run_id, rows, force).await?;
-    if verdict == PublishDecision::Publish {
+    let decision = artifacts::publish_in(&mut tx, artifact, run.run_id, rows, force).await?;
+    if decision == PublishDecision::Publish {
         reopen(&mut tx, artifact, watermark, &run.snapshot).await?;
     }
     tx.commit().await?;
-    Ok(verdict)
+    Ok(decision)
 }
 
 async fn newer_is_published(conn: &mut PgConnection, artifact: Artifact, run: RunId) -> Result<bool, StorageError> {

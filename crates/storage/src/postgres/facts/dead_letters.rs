@@ -5,9 +5,9 @@ use domain::page::Page;
 use sqlx::PgPool;
 
 use crate::StorageError;
-use crate::event_log::Entry;
+use crate::event_log::LogEntry;
 
-/// An entry that was given up.
+/// An entry of the event log that could not be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     pub dead_letter_id: i64,
@@ -19,8 +19,8 @@ pub struct DeadLetter {
     pub created_at: DateTime<Utc>,
 }
 
-/// Keeps an entry; to be acknowledged afterwards. Doing so twice keeps one.
-pub async fn add(pool: &PgPool, stream: &str, entry: &Entry, reason: &str) -> Result<(), StorageError> {
+/// Keeps an entry of the log named `stream` that failed `tries` times; to be committed afterwards. Doing so twice keeps one.
+pub async fn add(pool: &PgPool, stream: &str, entry: &LogEntry, tries: u64, reason: &str) -> Result<(), StorageError> {
     sqlx::query!(
         "INSERT INTO dead_letters (stream, message_id, payload, reason, tries) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (stream, message_id) DO UPDATE SET reason = excluded.reason, tries = excluded.tries",
@@ -29,14 +29,14 @@ pub async fn add(pool: &PgPool, stream: &str, entry: &Entry, reason: &str) -> Re
         // What text cannot hold must not keep the letter from being written.
         entry.payload.replace('\0', "\u{fffd}"),
         reason.replace('\0', "\u{fffd}"),
-        i32::try_from(entry.deliveries).unwrap_or(i32::MAX),
+        i32::try_from(tries).unwrap_or(i32::MAX),
     )
     .execute(pool)
     .await?;
     Ok(())
 }
 
-/// A page of them, newest first, and how many there are.
+/// A page of dead letters, newest first, and how many there are.
 pub async fn page(pool: &PgPool, page: Page) -> Result<(Vec<DeadLetter>, i64), StorageError> {
     let rows = sqlx::query_as!(
         DeadLetter,
@@ -50,14 +50,14 @@ pub async fn page(pool: &PgPool, page: Page) -> Result<(Vec<DeadLetter>, i64), S
     Ok((rows, count(pool).await?))
 }
 
-/// The id of the newest, 0 where there is none.
+/// The id of the newest dead letter, 0 where there is none.
 pub async fn newest(pool: &PgPool) -> Result<i64, StorageError> {
     Ok(sqlx::query_scalar!(r#"SELECT coalesce(max(dead_letter_id), 0) AS "id!" FROM dead_letters"#)
         .fetch_one(pool)
         .await?)
 }
 
-/// Up to `limit` of those with ids beyond `after` and up to `until`, oldest first.
+/// Up to `limit` dead letters with ids above `after` and up to `until`, oldest first.
 pub async fn between(pool: &PgPool, after: i64, until: i64, limit: i64) -> Result<Vec<DeadLetter>, StorageError> {
     Ok(sqlx::query_as!(
         DeadLetter,
@@ -72,13 +72,13 @@ pub async fn between(pool: &PgPool, after: i64, until: i64, limit: i64) -> Resul
     .await?)
 }
 
-/// Forgets these; for those that the log has again.
+/// Deletes dead letters, once the log has them again.
 pub async fn delete(pool: &PgPool, ids: &[i64]) -> Result<(), StorageError> {
     sqlx::query!("DELETE FROM dead_letters WHERE dead_letter_id = ANY($1)", ids).execute(pool).await?;
     Ok(())
 }
 
-/// How many there are.
+/// The number of dead letters.
 pub async fn count(pool: &PgPool) -> Result<i64, StorageError> {
     Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM dead_letters"#).fetch_one(pool).await?)
 }

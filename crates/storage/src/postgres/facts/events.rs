@@ -1,21 +1,22 @@
-//! The facts themselves: events and reviews of viewers. The views of them are [`super::speed`]'s and the batch layer's.
+//! The facts themselves: events and reviews of viewers. Views of them are in [`crate::postgres::speed`] and
+//! [`crate::postgres::batch`].
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use domain::EventId;
-use domain::events::{Event, Review};
+use domain::events::{Event, ViewerReview};
 use domain::sentiment::Score;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::StorageError;
 
-/// A review and what the lexicon thinks of it: stored together, since another version of the lexicon may differ, and the
-/// views must agree with the facts.
+/// A review and its score by the lexicon: stored together, since another version of the lexicon may give another score,
+/// and the views must agree with the facts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredReview {
-    pub review: Review,
+    pub review: ViewerReview,
     pub score: Score,
 }
 

@@ -1,9 +1,10 @@
-//! What domain/trending/active.rs keeps of movies, out of the database.
+//! What the live ranking (domain/src/trending/active.rs) keeps of movies, read from the database.
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use domain::MovieId;
+use domain::events::EventType;
 use domain::hours::Hour;
 use domain::trending::active::{Active, MAX_MOVIES, Movie, Numbers, Seen, Touched};
 use sqlx::PgPool;
@@ -11,10 +12,11 @@ use sqlx::PgPool;
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
 
-/// Movies read in one statement: some ten thousand rows, some tens of milliseconds.
+/// Most movies read in one statement: some ten thousand rows, some tens of milliseconds.
 pub const CHUNK: usize = 2_000;
 
-/// Movies that a source observed or viewers touched from `since` on, the last touched first; no more than are kept.
+/// Ids of movies that a source observed or viewers touched from `since` on, the last touched first; [`MAX_MOVIES`] at
+/// most.
 pub async fn ids(pool: &PgPool, since: Hour) -> Result<Vec<i64>, StorageError> {
     Ok(sqlx::query_scalar!(
         r#"SELECT movie_id AS "movie_id!"
@@ -28,8 +30,7 @@ pub async fn ids(pool: &PgPool, since: Hour) -> Result<Vec<i64>, StorageError> {
     .await?)
 }
 
-/// Takes over what the database has of these movies, up to [`CHUNK`] of them: those that are active there, and the end of
-/// those that are not.
+/// Reads what the database has of these movies, up to [`CHUNK`] of them, and which of them it has no more.
 pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded, StorageError> {
     let rows = sqlx::query!(
         r#"SELECT m.movie_id, m.title, m.genres, m.tombstoned_at IS NULL AS "shown!", m.popularity, m.vote_average,
@@ -44,12 +45,13 @@ pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded,
                            coalesce(array_agg(vote_count), '{}') AS vote_count
                     FROM speed_observations WHERE movie_id = m.movie_id AND hour >= $2) AS o
                 CROSS JOIN LATERAL (
-                    SELECT coalesce(array_agg(hour), '{}') AS hour, coalesce(array_agg(ratings), '{}') AS ratings,
+                    SELECT coalesce(array_agg(hour), '{}') AS hour, coalesce(array_agg(counts[$3]), '{}') AS ratings,
                            coalesce(array_agg(rating_sum), '{}') AS rating_sum
                     FROM speed_stats WHERE movie_id = m.movie_id AND hour >= $2) AS s
            WHERE m.movie_id = ANY($1)"#,
         ids,
         since.start(),
+        EventType::Rating.slot() as i32 + 1,
     )
     .fetch_all(pool)
     .await?;
@@ -89,6 +91,7 @@ pub struct Reloaded {
 }
 
 impl Reloaded {
+    /// Applies it: movies that were found replace what was kept, those that are gone are removed.
     pub fn put_into(self, active: &mut Active) {
         self.movies.into_iter().for_each(|movie| active.put(movie));
         self.gone.into_iter().for_each(|id| active.remove(id));

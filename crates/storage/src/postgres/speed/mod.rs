@@ -27,43 +27,44 @@ use crate::StorageError;
 pub use observations::{follow_catalogue, latest, record};
 pub use refresh::{refreshed, save_refreshed};
 pub use sentiment::hours as sentiment_hours;
-pub use stats::hours as stats_hours;
 
-/// Rows deleted in one statement: locks are held for milliseconds, and a week's backlog still goes in a minute.
-const DROP_BATCH: i64 = 10_000;
+/// Most rows deleted in one statement: locks are held for milliseconds, and a week's backlog still goes in a minute.
+const DROP_ROWS_MAX: i64 = 10_000;
 
-/// Recent rows of a view that are counted for health, which must be quick: fifty thousand movies that are touched in every
-/// hour of two days have millions.
-const RECENT_COUNTED: i64 = 100_000;
+/// Most recent rows of a view that are counted for health, which must be quick: fifty thousand movies that are touched in
+/// every hour of two days have millions.
+const RECENT_ROWS_MAX: i64 = 100_000;
 
 /// A movie's hours, in the order in which every writer locks them.
 type ByHour<T> = BTreeMap<(MovieId, Hour), T>;
 
 /// One row of a view, and when it last changed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row<T> {
+pub struct SpeedRow<T> {
     pub hour: SpeedHour<T>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// Facts to apply together.
+/// Facts to apply in one transaction.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Batch {
+pub struct MicroBatch {
     pub events: Vec<Event>,
     pub reviews: Vec<ScoredReview>,
 }
 
-impl Batch {
+impl MicroBatch {
+    /// Facts of both kinds.
     pub fn len(&self) -> usize {
         self.events.len() + self.reviews.len()
     }
 
+    /// Whether there is no fact.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What a batch did.
+/// What a micro-batch did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Applied {
     /// New facts, now in tables and views.
@@ -77,9 +78,9 @@ pub struct Applied {
     pub reopened: u64,
 }
 
-/// Stores facts and moves the views by those that are new, in one transaction. Once it is committed the caller
-/// acknowledges; if the caller dies before, the facts are delivered again and fall away here on their ids.
-pub async fn apply(pool: &PgPool, batch: &Batch) -> Result<Applied, StorageError> {
+/// Stores facts and moves the views by those that are new, in one transaction. The caller commits them to the
+/// event log afterwards; if it dies before, they are delivered again and fall away here on their ids.
+pub async fn apply(pool: &PgPool, batch: &MicroBatch) -> Result<Applied, StorageError> {
     let mut applied = Applied::default();
     let mut tx = pool.begin().await?;
     apply_events(&mut tx, &batch.events, &mut applied).await?;
@@ -157,20 +158,20 @@ pub async fn reviews_changed(conn: &mut PgConnection, mut hours: Vec<(MovieId, H
     sentiment::recompute(conn, &late, true).await
 }
 
-/// Whose hours these are, each once.
+/// The movies of these hours, each once.
 fn movies<T>(hours: &ByHour<T>) -> BTreeSet<i64> {
     hours.keys().map(|(movie, _)| movie.get()).collect()
 }
 
-/// Hours that a published batch run covers, and the speed layer's own. The former are recomputed: a row may have been
-/// dropped, so a delta would stand for the whole hour.
+/// Splits hours into those that a published batch run covers and the speed layer's own. The former are recomputed: their
+/// rows may have been dropped, and a delta alone would then stand for the whole hour.
 fn split<T>(hours: ByHour<T>, watermark: Option<Hour>) -> (Vec<(MovieId, Hour)>, ByHour<T>) {
     let (late, own): (ByHour<T>, ByHour<T>) =
         hours.into_iter().partition(|((_, hour), _)| watermark.is_some_and(|watermark| *hour < watermark));
     (late.into_keys().collect(), own)
 }
 
-/// Sorts out facts about movies that the catalogue does not know: one row in quarantine a movie.
+/// Puts facts about movies that the catalogue does not know into quarantine, one row a movie; answers the others.
 async fn known_movies<'a, T: 'a>(
     conn: &mut PgConnection,
     what: &str,
@@ -210,29 +211,29 @@ pub async fn drop_covered(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, Stor
     let mut dropped = 0;
     loop {
         let rows = [
-            stats::drop_before(pool, stats, DROP_BATCH).await?,
-            sentiment::drop_before(pool, reviews, DROP_BATCH).await?,
-            observations::drop_before(pool, cutoff, DROP_BATCH).await?,
+            stats::drop_before(pool, stats, DROP_ROWS_MAX).await?,
+            sentiment::drop_before(pool, reviews, DROP_ROWS_MAX).await?,
+            observations::drop_before(pool, cutoff, DROP_ROWS_MAX).await?,
         ];
         dropped += rows.iter().sum::<u64>();
-        if rows.iter().all(|rows| *rows < DROP_BATCH as u64) {
+        if rows.iter().all(|rows| *rows < DROP_ROWS_MAX as u64) {
             return Ok(dropped);
         }
     }
 }
 
-/// What health says of the speed layer.
+/// The state of the speed layer's views, for health.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Freshness {
     /// The newest hour that has a row.
     pub newest_hour: Option<DateTime<Utc>>,
     /// Rows of all views, as the database's statistics have them.
     pub rows: i64,
-    /// Rows of hours since the cutoff, of each view no more than [`RECENT_COUNTED`].
+    /// Rows of hours since the cutoff, of each view no more than [`RECENT_ROWS_MAX`].
     pub recent: i64,
 }
 
-/// See [`Freshness`].
+/// Reads [`Freshness`]; hours from `cutoff` on are recent.
 pub async fn freshness(pool: &PgPool, cutoff: Hour) -> Result<Freshness, StorageError> {
     Ok(sqlx::query_as!(
         Freshness,
@@ -243,7 +244,7 @@ pub async fn freshness(pool: &PgPool, cutoff: Hour) -> Result<Freshness, Storage
                       + (SELECT count(*) FROM (SELECT FROM speed_sentiment WHERE hour >= $1 LIMIT $2) AS counted)
                       AS "recent!""#,
         cutoff.start(),
-        RECENT_COUNTED,
+        RECENT_ROWS_MAX,
     )
     .fetch_one(pool)
     .await?)

@@ -8,7 +8,7 @@ use domain::sentiment::{Lexicon, Score, Tally};
 use futures::TryStreamExt;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use super::{ByHour, Row};
+use super::{ByHour, SpeedRow};
 use crate::StorageError;
 use crate::postgres::batch::storable;
 use crate::postgres::catalogue::movie_id;
@@ -117,7 +117,11 @@ async fn tally(conn: &mut PgConnection, movie: &[i64], hour: &[DateTime<Utc>]) -
 }
 
 /// A movie's hours from `from` on, oldest first; hours without reviews are left out.
-pub async fn hours(conn: impl PgExecutor<'_>, movie: MovieId, from: Hour) -> Result<Vec<Row<Tally>>, StorageError> {
+pub async fn hours(
+    conn: impl PgExecutor<'_>,
+    movie: MovieId,
+    from: Hour,
+) -> Result<Vec<SpeedRow<Tally>>, StorageError> {
     let rows = sqlx::query!(
         "SELECT hour, sum, sum_squares, positive, negative, neutral, reopened, updated_at
          FROM speed_sentiment WHERE movie_id = $1 AND hour >= $2 ORDER BY hour",
@@ -137,7 +141,7 @@ pub async fn hours(conn: impl PgExecutor<'_>, movie: MovieId, from: Hour) -> Res
                 neutral: r.neutral,
             };
             let hour = SpeedHour { hour: Hour::of(r.hour), facts, reopened: r.reopened };
-            Row { hour, updated_at: r.updated_at }
+            SpeedRow { hour, updated_at: r.updated_at }
         })
         .collect())
 }

@@ -2,14 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use domain::MovieId;
-use domain::events::Counts;
+use domain::events::{Counts, EventType};
 use domain::hours::Hour;
-use domain::merge::SpeedHour;
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgConnection, PgPool};
 
-use super::{ByHour, Row};
+use super::ByHour;
 use crate::StorageError;
-use crate::postgres::batch::storable;
+use crate::postgres::catalogue::movie_id;
+use crate::postgres::counts;
+
+/// [`EventType::SLOTS`], as SQL counts.
+const SLOTS: i32 = EventType::SLOTS as i32;
 
 /// Moves hours by what is new in them.
 pub(super) async fn add(conn: &mut PgConnection, hours: &ByHour<Counts>) -> Result<(), StorageError> {
@@ -18,30 +21,20 @@ pub(super) async fn add(conn: &mut PgConnection, hours: &ByHour<Counts>) -> Resu
     }
     let movie: Vec<i64> = hours.keys().map(|(movie, _)| movie.get()).collect();
     let hour: Vec<DateTime<Utc>> = hours.keys().map(|(_, hour)| hour.start()).collect();
-    let column = |f: fn(&Counts) -> i64| hours.values().map(f).collect::<Vec<i64>>();
-    let rating_sum: Vec<f64> = hours.values().map(|c| c.rating_sum).collect();
+    let rating_sum: Vec<f64> = hours.values().map(|counts| counts.rating_sum).collect();
     sqlx::query!(
-        "INSERT INTO speed_stats AS s (movie_id, hour, views, clicks, likes, dislikes, watches, ratings, searches,
-             impressions, rating_sum)
-         SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::float8[])
+        "INSERT INTO speed_stats AS s (movie_id, hour, rating_sum, counts)
+         SELECT movie_id, hour, rating_sum, ($4::bigint[])[(n - 1) * $5 + 1 : n * $5]
+         FROM unnest($1::bigint[], $2::timestamptz[], $3::float8[]) WITH ORDINALITY
+              AS k(movie_id, hour, rating_sum, ordinality) CROSS JOIN LATERAL (SELECT ordinality::int AS n) AS o
          ON CONFLICT (movie_id, hour) DO UPDATE SET
-             views = s.views + excluded.views, clicks = s.clicks + excluded.clicks, likes = s.likes + excluded.likes,
-             dislikes = s.dislikes + excluded.dislikes, watches = s.watches + excluded.watches,
-             ratings = s.ratings + excluded.ratings, searches = s.searches + excluded.searches,
-             impressions = s.impressions + excluded.impressions, rating_sum = s.rating_sum + excluded.rating_sum,
+             counts = add_counts(s.counts, excluded.counts), rating_sum = s.rating_sum + excluded.rating_sum,
              version = excluded.version, updated_at = excluded.updated_at",
         &movie,
         &hour,
-        &column(|c| c.views),
-        &column(|c| c.clicks),
-        &column(|c| c.likes),
-        &column(|c| c.dislikes),
-        &column(|c| c.watches),
-        &column(|c| c.ratings),
-        &column(|c| c.searches),
-        &column(|c| c.impressions),
         &rating_sum,
+        &counts::flat(hours.values()),
+        SLOTS,
     )
     .execute(conn)
     .await?;
@@ -66,62 +59,48 @@ pub(super) async fn reopen(conn: &mut PgConnection, hours: &[(MovieId, Hour)]) -
     )
     .execute(&mut *conn)
     .await?;
+    let counted = count(conn, &movie, &hour).await?;
+    let counts: Vec<Counts> = hours.iter().map(|key| counted.get(key).copied().unwrap_or_default()).collect();
+    let rating_sum: Vec<f64> = counts.iter().map(|counts| counts.rating_sum).collect();
     sqlx::query!(
-        "UPDATE speed_stats s SET views = f.views, clicks = f.clicks, likes = f.likes, dislikes = f.dislikes,
-             watches = f.watches, ratings = f.ratings, searches = f.searches, impressions = f.impressions,
-             rating_sum = f.rating_sum
-         FROM (SELECT k.movie_id, k.hour,
-                   count(*) FILTER (WHERE event_type = 'view') AS views,
-                   count(*) FILTER (WHERE event_type = 'click') AS clicks,
-                   count(*) FILTER (WHERE event_type = 'like') AS likes,
-                   count(*) FILTER (WHERE event_type = 'dislike') AS dislikes,
-                   count(*) FILTER (WHERE event_type = 'watch') AS watches,
-                   count(*) FILTER (WHERE event_type = 'rating') AS ratings,
-                   count(*) FILTER (WHERE event_type = 'search') AS searches,
-                   count(*) FILTER (WHERE event_type = 'impression') AS impressions,
-                   coalesce(sum(e.rating::float8), 0) AS rating_sum
-               FROM unnest($1::bigint[], $2::timestamptz[]) AS k(movie_id, hour)
-               JOIN viewer_events e ON e.movie_id = k.movie_id
-                    AND e.occurred_at >= k.hour AND e.occurred_at < k.hour + interval '1 hour'
-               GROUP BY k.movie_id, k.hour) f
-         WHERE s.movie_id = f.movie_id AND s.hour = f.hour",
+        "UPDATE speed_stats s
+         SET rating_sum = k.rating_sum, counts = ($4::bigint[])[(k.n::int - 1) * $5 + 1 : k.n::int * $5]
+         FROM unnest($1::bigint[], $2::timestamptz[], $3::float8[]) WITH ORDINALITY AS k(movie_id, hour, rating_sum, n)
+         WHERE s.movie_id = k.movie_id AND s.hour = k.hour",
         &movie,
         &hour,
+        &rating_sum,
+        &counts::flat(counts.iter()),
+        SLOTS,
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// A movie's hours from `from` on, oldest first; hours in which nothing happened are left out.
-pub async fn hours(conn: impl PgExecutor<'_>, movie: MovieId, from: Hour) -> Result<Vec<Row<Counts>>, StorageError> {
+/// What the facts say of these hours.
+async fn count(conn: &mut PgConnection, movie: &[i64], hour: &[DateTime<Utc>]) -> Result<ByHour<Counts>, StorageError> {
     let rows = sqlx::query!(
-        "SELECT hour, views, clicks, likes, dislikes, watches, ratings, searches, impressions, rating_sum, reopened,
-                updated_at
-         FROM speed_stats WHERE movie_id = $1 AND hour >= $2 ORDER BY hour",
-        movie.get(),
-        storable(from),
+        r#"SELECT k.movie_id AS "movie_id!", k.hour AS "hour!", e.event_type, count(*) AS "events!",
+                  coalesce(sum(e.rating::float8), 0) AS "rating_sum!"
+           FROM unnest($1::bigint[], $2::timestamptz[]) AS k(movie_id, hour)
+           JOIN viewer_events e ON e.movie_id = k.movie_id
+                AND e.occurred_at >= k.hour AND e.occurred_at < k.hour + interval '1 hour'
+           GROUP BY k.movie_id, k.hour, e.event_type"#,
+        movie,
+        hour,
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|r| {
-            let facts = Counts {
-                views: r.views,
-                clicks: r.clicks,
-                likes: r.likes,
-                dislikes: r.dislikes,
-                watches: r.watches,
-                ratings: r.ratings,
-                searches: r.searches,
-                impressions: r.impressions,
-                rating_sum: r.rating_sum,
-            };
-            let hour = SpeedHour { hour: Hour::of(r.hour), facts, reopened: r.reopened };
-            Row { hour, updated_at: r.updated_at }
-        })
-        .collect())
+    let mut hours = ByHour::<Counts>::new();
+    for row in rows {
+        // Types that only a newer release knows are left out, as everywhere.
+        if let Some(kind) = EventType::named(&row.event_type) {
+            let key = (movie_id(row.movie_id)?, Hour::of(row.hour));
+            hours.entry(key).or_default().add_events(kind, row.events, row.rating_sum);
+        }
+    }
+    Ok(hours)
 }
 
 /// Deletes up to `limit` rows of hours before `boundary` that are not reopened; none without a boundary.

@@ -34,7 +34,7 @@ async fn opinions_of_sources_and_viewers_come_movie_by_movie_in_the_order_of_tim
     ];
     write(&pool, Source::Tmdb, records).await;
     let viewers = [live::review(238, "I loved it.", at(10, 59)), live::review(238, "Too late too.", at(12, 1))];
-    let mut batch = speed::Batch::default();
+    let mut batch = speed::MicroBatch::default();
     batch.reviews.extend(viewers.map(live::scored));
     speed::apply(&pool, &batch).await.unwrap();
 

@@ -16,7 +16,7 @@ async fn by_sql(pool: &PgPool, span: Span, genre: Option<&str>, limit: i64) -> V
              SELECT DISTINCT ON (movie_id) movie_id, observed_at, popularity, vote_average, vote_count
              FROM speed_observations WHERE hour >= $1 ORDER BY movie_id, hour),
          viewers AS (
-             SELECT movie_id, sum(ratings)::bigint AS ratings, sum(rating_sum) AS rating_sum
+             SELECT movie_id, sum(counts[6])::bigint AS ratings, sum(rating_sum) AS rating_sum
              FROM speed_stats WHERE hour >= $1 GROUP BY movie_id),
          seen AS (
              SELECT movie_id, coalesce(l.popularity, m.popularity) AS popularity,
@@ -96,7 +96,7 @@ fn observation(n: i64, now: DateTime<Utc>) -> Observation {
 }
 
 async fn apply(pool: &PgPool, facts: Vec<Fact>, observations: &[Observation]) -> Vec<i64> {
-    let mut batch = speed::Batch::default();
+    let mut batch = speed::MicroBatch::default();
     let mut touched: Vec<i64> = observations.iter().map(|o| o.movie_id.get()).collect();
     for fact in facts {
         match fact {

@@ -5,24 +5,33 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use domain::page::Page;
 use sqlx::PgPool;
-use storage::event_log::EventLog;
+use storage::event_log::Fetch;
 use storage::postgres::facts::dead_letters;
 use storage::postgres::speed;
 use test_support::live;
 
 use super::{append, batch_of, drained, merged, stored_events, truth, world};
 
+/// As the worlds of these tests have it.
+const DEAD_AFTER: Duration = Duration::from_secs(1);
+
+fn up_to(max: usize) -> Fetch {
+    Fetch { max, wait: Duration::ZERO, linger: Duration::ZERO }
+}
+
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn killed_between_commit_and_acknowledgement_it_counts_nothing_twice(pool: PgPool) {
+async fn killed_between_the_two_commits_it_counts_nothing_twice(pool: PgPool) {
     let (world, log) = world(&pool).await;
     let now = Utc::now();
     let facts = live::facts(300, 5, now);
     append(&log, &facts).await;
     // What a worker does until its death, to the letter.
-    let entries = log.read("the-dead", 1_000, Duration::ZERO).await.unwrap();
-    let read: Vec<_> = entries.iter().map(|entry| entry.fact().unwrap()).collect();
+    let mut source = log.reader("the-dead", DEAD_AFTER).unwrap();
+    let delivery = source.next(up_to(1_000)).await.unwrap();
+    let read: Vec<_> = delivery.entries.iter().map(|entry| entry.fact().unwrap()).collect();
     speed::apply(&world.pool, &batch_of(&read)).await.unwrap();
-    assert_eq!(log.backlog().await.unwrap().in_hand, 300);
+    assert_eq!((read.len(), log.backlog().await.unwrap().waiting), (300, 300));
+    drop(source);
 
     let worker = world.worker().await;
     drained(&log).await;
@@ -60,7 +69,7 @@ async fn the_same_facts_sent_twice_count_once_even_side_by_side(pool: PgPool) {
     let (world, log) = world(&pool).await;
     let now = Utc::now();
     let facts = live::facts(1_000, 5, now);
-    // Each event twice in a batch, and the batch twice at once: whoever comes second waits and finds duplicates.
+    // Each event twice in a micro-batch, and the micro-batch twice at once: the second waits and finds duplicates.
     let mut batch = batch_of(&facts);
     batch.events.extend_from_within(..);
     let (a, b) = tokio::join!(speed::apply(&world.pool, &batch), speed::apply(&world.pool, &batch));
@@ -110,13 +119,14 @@ async fn poison_becomes_a_dead_letter_after_three_tries_and_its_neighbours_count
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn what_a_dead_consumer_held_is_taken_over_by_another(pool: PgPool) {
+async fn what_dead_readers_held_is_taken_over_by_another(pool: PgPool) {
     let (world, log) = world(&pool).await;
     let now = Utc::now();
     let facts = live::facts(200, 3, now);
     append(&log, &facts).await;
-    for consumer in ["dead-1", "dead-2"] {
-        assert_eq!(log.read(consumer, 80, Duration::ZERO).await.unwrap().len(), 80);
+    for reader in ["dead-1", "dead-2"] {
+        let delivery = log.reader(reader, DEAD_AFTER).unwrap().next(up_to(80)).await.unwrap();
+        assert_eq!(delivery.entries.len(), 80);
     }
     let worker = world.process();
     drained(&log).await;
@@ -145,7 +155,7 @@ async fn while_postgresql_is_away_facts_wait_in_the_log_and_are_applied_after(po
         .unwrap();
     append(&log, &facts[100..]).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(log.backlog().await.unwrap().waiting, 300, "nothing is lost, nothing acknowledged");
+    assert_eq!(log.backlog().await.unwrap().waiting, 300, "nothing is lost, nothing committed");
     sqlx::query(allow(true)).execute(&admin).await.unwrap();
     drained(&log).await;
     worker.stop().await;

@@ -83,8 +83,8 @@ async fn a_fact_that_comes_between_a_runs_reading_and_its_publishing_is_not_lost
         facts.push(fact);
     }
     let run = EventRun { run_id, watermark, snapshot };
-    let verdict = batch::publish(&world.pool, Artifact::BatchStatsHourly, &run, staged, false).await.unwrap();
-    assert_eq!(verdict, PublishDecision::Publish);
+    let decision = batch::publish(&world.pool, Artifact::BatchStatsHourly, &run, staged, false).await.unwrap();
+    assert_eq!(decision, PublishDecision::Publish);
     speed::drop_covered(&world.pool, now).await.unwrap();
     assert_eq!(merged(&world.pool, now).await, truth(&facts));
 }

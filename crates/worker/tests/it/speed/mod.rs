@@ -2,30 +2,29 @@
 
 mod faults;
 mod late;
-mod log;
 mod redis_restart;
 mod views;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use domain::MovieId;
-use domain::artifacts::Artifact;
 use domain::events::{Counts, Fact};
 use domain::hours::Hour;
-use domain::merge::{self, SpeedHour};
+use domain::merge::{self, LayerSplit};
 use domain::sentiment::Tally;
 use sqlx::PgPool;
-use storage::event_log::{EventLog, RedisLog};
-use storage::postgres::batch;
-use storage::postgres::speed::{self, Batch};
+use storage::event_log::EventLog;
+use storage::postgres::layers::{self, MovieLayers};
+use storage::postgres::speed::MicroBatch;
 use test_support::live;
 
 use crate::support::TestWorld;
 
-/// Counts by movie and hour.
-type Stats = BTreeMap<(MovieId, Hour), Counts>;
+/// What viewers did with each movie in all hours: what its page shows.
+type Stats = BTreeMap<MovieId, Counts>;
 type Sentiment = BTreeMap<(MovieId, Hour), Tally>;
 
 /// What facts say, added up the plain way.
@@ -33,7 +32,7 @@ fn truth(facts: &[Fact]) -> (Stats, Sentiment) {
     let (mut stats, mut sentiment) = (Stats::new(), Sentiment::new());
     for fact in facts {
         match fact {
-            Fact::Event(e) => stats.entry((e.movie_id, Hour::of(e.occurred_at))).or_default().add(e),
+            Fact::Event(e) => stats.entry(e.movie_id).or_default().add(e),
             Fact::Review(r) => {
                 let score = live::scored(r.clone()).score;
                 sentiment.entry((r.movie_id, Hour::of(r.occurred_at))).or_default().add(score);
@@ -43,38 +42,30 @@ fn truth(facts: &[Fact]) -> (Stats, Sentiment) {
     (stats, sentiment)
 }
 
-/// What readers see, for every movie of the small world: both layers merged.
+/// What the API reads of every movie of the small world, the way it reads it: both layers merged.
 async fn merged(pool: &PgPool, now: DateTime<Utc>) -> (Stats, Sentiment) {
     let (mut stats, mut sentiment) = (Stats::new(), Sentiment::new());
-    let all = Hour::of(DateTime::<Utc>::MIN_UTC);
-    for movie in test_support::fixture::movies() {
-        let rows = speed::stats_hours(pool, movie.id, all).await.unwrap();
-        let watermark = batch::watermark(pool, Artifact::BatchStatsHourly).await.unwrap();
-        let old = match storage::postgres::artifacts::head(pool, Artifact::BatchStatsHourly).await.unwrap() {
-            Some(head) => batch::event_stats::hours(pool, head.run_id, movie.id, all).await.unwrap(),
-            None => Vec::new(),
-        };
-        let speed: Vec<SpeedHour<Counts>> = rows.into_iter().map(|row| row.hour).collect();
-        for (hour, _, counts) in merge::merge(old, speed, merge::LayerSplit::new(now, false).boundary(watermark)) {
-            stats.insert((movie.id, hour), counts);
+    let split = LayerSplit::new(now, false);
+    let movies: Vec<MovieId> = test_support::fixture::movies().iter().map(|movie| movie.id).collect();
+    let ids: Vec<i64> = movies.iter().map(|id| id.get()).collect();
+    for page in layers::pages(pool, &ids, split).await.unwrap().into_iter().map(MovieLayers::merge) {
+        if page.viewers.total() > 0 {
+            stats.insert(test_support::fixture::movie_id(page.movie.movie_id), page.viewers);
         }
-        let rows = speed::sentiment_hours(pool, movie.id, all).await.unwrap();
-        let watermark = batch::watermark(pool, Artifact::BatchSentimentHourly).await.unwrap();
-        let old = match storage::postgres::artifacts::head(pool, Artifact::BatchSentimentHourly).await.unwrap() {
-            Some(head) => batch::sentiment::hours(pool, head.run_id, movie.id, all).await.unwrap(),
-            None => Vec::new(),
-        };
-        let speed: Vec<SpeedHour<Tally>> = rows.into_iter().map(|row| row.hour).collect();
-        for (hour, _, tally) in merge::merge(old, speed, merge::LayerSplit::new(now, false).boundary(watermark)) {
-            sentiment.insert((movie.id, hour), tally);
+    }
+    for movie in movies {
+        let layers = layers::sentiment(pool, movie, Hour::of(DateTime::<Utc>::MIN_UTC)).await.unwrap();
+        let boundary = split.boundary(layers.head.and_then(|head| head.watermark));
+        for (hour, _, tally) in merge::merge(layers.batch, layers.speed.into_iter().map(|row| row.hour), boundary) {
+            sentiment.insert((movie, hour), tally);
         }
     }
     (stats, sentiment)
 }
 
-/// Facts as one batch.
-fn batch_of(facts: &[Fact]) -> Batch {
-    let mut batch = Batch::default();
+/// Facts as one micro-batch.
+fn batch_of(facts: &[Fact]) -> MicroBatch {
+    let mut batch = MicroBatch::default();
     for fact in facts {
         match fact {
             Fact::Event(event) => batch.events.push(event.clone()),
@@ -85,21 +76,21 @@ fn batch_of(facts: &[Fact]) -> Batch {
 }
 
 /// A world with the small catalogue and a log; only the speed layer runs, and it takes over after a second.
-async fn world(pool: &PgPool) -> (TestWorld, RedisLog) {
+async fn world(pool: &PgPool) -> (TestWorld, Arc<dyn EventLog>) {
     let world = TestWorld::new(pool).await.with("WORKER_ROLES", "speed").with("SPEED_CLAIM_SECONDS", "1");
     test_support::fixture::catalogue(&world.pool).await;
     let log = live::log(&world.prefix, 1_000_000);
     (world, log)
 }
 
-async fn append(log: &RedisLog, facts: &[Fact]) {
+async fn append(log: &Arc<dyn EventLog>, facts: &[Fact]) {
     for chunk in facts.chunks(1_000) {
         log.append(chunk).await.unwrap();
     }
 }
 
 /// Waits until nothing is left in the log; ends the test after a minute.
-async fn drained(log: &RedisLog) {
+async fn drained(log: &Arc<dyn EventLog>) {
     let start = Instant::now();
     loop {
         let backlog = log.backlog().await.unwrap();

@@ -9,7 +9,7 @@ use chrono::Utc;
 use domain::events::Fact;
 use secrecy::SecretString;
 use sqlx::PgPool;
-use storage::event_log::{EventLog, RedisLog};
+use storage::event_log::EventLog;
 use test_support::live;
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -62,7 +62,7 @@ impl Drop for Server {
     }
 }
 
-async fn answers(log: &RedisLog) {
+async fn answers(log: &Arc<dyn EventLog>) {
     while log.backlog().await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -78,7 +78,7 @@ async fn redis_killed_under_load_loses_nothing_that_was_accepted(pool: PgPool) {
         return eprintln!("skipped: no redis-server on the PATH");
     };
     let url = format!("redis://127.0.0.1:{port}");
-    let log = Arc::new(RedisLog::open(&SecretString::from(url.clone()), &world.prefix, 1_000_000).unwrap());
+    let log = live::log_at(SecretString::from(url.clone()), &world.prefix, 1_000_000);
     answers(&log).await;
     let world = world.with("REDIS_URL", url);
     let worker = world.worker().await;
