@@ -15,16 +15,16 @@ use test_support::fixture;
 
 use crate::artifacts::rows;
 use crate::batch_events::viewers;
-use crate::support::TestWorld;
+use crate::support::Stack;
 
 pub(crate) async fn head(pool: &PgPool, artifact: Artifact) -> Head {
     artifacts::head(pool, artifact).await.unwrap().unwrap()
 }
 
-async fn succeed(world: &TestWorld, kind: JobKind) -> RunId {
-    let job = world.run(kind).await;
+async fn succeed(stack: &Stack, kind: JobKind) -> RunId {
+    let job = stack.run(kind).await;
     assert_eq!(job.status, JobStatus::Succeeded, "{job:?}");
-    head(&world.pool, kind.artifact().unwrap()).await.run_id
+    head(&stack.pool, kind.artifact().unwrap()).await.run_id
 }
 
 /// Al Pacino and Diane Keaton in both Godfathers, and a third who also plays two parts in one of them.
@@ -44,11 +44,11 @@ async fn casts(pool: &PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn every_batch_job_run_twice_publishes_the_same_rows_under_a_new_run(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    fixture::catalogue(&world.pool).await;
-    casts(&world.pool).await;
-    viewers(&world.pool).await;
-    let worker = world.worker().await;
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
+    casts(&stack.pool).await;
+    viewers(&stack.pool).await;
+    let worker = stack.worker().await;
     for kind in [
         JobKind::EventStats,
         JobKind::Sentiment,
@@ -58,32 +58,32 @@ async fn every_batch_job_run_twice_publishes_the_same_rows_under_a_new_run(pool:
         JobKind::Predictions,
     ] {
         let artifact = kind.artifact().unwrap();
-        let first = succeed(&world, kind).await;
-        let published = rows(&world.pool, artifact).await;
+        let first = succeed(&stack, kind).await;
+        let published = rows(&stack.pool, artifact).await;
         assert!(!published.is_empty(), "{kind}");
-        assert_eq!(published.len() as i64, head(&world.pool, artifact).await.row_count, "{kind}");
+        assert_eq!(published.len() as i64, head(&stack.pool, artifact).await.row_count, "{kind}");
 
-        assert_ne!(succeed(&world, kind).await, first);
-        assert_eq!(rows(&world.pool, artifact).await, published, "{kind}");
+        assert_ne!(succeed(&stack, kind).await, first);
+        assert_eq!(rows(&stack.pool, artifact).await, published, "{kind}");
     }
     worker.stop().await;
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn runs_of_batch_views_are_collected_with_their_rows(pool: PgPool) {
-    let world = TestWorld::new(&pool).await.with("ARTIFACT_RUNS_KEPT", "1");
-    fixture::catalogue(&world.pool).await;
-    casts(&world.pool).await;
-    viewers(&world.pool).await;
-    let worker = world.worker().await;
+    let stack = Stack::new(&pool).await.with("ARTIFACT_RUNS_KEPT", "1");
+    fixture::catalogue(&stack.pool).await;
+    casts(&stack.pool).await;
+    viewers(&stack.pool).await;
+    let worker = stack.worker().await;
     for _ in 0..2 {
-        assert_eq!(world.run(JobKind::ComputeAll).await.status, JobStatus::Succeeded);
+        assert_eq!(stack.run(JobKind::ComputeAll).await.status, JobStatus::Succeeded);
     }
-    let collected = world.run(JobKind::CollectRuns).await.result.unwrap();
+    let collected = stack.run(JobKind::CollectRuns).await.result.unwrap();
     assert_eq!(collected["runs_deleted"], Artifact::ALL.len(), "{collected}");
     for table in Artifact::ALL.map(Artifact::as_str).into_iter().chain(["prediction_backtests"]) {
         let sql = format!("SELECT count(DISTINCT run_id) FROM {table}");
-        let runs: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&world.pool).await.unwrap();
+        let runs: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&stack.pool).await.unwrap();
         assert_eq!(runs, 1, "{table}");
     }
     worker.stop().await;
@@ -91,12 +91,12 @@ async fn runs_of_batch_views_are_collected_with_their_rows(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn trends_say_what_the_daily_metrics_say(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    fixture::catalogue(&world.pool).await;
-    let worker = world.worker().await;
-    let run = succeed(&world, JobKind::Trends).await;
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
+    let worker = stack.worker().await;
+    let run = succeed(&stack, JobKind::Trends).await;
     worker.stop().await;
-    let (as_of, pool) = (head(&world.pool, Artifact::TemporalTrends).await.as_of, &world.pool);
+    let (as_of, pool) = (head(&stack.pool, Artifact::TemporalTrends).await.as_of, &stack.pool);
     assert_eq!(as_of, fixture::today());
     let points = async |scope, metric, days| {
         trends::points(pool, run, as_of, &scope, metric, as_of - TimeDelta::days(days)).await.unwrap()
@@ -126,14 +126,14 @@ async fn trends_say_what_the_daily_metrics_say(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn genre_analytics_answer_every_selection_of_months(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    fixture::catalogue(&world.pool).await;
-    viewers(&world.pool).await;
-    let worker = world.worker().await;
-    succeed(&world, JobKind::Sentiment).await;
-    let run = succeed(&world, JobKind::GenreAnalytics).await;
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
+    viewers(&stack.pool).await;
+    let worker = stack.worker().await;
+    succeed(&stack, JobKind::Sentiment).await;
+    let run = succeed(&stack, JobKind::GenreAnalytics).await;
     worker.stop().await;
-    let pool = &world.pool;
+    let pool = &stack.pool;
     let ask = async |year, month| {
         let selection = Selection { genre: "Drama".into(), year, month };
         let sums = genre_analytics::sums(pool, run, &selection).await.unwrap();
@@ -171,15 +171,15 @@ async fn genre_analytics_answer_every_selection_of_months(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn people_who_lead_movies_together_find_each_other(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    fixture::catalogue(&world.pool).await;
-    casts(&world.pool).await;
-    let worker = world.worker().await;
-    let run = succeed(&world, JobKind::ActorCollaboration).await;
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
+    casts(&stack.pool).await;
+    let worker = stack.worker().await;
+    let run = succeed(&stack, JobKind::ActorCollaboration).await;
     worker.stop().await;
     let of = async |person| {
         let person = PersonId::new(person).unwrap();
-        let (rows, total) = actor_collaboration::of_person(&world.pool, run, person, Page::default()).await.unwrap();
+        let (rows, total) = actor_collaboration::of_person(&stack.pool, run, person, Page::default()).await.unwrap();
         assert_eq!(rows.len() as i64, total);
         rows.into_iter().map(|row| (row.name, row.movies, row.avg_rating)).collect::<Vec<_>>()
     };
@@ -190,55 +190,55 @@ async fn people_who_lead_movies_together_find_each_other(pool: PgPool) {
     assert_eq!(keaton[1], ("Robert Duvall".to_owned(), 1, Some(8.6)), "two parts in one movie are one movie");
     assert_eq!(of(1158).await.len(), 2);
     assert_eq!(of(287).await, [], "alone on the bill");
-    let name = actor_collaboration::name(&world.pool, PersonId::new(3092).unwrap()).await.unwrap();
+    let name = actor_collaboration::name(&stack.pool, PersonId::new(3092).unwrap()).await.unwrap();
     assert_eq!(name.as_deref(), Some("Diane Keaton"));
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_job_with_nothing_to_work_from_says_so(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    let worker = world.worker().await;
+    let stack = Stack::new(&pool).await;
+    let worker = stack.worker().await;
     for kind in [JobKind::Trends, JobKind::Predictions] {
-        let job = world.run(kind).await;
+        let job = stack.run(kind).await;
         assert_eq!(job.status, JobStatus::Failed);
         assert!(job.error.unwrap().contains("run ingest first"), "{kind}");
     }
     for kind in [JobKind::EventStats, JobKind::Sentiment, JobKind::GenreAnalytics, JobKind::ActorCollaboration] {
-        let job = world.run(kind).await;
+        let job = stack.run(kind).await;
         let result = job.result.unwrap();
         assert_eq!((job.status, &result["outcome"]), (JobStatus::Succeeded, &"hold_back".into()), "{kind}: {result}");
-        assert_eq!(artifacts::head(&world.pool, kind.artifact().unwrap()).await.unwrap(), None);
+        assert_eq!(artifacts::head(&stack.pool, kind.artifact().unwrap()).await.unwrap(), None);
     }
-    assert_eq!(trends::newest_day(&world.pool, NaiveDate::MAX).await.unwrap(), None);
+    assert_eq!(trends::newest_day(&stack.pool, NaiveDate::MAX).await.unwrap(), None);
     worker.stop().await;
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_tests_publish_without_a_worker_is_what_the_jobs_publish(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    fixture::catalogue(&world.pool).await;
-    casts(&world.pool).await;
-    viewers(&world.pool).await;
-    test_support::batch::events(&world.pool, chrono::Utc::now()).await;
-    test_support::batch::views(&world.pool).await;
-    let worker = world.worker().await;
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
+    casts(&stack.pool).await;
+    viewers(&stack.pool).await;
+    test_support::batch::events(&stack.pool, chrono::Utc::now()).await;
+    test_support::batch::views(&stack.pool).await;
+    let worker = stack.worker().await;
     for kind in [JobKind::EventStats, JobKind::Sentiment, JobKind::GenreAnalytics, JobKind::ActorCollaboration] {
         let artifact = kind.artifact().unwrap();
-        let published = rows(&world.pool, artifact).await;
-        succeed(&world, kind).await;
-        assert_eq!(rows(&world.pool, artifact).await, published, "{kind}");
+        let published = rows(&stack.pool, artifact).await;
+        succeed(&stack, kind).await;
+        assert_eq!(rows(&stack.pool, artifact).await, published, "{kind}");
     }
     worker.stop().await;
-    assert_eq!(head(&world.pool, Artifact::TrendPredictions).await.row_count, 8 * 14);
+    assert_eq!(head(&stack.pool, Artifact::TrendPredictions).await.row_count, 8 * 14);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_a_dead_attempt_staged_is_never_read_and_goes_with_the_next_collection(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    fixture::catalogue(&world.pool).await;
-    casts(&world.pool).await;
-    viewers(&world.pool).await;
-    test_support::batch::events(&world.pool, chrono::Utc::now()).await;
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
+    casts(&stack.pool).await;
+    viewers(&stack.pool).await;
+    test_support::batch::events(&stack.pool, chrono::Utc::now()).await;
     let kinds = [
         JobKind::EventStats,
         JobKind::Sentiment,
@@ -249,30 +249,30 @@ async fn what_a_dead_attempt_staged_is_never_read_and_goes_with_the_next_collect
     ];
     for kind in kinds {
         let artifact = kind.artifact().unwrap();
-        let worker = world.worker().await;
-        let whole = succeed(&world, kind).await;
+        let worker = stack.worker().await;
+        let whole = succeed(&stack, kind).await;
         worker.stop().await;
-        let published = rows(&world.pool, artifact).await;
+        let published = rows(&stack.pool, artifact).await;
 
         // A worker that died half way: a run of the job that waits, with some of its rows.
-        let id = world.enqueue(kind).await;
-        let dead = artifacts::begin(&world.pool, artifact, id, fixture::today()).await.unwrap();
+        let id = stack.enqueue(kind).await;
+        let dead = artifacts::begin(&stack.pool, artifact, id, fixture::today()).await.unwrap();
         let table = artifact.as_str();
         let sql = format!(
             "INSERT INTO {table} SELECT (jsonb_populate_record(t, jsonb_build_object('run_id', $1::text))).*
              FROM {table} t WHERE run_id = $2 LIMIT 2"
         );
         let staged = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(dead.0.to_string()).bind(whole.0);
-        assert!(staged.execute(&world.pool).await.unwrap().rows_affected() > 0, "{kind}");
+        assert!(staged.execute(&stack.pool).await.unwrap().rows_affected() > 0, "{kind}");
 
-        let worker = world.worker().await;
-        world.until(id, JobStatus::Succeeded).await;
+        let worker = stack.worker().await;
+        stack.until(id, JobStatus::Succeeded).await;
         worker.stop().await;
-        assert!(![whole, dead].contains(&head(&world.pool, artifact).await.run_id), "{kind}");
-        assert_eq!(rows(&world.pool, artifact).await, published, "{kind}");
+        assert!(![whole, dead].contains(&head(&stack.pool, artifact).await.run_id), "{kind}");
+        assert_eq!(rows(&stack.pool, artifact).await, published, "{kind}");
     }
-    let worker = world.worker().await;
-    let collected = world.run(JobKind::CollectRuns).await.result.unwrap();
+    let worker = stack.worker().await;
+    let collected = stack.run(JobKind::CollectRuns).await.result.unwrap();
     worker.stop().await;
     assert_eq!(collected["runs_deleted"], kinds.len(), "{collected}");
 }

@@ -16,7 +16,7 @@ use storage::postgres::batch::{self, EventRun, sentiment, trends};
 use test_support::fixture;
 
 use crate::batch::head;
-use crate::support::TestWorld;
+use crate::support::Stack;
 
 /// A full hour, well before the one that has begun.
 fn hour() -> DateTime<Utc> {
@@ -87,20 +87,20 @@ pub(crate) async fn viewers(pool: &PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn events_are_counted_by_hour_up_to_the_last_that_is_over(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    fixture::catalogue(&world.pool).await;
-    viewers(&world.pool).await;
-    let worker = world.worker().await;
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
+    viewers(&stack.pool).await;
+    let worker = stack.worker().await;
     let before = Hour::of(Utc::now());
-    assert_eq!(world.run(JobKind::EventStats).await.status, JobStatus::Succeeded);
+    assert_eq!(stack.run(JobKind::EventStats).await.status, JobStatus::Succeeded);
     worker.stop().await;
 
-    let head = head(&world.pool, Artifact::BatchStatsHourly).await;
+    let head = head(&stack.pool, Artifact::BatchStatsHourly).await;
     let watermark = head.watermark.unwrap();
     assert!(watermark == before || watermark == before.plus(1), "{watermark}");
-    assert_eq!(batch::watermark(&world.pool, Artifact::BatchStatsHourly).await.unwrap(), Some(watermark));
+    assert_eq!(batch::watermark(&stack.pool, Artifact::BatchStatsHourly).await.unwrap(), Some(watermark));
     let movie = fixture::movie_id(550);
-    let all = counted(&world.pool, head.run_id, movie).await;
+    let all = counted(&stack.pool, head.run_id, movie).await;
     let first = Hour::of(hour());
     let expected = [
         (first, counts(&[(EventType::View, 2, 0.0), (EventType::Rating, 1, 8.5)])),
@@ -111,38 +111,38 @@ async fn events_are_counted_by_hour_up_to_the_last_that_is_over(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn sentiment_counts_viewers_reviews_and_the_sources(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    fixture::catalogue(&world.pool).await;
-    viewers(&world.pool).await;
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
+    viewers(&stack.pool).await;
     let text = "A wonderful, brilliant movie. I loved it!";
     sqlx::query(
         "INSERT INTO reviews (source, review_id, movie_id, content, written_at) VALUES ('demo', '1', 550, $1, $2)",
     )
     .bind(text)
     .bind(hour() + TimeDelta::minutes(90))
-    .execute(&world.pool)
+    .execute(&stack.pool)
     .await
     .unwrap();
-    let worker = world.worker().await;
-    assert_eq!(world.run(JobKind::Sentiment).await.status, JobStatus::Succeeded);
-    assert_eq!(world.run(JobKind::Trends).await.status, JobStatus::Succeeded);
+    let worker = stack.worker().await;
+    assert_eq!(stack.run(JobKind::Sentiment).await.status, JobStatus::Succeeded);
+    assert_eq!(stack.run(JobKind::Trends).await.status, JobStatus::Succeeded);
     worker.stop().await;
 
     let written = Lexicon::new().score(text).get();
     assert!(written > 0.3, "{written}");
-    let run = head(&world.pool, Artifact::BatchSentimentHourly).await.run_id;
+    let run = head(&stack.pool, Artifact::BatchSentimentHourly).await.run_id;
     let first = Hour::of(hour());
-    let hours = sentiment::hours(&world.pool, run, fixture::movie_id(550), first).await.unwrap();
+    let hours = sentiment::hours(&stack.pool, run, fixture::movie_id(550), first).await.unwrap();
     let one = Tally { sum: -0.25, sum_squares: 0.8125, positive: 1, negative: 1, neutral: 0 };
     let two =
         Tally { sum: 0.25 + written, sum_squares: 0.0625 + written * written, positive: 1, negative: 0, neutral: 1 };
     assert_eq!(hours, [(first, one), (first.plus(1), two)]);
 
     // The trend weighs by review count: the mean over the day's reviews, not over its hours.
-    let head = head(&world.pool, Artifact::TemporalTrends).await;
+    let head = head(&stack.pool, Artifact::TemporalTrends).await;
     let days = |scope| {
         let since = head.as_of - TimeDelta::days(30);
-        let (pool, run) = (world.pool.clone(), head.run_id);
+        let (pool, run) = (stack.pool.clone(), head.run_id);
         async move { trends::points(&pool, run, head.as_of, &scope, Metric::Sentiment, since).await.unwrap() }
     };
     let movie = days(Scope::Movie(fixture::movie_id(550))).await;
@@ -158,23 +158,23 @@ async fn sentiment_counts_viewers_reviews_and_the_sources(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn an_hour_with_more_reviews_than_a_chunk_is_one_hour(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    fixture::catalogue(&world.pool).await;
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
     sqlx::query(
         "INSERT INTO viewer_reviews (review_id, movie_id, content, sentiment, label, occurred_at)
          SELECT gen_random_uuid(), CASE WHEN n <= 3 THEN 129 ELSE 550 END, 'words', 0.5, 'positive', $1
          FROM generate_series(1, 12003) n",
     )
     .bind(hour())
-    .execute(&world.pool)
+    .execute(&stack.pool)
     .await
     .unwrap();
-    let worker = world.worker().await;
-    let job = world.run(JobKind::Sentiment).await;
+    let worker = stack.worker().await;
+    let job = stack.run(JobKind::Sentiment).await;
     worker.stop().await;
     assert_eq!((job.status, &job.result.as_ref().unwrap()["rows"]), (JobStatus::Succeeded, &2.into()), "{job:?}");
-    let run = head(&world.pool, Artifact::BatchSentimentHourly).await.run_id;
-    let hours = sentiment::hours(&world.pool, run, fixture::movie_id(550), Hour::of(hour())).await.unwrap();
+    let run = head(&stack.pool, Artifact::BatchSentimentHourly).await.run_id;
+    let hours = sentiment::hours(&stack.pool, run, fixture::movie_id(550), Hour::of(hour())).await.unwrap();
     let expected = Tally { sum: 6_000.0, sum_squares: 3_000.0, positive: 12_000, negative: 0, neutral: 0 };
     assert_eq!(hours, [(Hour::of(hour()), expected)]);
 }
@@ -195,16 +195,16 @@ async fn reopened(pool: &PgPool, table: &str) -> Vec<i64> {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_published_run_closes_the_hours_it_has_seen_and_reopens_those_that_changed_since(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    fixture::catalogue(&world.pool).await;
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
     for (artifact, table) in
         [(Artifact::BatchStatsHourly, "speed_stats"), (Artifact::BatchSentimentHourly, "speed_sentiment")]
     {
-        let pool = &world.pool;
+        let pool = &stack.pool;
         late_fact(pool, table, 1, true).await;
         late_fact(pool, table, 2, true).await;
         late_fact(pool, table, 3, false).await;
-        let job = world.enqueue(JobKind::Probe).await;
+        let job = stack.enqueue(JobKind::Probe).await;
         let watermark = Hour::of(Utc::now());
         let run_id = artifacts::begin(pool, artifact, job, EventRun::as_of(watermark)).await.unwrap();
         let (tx, snapshot) = batch::snapshot(pool).await.unwrap();
@@ -230,10 +230,10 @@ async fn a_published_run_closes_the_hours_it_has_seen_and_reopens_those_that_cha
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_run_waits_for_a_speed_batch_that_has_asked_for_the_watermark(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    let pool = &world.pool;
+    let stack = Stack::new(&pool).await;
+    let pool = &stack.pool;
     let artifact = Artifact::BatchStatsHourly;
-    let job = world.enqueue(JobKind::Probe).await;
+    let job = stack.enqueue(JobKind::Probe).await;
     let watermark = Hour::of(Utc::now());
     let run_id = artifacts::begin(pool, artifact, job, EventRun::as_of(watermark)).await.unwrap();
     let (tx, snapshot) = batch::snapshot(pool).await.unwrap();
@@ -265,9 +265,9 @@ async fn a_run_waits_for_a_speed_batch_that_has_asked_for_the_watermark(pool: Pg
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn an_older_run_over_events_never_comes_back_even_by_force(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    let pool = &world.pool;
-    let job = world.enqueue(JobKind::Probe).await;
+    let stack = Stack::new(&pool).await;
+    let pool = &stack.pool;
+    let job = stack.enqueue(JobKind::Probe).await;
     let mut runs = Vec::new();
     for hours_ago in [5, 1] {
         let watermark = Hour::of(Utc::now()).plus(-hours_ago);

@@ -7,7 +7,7 @@ use domain::jobs::{JobKind, JobStatus};
 use sqlx::PgPool;
 use storage::postgres::jobs;
 
-use crate::support::TestWorld;
+use crate::support::Stack;
 
 /// Runs of each step, as the steps themselves left them: one row for each time a compute job began.
 async fn runs(pool: &PgPool) -> BTreeMap<String, i64> {
@@ -31,11 +31,11 @@ async fn rename(pool: &PgPool, from: &str, to: &str) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_chain_that_failed_in_the_middle_goes_on_at_the_step_that_broke(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    test_support::fixture::catalogue(&world.pool).await;
+    let stack = Stack::new(&pool).await;
+    test_support::fixture::catalogue(&stack.pool).await;
     rename(&pool, "person_id", "somebody").await;
-    let worker = world.worker().await;
-    let job = world.run(JobKind::ComputeAll).await;
+    let worker = stack.worker().await;
+    let job = stack.run(JobKind::ComputeAll).await;
     assert_eq!(job.status, JobStatus::Failed, "{job:?}");
     assert!(job.error.as_deref().unwrap().starts_with("actor-collaboration: "), "{job:?}");
     assert!(job.phase.as_deref().unwrap().starts_with("actor-collaboration: "), "{job:?}");
@@ -47,7 +47,7 @@ async fn a_chain_that_failed_in_the_middle_goes_on_at_the_step_that_broke(pool: 
 
     rename(&pool, "somebody", "person_id").await;
     jobs::retry(&mut pool.acquire().await.unwrap(), job.id).await.unwrap();
-    let job = world.until(job.id, JobStatus::Succeeded).await;
+    let job = stack.until(job.id, JobStatus::Succeeded).await;
     worker.stop().await;
     let all: Vec<_> =
         (0..names.len()).map(|at| (names[at].to_owned(), if at == broken { 2 } else { 1 }, true)).collect();
@@ -79,15 +79,15 @@ async fn long_work(pool: &PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_cancelled_computation_ends_its_thread(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
+    let stack = Stack::new(&pool).await;
     long_work(&pool).await;
-    let process = world.process();
-    let id = world.enqueue(JobKind::Predictions).await;
-    world
+    let process = stack.process();
+    let id = stack.enqueue(JobKind::Predictions).await;
+    stack
         .until_where(id, "computed", |job| job.phase.as_deref().is_some_and(|phase| phase.contains("on the past")))
         .await;
     jobs::cancel(&mut pool.acquire().await.unwrap(), id).await.unwrap();
-    world.until(id, JobStatus::Cancelled).await;
+    stack.until(id, JobStatus::Cancelled).await;
     // A process ends when its threads do; this one has no job left that the drain would wait for.
     let told = Instant::now();
     assert!(tokio::task::spawn_blocking(|| process.terminate()).await.unwrap());

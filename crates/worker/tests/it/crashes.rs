@@ -6,114 +6,114 @@ use domain::jobs::{JobKind, JobStatus, MAX_CRASHES};
 use sqlx::PgPool;
 use storage::postgres::jobs::lease::{self, Progress, Pulse};
 
-use crate::support::TestWorld;
+use crate::support::Stack;
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_killed_workers_job_is_taken_up_within_a_minute_and_ends_right(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    let first = world.process();
-    let id = world.probe(4_000).await;
-    world.until(id, JobStatus::Running).await;
+    let stack = Stack::new(&pool).await;
+    let first = stack.process();
+    let id = stack.probe(4_000).await;
+    stack.until(id, JobStatus::Running).await;
     // Another replica stands by, as in production.
-    let second = world.process();
+    let second = stack.process();
     first.kill();
     let killed = Instant::now();
-    world.until_where(id, "was taken up", |job| job.crashes == 1 && job.status == JobStatus::Running).await;
+    stack.until_where(id, "was taken up", |job| job.crashes == 1 && job.status == JobStatus::Running).await;
     assert!(killed.elapsed() < Duration::from_secs(60));
-    let job = world.until(id, JobStatus::Succeeded).await;
+    let job = stack.until(id, JobStatus::Succeeded).await;
     assert_eq!((job.attempts, job.crashes), (1, 1), "a death is not an attempt: {job:?}");
     second.kill();
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_job_that_kills_its_worker_three_times_is_parked(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    let id = world.probe(60_000).await;
+    let stack = Stack::new(&pool).await;
+    let id = stack.probe(60_000).await;
     for crash in 1..=MAX_CRASHES {
-        let worker = world.process();
-        world.until(id, JobStatus::Running).await;
+        let worker = stack.process();
+        stack.until(id, JobStatus::Running).await;
         worker.kill();
-        world.expire_lease(id).await;
-        let sweeper = world.worker().await;
-        let job = world.until_where(id, "was counted", |job| job.crashes == crash).await;
+        stack.expire_lease(id).await;
+        let sweeper = stack.worker().await;
+        let job = stack.until_where(id, "was counted", |job| job.crashes == crash).await;
         if crash < MAX_CRASHES {
             // Taken from the sweeper too, so that the next killer gets it.
-            world.until_where(id, "ran again", |job| job.status == JobStatus::Running).await;
+            stack.until_where(id, "ran again", |job| job.status == JobStatus::Running).await;
             sweeper.stop().await;
             continue;
         }
         assert_eq!(job.status, JobStatus::Failed);
         assert!(job.error.as_deref().unwrap().contains("parked"), "{job:?}");
-        world.overtaken().await;
-        assert_eq!(world.job(id).await.status, JobStatus::Failed, "a parked job stays parked");
+        stack.overtaken().await;
+        assert_eq!(stack.job(id).await.status, JobStatus::Failed, "a parked job stays parked");
         sweeper.stop().await;
     }
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_worker_that_wakes_up_after_its_lease_is_refused(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    let id = world.probe(0).await;
-    let (_, old) = lease::claim(&world.pool, id, "sleeper").await.unwrap().unwrap();
-    assert_eq!(lease::claim(&world.pool, id, "other").await.unwrap(), None, "a running job cannot be claimed");
-    world.expire_lease(id).await;
-    storage::postgres::jobs::sweep::expire_leases(&world.pool).await.unwrap();
-    let (_, new) = lease::claim(&world.pool, id, "other").await.unwrap().unwrap();
+    let stack = Stack::new(&pool).await;
+    let id = stack.probe(0).await;
+    let (_, old) = lease::claim(&stack.pool, id, "sleeper").await.unwrap().unwrap();
+    assert_eq!(lease::claim(&stack.pool, id, "other").await.unwrap(), None, "a running job cannot be claimed");
+    stack.expire_lease(id).await;
+    storage::postgres::jobs::sweep::expire_leases(&stack.pool).await.unwrap();
+    let (_, new) = lease::claim(&stack.pool, id, "other").await.unwrap().unwrap();
     let progress = Progress::default();
-    assert_eq!(lease::heartbeat(&world.pool, old, &progress).await.unwrap(), Pulse::LeaseLost);
-    lease::succeed(&world.pool, old, &serde_json::json!("stale"), &progress).await.unwrap();
-    assert_eq!(world.job(id).await.status, JobStatus::Running, "the sleeper's word no longer counts");
-    lease::succeed(&world.pool, new, &serde_json::json!("fresh"), &progress).await.unwrap();
-    assert_eq!(world.job(id).await.result, Some(serde_json::json!("fresh")));
+    assert_eq!(lease::heartbeat(&stack.pool, old, &progress).await.unwrap(), Pulse::LeaseLost);
+    lease::succeed(&stack.pool, old, &serde_json::json!("stale"), &progress).await.unwrap();
+    assert_eq!(stack.job(id).await.status, JobStatus::Running, "the sleeper's word no longer counts");
+    lease::succeed(&stack.pool, new, &serde_json::json!("fresh"), &progress).await.unwrap();
+    assert_eq!(stack.job(id).await.result, Some(serde_json::json!("fresh")));
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn every_compute_job_survives_the_death_of_its_worker(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    test_support::fixture::catalogue(&world.pool).await;
+    let stack = Stack::new(&pool).await;
+    test_support::fixture::catalogue(&stack.pool).await;
     // More movies, so that the death falls into the middle of the work.
     sqlx::query(
         "INSERT INTO movies (movie_id, title, genres, keywords, release_date, popularity, vote_average, vote_count, source)
          SELECT 1000000 + n, 'Movie ' || n, ARRAY['Drama', 'Genre ' || n % 20], ARRAY['word ' || n % 500],
                 date '1950-01-01' + n, n % 100, 5, 10, 'demo' FROM generate_series(1, 20000) n",
     )
-    .execute(&world.pool)
+    .execute(&stack.pool)
     .await
     .unwrap();
-    let id = world.enqueue(JobKind::ComputeAll).await;
-    let worker = world.process();
-    world.until_where(id, "reached similar", |job| job.phase.as_deref().is_some_and(|p| p.contains("scoring"))).await;
+    let id = stack.enqueue(JobKind::ComputeAll).await;
+    let worker = stack.process();
+    stack.until_where(id, "reached similar", |job| job.phase.as_deref().is_some_and(|p| p.contains("scoring"))).await;
     worker.kill();
-    world.expire_lease(id).await;
-    let worker = world.process();
-    let job = world.until(id, JobStatus::Succeeded).await;
+    stack.expire_lease(id).await;
+    let worker = stack.process();
+    let job = stack.until(id, JobStatus::Succeeded).await;
     worker.kill();
     assert_eq!(job.crashes, 1);
     // The steps before the death were published once; the one that died left rows that nobody sees and collect-runs
     // takes away.
     let published: Vec<(String, i64)> =
         sqlx::query_as("SELECT artifact, count(*) FROM artifact_runs WHERE status = 'published' GROUP BY 1 ORDER BY 1")
-            .fetch_all(&world.pool)
+            .fetch_all(&stack.pool)
             .await
             .unwrap();
     // A finished step was not begun again by the worker that took over, not even one whose run was held back.
     let begun: Vec<(String, i32)> =
-        sqlx::query_as("SELECT step, runs FROM job_steps ORDER BY position").fetch_all(&world.pool).await.unwrap();
+        sqlx::query_as("SELECT step, runs FROM job_steps ORDER BY position").fetch_all(&stack.pool).await.unwrap();
     for (step, runs) in begun {
         assert_eq!(runs, if step == "similar" { 2 } else { 1 }, "{step}");
     }
     let held: Vec<i64> =
         sqlx::query_scalar("SELECT count(*) FROM artifact_runs WHERE status = 'held' GROUP BY artifact")
-            .fetch_all(&world.pool)
+            .fetch_all(&stack.pool)
             .await
             .unwrap();
     assert_eq!(held, [1; 3]);
-    // All but those that had nothing to make rows of: this world has no events, no reviews and no two leads in one movie.
+    // All but those that had nothing to make rows of: this stack has no events, no reviews and no two leads in one movie.
     assert_eq!(published.iter().map(|(_, runs)| *runs).collect::<Vec<_>>(), [1; 7], "{published:?}");
     let rows: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM movie_recommendations JOIN artifact_heads USING (run_id) WHERE artifact = 'movie_recommendations'",
     )
-    .fetch_one(&world.pool)
+    .fetch_one(&stack.pool)
     .await
     .unwrap();
     assert_eq!(rows, 20_008);

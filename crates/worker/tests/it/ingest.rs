@@ -11,10 +11,10 @@ use storage::postgres::changes;
 use test_support::fixture;
 use test_support::tmdb_stub::{Mischief, STUB_KEY, StubMovie, TmdbStub};
 
-use crate::support::TestWorld;
+use crate::support::Stack;
 
-pub(crate) async fn over(pool: &PgPool, stub: &TmdbStub) -> TestWorld {
-    TestWorld::new(pool)
+pub(crate) async fn over(pool: &PgPool, stub: &TmdbStub) -> Stack {
+    Stack::new(pool)
         .await
         .with("TMDB_API_KEY", STUB_KEY)
         .with("TMDB_BASE_URL", stub.base_url().to_string())
@@ -47,36 +47,36 @@ async fn count(pool: &PgPool, table: &str) -> i64 {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn ingesting_tmdb_twice_changes_nothing(pool: PgPool) {
     let stub = TmdbStub::start(movies(50)).await;
-    let world = over(&pool, &stub).await;
-    let worker = world.worker().await;
+    let stack = over(&pool, &stub).await;
+    let worker = stack.worker().await;
     let full = Ingest { mode: Some(IngestMode::Full) };
-    let id = world.enqueue_with(&full).await;
-    let job = world.until(id, JobStatus::Succeeded).await;
+    let id = stack.enqueue_with(&full).await;
+    let job = stack.until(id, JobStatus::Succeeded).await;
     assert_eq!(job.result.as_ref().unwrap()["catalogue"]["movies_added"], 50, "{job:?}");
     for table in ["movie_credits", "people", "reviews", "movie_metrics_daily", "movie_search"] {
-        assert!(count(&world.pool, table).await > 0, "{table}");
+        assert!(count(&stack.pool, table).await > 0, "{table}");
     }
-    let before = fingerprint(&world.pool).await;
-    let id = world.enqueue_with(&full).await;
-    let again = world.until(id, JobStatus::Succeeded).await.result.unwrap();
+    let before = fingerprint(&stack.pool).await;
+    let id = stack.enqueue_with(&full).await;
+    let again = stack.until(id, JobStatus::Succeeded).await.result.unwrap();
     assert_eq!((&again["catalogue"]["movies_added"], &again["catalogue"]["movies_unchanged"]), (&0.into(), &50.into()));
-    assert_eq!(fingerprint(&world.pool).await, before);
+    assert_eq!(fingerprint(&stack.pool).await, before);
     worker.stop().await;
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn after_a_full_ingest_only_changes_are_fetched(pool: PgPool) {
     let stub = TmdbStub::start(movies(30)).await;
-    let world = over(&pool, &stub).await;
-    let worker = world.worker().await;
-    assert_eq!(world.run(JobKind::Ingest).await.status, JobStatus::Succeeded);
+    let stack = over(&pool, &stub).await;
+    let worker = stack.worker().await;
+    assert_eq!(stack.run(JobKind::Ingest).await.status, JobStatus::Succeeded);
     let fetched = stub.count("append_to_response");
     stub.put(StubMovie::new(7, "Movie 7, recut", "1957-05-05").changed_on(Utc::now().date_naive()));
-    let job = world.run(JobKind::Ingest).await;
+    let job = stack.run(JobKind::Ingest).await;
     assert_eq!(job.result.as_ref().unwrap()["catalogue"]["movies_changed"], 1, "{job:?}");
     assert_eq!(stub.count("append_to_response") - fetched, 1, "one request a changed movie");
     let title: String =
-        sqlx::query_scalar("SELECT title FROM movies WHERE movie_id = 7").fetch_one(&world.pool).await.unwrap();
+        sqlx::query_scalar("SELECT title FROM movies WHERE movie_id = 7").fetch_one(&stack.pool).await.unwrap();
     assert_eq!(title, "Movie 7, recut");
     worker.stop().await;
 }
@@ -86,22 +86,22 @@ async fn a_killed_ingest_resumes_where_it_stopped(pool: PgPool) {
     let stub = TmdbStub::start(movies(200)).await;
     // The movie of the sixth page hangs, which is where the worker dies.
     stub.misbehave_always("movie/170?", Mischief::Hang(Duration::from_secs(120)));
-    let world = over(&pool, &stub).await;
-    let worker = world.process();
-    let id = world.enqueue(JobKind::Ingest).await;
-    world.until_where(id, "committed three pages", |job| job.done >= 60).await;
+    let stack = over(&pool, &stub).await;
+    let worker = stack.process();
+    let id = stack.enqueue(JobKind::Ingest).await;
+    stack.until_where(id, "committed three pages", |job| job.done >= 60).await;
     worker.kill();
-    let committed = count(&world.pool, "movies").await;
+    let committed = count(&stack.pool, "movies").await;
     assert!((60..200).contains(&committed), "{committed}");
     let fetched_before = stub.count("append_to_response");
-    world.expire_lease(id).await;
+    stack.expire_lease(id).await;
     stub.behave();
 
-    let worker = world.process();
-    let job = world.until(id, JobStatus::Succeeded).await;
+    let worker = stack.process();
+    let job = stack.until(id, JobStatus::Succeeded).await;
     worker.kill();
     assert_eq!(job.crashes, 1);
-    assert_eq!(count(&world.pool, "movies").await, 200);
+    assert_eq!(count(&stack.pool, "movies").await, 200);
     let fetched_after = stub.count("append_to_response") - fetched_before;
     assert_eq!(fetched_after as i64, 200 - committed, "what was committed is not fetched again");
 }
@@ -109,48 +109,48 @@ async fn a_killed_ingest_resumes_where_it_stopped(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn two_404s_in_a_row_make_a_tombstone_and_its_return_wakes_it(pool: PgPool) {
     let stub = TmdbStub::start(movies(30)).await;
-    let world = over(&pool, &stub).await;
-    let worker = world.worker().await;
-    world.run(JobKind::Ingest).await;
+    let stack = over(&pool, &stub).await;
+    let worker = stack.worker().await;
+    stack.run(JobKind::Ingest).await;
     let state = || async {
         sqlx::query_as::<_, (i16, bool)>(
             "SELECT missing_count, tombstoned_at IS NOT NULL FROM movies WHERE movie_id = 7",
         )
-        .fetch_one(&world.pool)
+        .fetch_one(&stack.pool)
         .await
         .unwrap()
     };
     let movie = StubMovie::new(7, "Movie 7", "1957-05-05").changed_on(Utc::now().date_naive());
     stub.put(movie.clone());
     stub.misbehave_always("movie/7?", Mischief::Code(404, 34));
-    world.run(JobKind::Ingest).await;
+    stack.run(JobKind::Ingest).await;
     assert!(!state().await.1, "one 404 may be a hiccup: {:?}", state().await);
-    let mut touched = PgListener::connect_with(&world.pool).await.unwrap();
+    let mut touched = PgListener::connect_with(&stack.pool).await.unwrap();
     touched.listen("movies_touched").await.unwrap();
-    let job = world.run(JobKind::Ingest).await;
+    let job = stack.run(JobKind::Ingest).await;
     assert_eq!(job.result.as_ref().unwrap()["catalogue"]["tombstoned"], 1, "{job:?}");
     let heard = tokio::time::timeout(Duration::from_secs(10), touched.recv()).await.unwrap().unwrap();
     assert_eq!(heard.payload(), "7", "else it trends until its hours are over");
     assert!(state().await.1);
     let searchable: i64 = sqlx::query_scalar("SELECT count(*) FROM movie_search WHERE movie_id = 7")
-        .fetch_one(&world.pool)
+        .fetch_one(&stack.pool)
         .await
         .unwrap();
     let history: i64 = sqlx::query_scalar("SELECT count(*) FROM movie_metrics_daily WHERE movie_id = 7")
-        .fetch_one(&world.pool)
+        .fetch_one(&stack.pool)
         .await
         .unwrap();
     assert_eq!((searchable, history), (0, 1), "gone from search, history kept");
-    world.run(JobKind::Similar).await;
+    stack.run(JobKind::Similar).await;
     let recommended: i64 =
         sqlx::query_scalar("SELECT count(*) FROM movie_recommendations WHERE movie_id = 7 OR 7 = ANY(similar_ids)")
-            .fetch_one(&world.pool)
+            .fetch_one(&stack.pool)
             .await
             .unwrap();
     assert_eq!(recommended, 0);
 
     stub.behave();
-    world.run(JobKind::Ingest).await;
+    stack.run(JobKind::Ingest).await;
     assert_eq!(state().await, (0, false));
     worker.stop().await;
 }
@@ -158,9 +158,9 @@ async fn two_404s_in_a_row_make_a_tombstone_and_its_return_wakes_it(pool: PgPool
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_wrong_key_stops_the_job_at_once_with_a_sentence_that_names_it(pool: PgPool) {
     let stub = TmdbStub::start(movies(3)).await;
-    let world = over(&pool, &stub).await.with("TMDB_API_KEY", "feedfeedfeedfeedfeedfeedfeedfeed");
-    let worker = world.worker().await;
-    let job = world.run(JobKind::Ingest).await;
+    let stack = over(&pool, &stub).await.with("TMDB_API_KEY", "feedfeedfeedfeedfeedfeedfeedfeed");
+    let worker = stack.worker().await;
+    let job = stack.run(JobKind::Ingest).await;
     assert_eq!((job.status, job.attempts), (JobStatus::Failed, 1));
     let error = job.error.unwrap();
     assert!(error.contains("TMDB_API_KEY") && !error.contains("feedfeed"), "{error}");
@@ -175,16 +175,16 @@ async fn what_tmdb_gets_wrong_is_set_aside_and_stops_nothing(pool: PgPool) {
     stub.misbehave("movie/4?", 1, Mischief::TooMany(Some("1".into())));
     stub.misbehave_always("movie/5?", Mischief::Body(r#"{"id": 5, "title": null}"#.into()));
     stub.misbehave("discover", 1, Mischief::Truncated);
-    let world = over(&pool, &stub).await;
-    let worker = world.worker().await;
-    let job = world.run(JobKind::Ingest).await;
+    let stack = over(&pool, &stub).await;
+    let worker = stack.worker().await;
+    let job = stack.run(JobKind::Ingest).await;
     assert_eq!(job.status, JobStatus::Succeeded, "{job:?}");
     let result = job.result.unwrap();
     assert_eq!(result["catalogue"]["movies_added"], 39, "{result}");
     assert_eq!(result["catalogue"]["quarantined"], 1, "{result}");
     let (field, record): (Option<String>, String) =
         sqlx::query_as("SELECT field, record FROM quarantine WHERE source = 'tmdb'")
-            .fetch_one(&world.pool)
+            .fetch_one(&stack.pool)
             .await
             .unwrap();
     assert!(field.as_deref() == Some("title") && record.contains("null"), "{field:?} {record}");
@@ -193,36 +193,36 @@ async fn what_tmdb_gets_wrong_is_set_aside_and_stops_nothing(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn without_a_key_ingest_keeps_the_demo_world(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    let worker = world.worker().await;
-    let first = world.run(JobKind::Ingest).await;
+    let stack = Stack::new(&pool).await;
+    let worker = stack.worker().await;
+    let first = stack.run(JobKind::Ingest).await;
     assert_eq!(first.status, JobStatus::Succeeded, "{first:?}");
     assert_eq!(first.result.unwrap()["source"], "demo");
     let (movies, newest): (i64, chrono::NaiveDate) =
         sqlx::query_as("SELECT (SELECT count(*) FROM movies), (SELECT max(day) FROM movie_metrics_daily)")
-            .fetch_one(&world.pool)
+            .fetch_one(&stack.pool)
             .await
             .unwrap();
     assert!(movies >= 380, "{movies}");
     assert!(Utc::now().date_naive() - newest <= TimeDelta::days(1));
-    let before = fingerprint(&world.pool).await;
-    world.run(JobKind::Ingest).await;
-    assert_eq!(fingerprint(&world.pool).await, before);
+    let before = fingerprint(&stack.pool).await;
+    stack.run(JobKind::Ingest).await;
+    assert_eq!(fingerprint(&stack.pool).await, before);
     worker.stop().await;
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn without_a_key_somebodys_own_movies_stay_as_they_are(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    let worker = world.worker().await;
-    fixture::catalogue(&world.pool).await;
-    sqlx::query("UPDATE movies SET source = 'tmdb'").execute(&world.pool).await.unwrap();
-    let before = fingerprint(&world.pool).await;
-    let job = world.run(JobKind::Ingest).await;
+    let stack = Stack::new(&pool).await;
+    let worker = stack.worker().await;
+    fixture::catalogue(&stack.pool).await;
+    sqlx::query("UPDATE movies SET source = 'tmdb'").execute(&stack.pool).await.unwrap();
+    let before = fingerprint(&stack.pool).await;
+    let job = stack.run(JobKind::Ingest).await;
     let result = job.result.unwrap();
     assert_eq!(job.status, JobStatus::Succeeded);
     assert!(result["note"].as_str().unwrap().contains("demo world stays out"), "{result}");
-    assert_eq!(fingerprint(&world.pool).await, before);
+    assert_eq!(fingerprint(&stack.pool).await, before);
     worker.stop().await;
 }
 
@@ -231,13 +231,13 @@ async fn an_ingest_that_fails_after_its_first_page_makes_what_was_cached_stale(p
     let stub = TmdbStub::start(movies(50)).await;
     // The key is withdrawn in the middle.
     stub.misbehave_always("movie/45?", Mischief::Code(401, 7));
-    let world = over(&pool, &stub).await;
-    let worker = world.worker().await;
+    let stack = over(&pool, &stub).await;
+    let worker = stack.worker().await;
     let sum = |all: Vec<(_, i64)>| all.into_iter().map(|(_, generation)| generation).sum::<i64>();
-    let before = sum(changes::generations(&world.pool).await.unwrap());
-    let job = world.run(JobKind::Ingest).await;
+    let before = sum(changes::generations(&stack.pool).await.unwrap());
+    let job = stack.run(JobKind::Ingest).await;
     assert_eq!(job.status, JobStatus::Failed, "{job:?}");
-    assert!(count(&world.pool, "movies").await > 0, "a page was committed");
-    assert_eq!(sum(changes::generations(&world.pool).await.unwrap()), before + 4);
+    assert!(count(&stack.pool, "movies").await > 0, "a page was committed");
+    assert_eq!(sum(changes::generations(&stack.pool).await.unwrap()), before + 4);
     worker.stop().await;
 }

@@ -6,19 +6,19 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use storage::search_index::SearchIndex;
 
-use crate::support::TestWorld;
+use crate::support::Stack;
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn it_heals_postgresqls_rows(pool: PgPool) {
-    let world = TestWorld::new(&pool).await;
-    test_support::fixture::catalogue(&world.pool).await;
-    sqlx::query("DELETE FROM movie_search").execute(&world.pool).await.unwrap();
-    let worker = world.worker().await;
+    let stack = Stack::new(&pool).await;
+    test_support::fixture::catalogue(&stack.pool).await;
+    sqlx::query("DELETE FROM movie_search").execute(&stack.pool).await.unwrap();
+    let worker = stack.worker().await;
     for _ in 0..2 {
-        let job = world.run(JobKind::SearchIndex).await;
+        let job = stack.run(JobKind::SearchIndex).await;
         assert_eq!(job.result.unwrap()["documents"]["postgres"], 8);
     }
-    let index = SearchIndex::new(world.pool.clone(), None).unwrap();
+    let index = SearchIndex::new(stack.pool.clone(), None).unwrap();
     let found = index.search(&SearchQuery { text: "matrix".into(), ..SearchQuery::default() }).await.unwrap();
     assert_eq!(found.total, 2);
     worker.stop().await;
@@ -30,17 +30,17 @@ async fn it_fills_meilisearch_twice_over_and_leaves_no_build_behind(pool: PgPool
         return eprintln!("MEILI_URL is not set: skipped");
     };
     let key = test_support::meili_key();
-    let mut world = TestWorld::new(&pool).await;
-    let name = world.prefix.clone();
-    world = world.with("MEILI_URL", &url).with("MEILI_INDEX", &name);
+    let mut stack = Stack::new(&pool).await;
+    let name = stack.prefix.clone();
+    stack = stack.with("MEILI_URL", &url).with("MEILI_INDEX", &name);
     if let Some(key) = &key {
-        world = world.with("MEILI_MASTER_KEY", key.expose_secret());
+        stack = stack.with("MEILI_MASTER_KEY", key.expose_secret());
     }
-    test_support::fixture::catalogue(&world.pool).await;
-    let worker = world.worker().await;
-    let index = SearchIndex::new(world.pool.clone(), Some((&url, key.as_ref(), &name))).unwrap();
+    test_support::fixture::catalogue(&stack.pool).await;
+    let worker = stack.worker().await;
+    let index = SearchIndex::new(stack.pool.clone(), Some((&url, key.as_ref(), &name))).unwrap();
     for _ in 0..2 {
-        let job = world.run(JobKind::SearchIndex).await;
+        let job = stack.run(JobKind::SearchIndex).await;
         assert_eq!(job.status, JobStatus::Succeeded, "{job:?}");
         assert_eq!(job.result.unwrap()["documents"]["meilisearch"], 8);
         let found = index.search(&SearchQuery { text: "godfahter".into(), ..SearchQuery::default() }).await.unwrap();

@@ -14,14 +14,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use worker::Application;
 
-/// One test's corner of the world.
-pub struct TestWorld {
+/// What one worker test runs against: a database, a Redis prefix, settings.
+pub struct Stack {
     pub pool: PgPool,
     pub prefix: String,
     variables: Vec<(String, String)>,
 }
 
-impl TestWorld {
+impl Stack {
     pub async fn new(pool: &PgPool) -> Self {
         let prefix = test_support::unique_prefix();
         let variables = [

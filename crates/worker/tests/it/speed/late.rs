@@ -14,7 +14,7 @@ use storage::postgres::{artifacts, catalogue, speed};
 use test_support::fixture::movie_id;
 use test_support::live;
 
-use super::{append, batch_of, drained, merged, truth, world};
+use super::{append, batch_of, drained, merged, stack, truth};
 
 async fn rows(pool: &PgPool, of: &str) -> i64 {
     let sql = format!(
@@ -30,9 +30,9 @@ async fn late_rows(pool: &PgPool, now: DateTime<Utc>) -> i64 {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn late_facts_across_the_cutoff_are_in_the_merged_answer_before_and_after_every_run(pool: PgPool) {
-    let (world, log) = world(&pool).await;
-    let world = world.with("WORKER_ROLES", "jobs,speed");
-    let worker = world.worker().await;
+    let (stack, log) = stack(&pool).await;
+    let stack = stack.with("WORKER_ROLES", "jobs,speed");
+    let worker = stack.worker().await;
     let now = Utc::now();
     let all = live::facts(3_000, 120, now);
     let mut so_far = Vec::new();
@@ -43,111 +43,111 @@ async fn late_facts_across_the_cutoff_are_in_the_merged_answer_before_and_after_
         append(&log, &facts).await;
         drained(&log).await;
         so_far.extend(facts);
-        assert_eq!(merged(&world.pool, now).await, truth(&so_far), "wave {wave}, before the run");
+        assert_eq!(merged(&stack.pool, now).await, truth(&so_far), "wave {wave}, before the run");
         if wave > 0 {
-            assert!(rows(&world.pool, "reopened").await > 0, "late facts reopen their hours");
-            speed::drop_covered(&world.pool, now).await.unwrap();
-            assert_eq!(merged(&world.pool, now).await, truth(&so_far), "reopened hours are not dropped");
+            assert!(rows(&stack.pool, "reopened").await > 0, "late facts reopen their hours");
+            speed::drop_covered(&stack.pool, now).await.unwrap();
+            assert_eq!(merged(&stack.pool, now).await, truth(&so_far), "reopened hours are not dropped");
         }
         for kind in [JobKind::EventStats, JobKind::Sentiment] {
-            let job = world.run(kind).await;
+            let job = stack.run(kind).await;
             assert_eq!(job.status, JobStatus::Succeeded, "{job:?}");
         }
-        assert_eq!(merged(&world.pool, now).await, truth(&so_far), "wave {wave}, after the run");
-        assert_eq!(rows(&world.pool, "reopened").await, 0, "the run has seen every fact");
-        speed::drop_covered(&world.pool, now).await.unwrap();
-        assert_eq!(merged(&world.pool, now).await, truth(&so_far), "wave {wave}, after dropping");
-        assert_eq!(late_rows(&world.pool, now).await, 0);
+        assert_eq!(merged(&stack.pool, now).await, truth(&so_far), "wave {wave}, after the run");
+        assert_eq!(rows(&stack.pool, "reopened").await, 0, "the run has seen every fact");
+        speed::drop_covered(&stack.pool, now).await.unwrap();
+        assert_eq!(merged(&stack.pool, now).await, truth(&so_far), "wave {wave}, after dropping");
+        assert_eq!(late_rows(&stack.pool, now).await, 0);
     }
     worker.stop().await;
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_fact_that_comes_between_a_runs_reading_and_its_publishing_is_not_lost(pool: PgPool) {
-    let (world, _) = world(&pool).await;
+    let (stack, _) = stack(&pool).await;
     let now = Utc::now();
     let hour = Hour::of(now).plus(-100);
     let view = |minute| Fact::Event(live::event(550, EventType::View, hour.start() + TimeDelta::minutes(minute)));
     let like = Fact::Event(live::event(603, EventType::Like, hour.start()));
     let mut facts = vec![view(1), view(2)];
-    speed::apply(&world.pool, &batch_of(&facts)).await.unwrap();
+    speed::apply(&stack.pool, &batch_of(&facts)).await.unwrap();
 
     let run_id =
-        artifacts::begin(&world.pool, Artifact::BatchStatsHourly, JobId::new(), now.date_naive()).await.unwrap();
-    let (mut tx, snapshot) = batch::snapshot(&world.pool).await.unwrap();
+        artifacts::begin(&stack.pool, Artifact::BatchStatsHourly, JobId::new(), now.date_naive()).await.unwrap();
+    let (mut tx, snapshot) = batch::snapshot(&stack.pool).await.unwrap();
     let watermark = Hour::of(now);
     let staged = batch::event_stats::stage(&mut tx, run_id, watermark).await.unwrap();
     tx.commit().await.unwrap();
     for fact in [view(3), like] {
-        speed::apply(&world.pool, &batch_of(std::slice::from_ref(&fact))).await.unwrap();
+        speed::apply(&stack.pool, &batch_of(std::slice::from_ref(&fact))).await.unwrap();
         facts.push(fact);
     }
     let run = EventRun { run_id, watermark, snapshot };
-    let decision = batch::publish(&world.pool, Artifact::BatchStatsHourly, &run, staged, false).await.unwrap();
+    let decision = batch::publish(&stack.pool, Artifact::BatchStatsHourly, &run, staged, false).await.unwrap();
     assert_eq!(decision, PublishDecision::Publish);
-    speed::drop_covered(&world.pool, now).await.unwrap();
-    assert_eq!(merged(&world.pool, now).await, truth(&facts));
+    speed::drop_covered(&stack.pool, now).await.unwrap();
+    assert_eq!(merged(&stack.pool, now).await, truth(&facts));
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn two_late_batches_at_once_both_count(pool: PgPool) {
-    let (world, _) = world(&pool).await;
+    let (stack, _) = stack(&pool).await;
     let now = Utc::now();
     let hour = Hour::of(now).plus(-100).start();
     let run_id =
-        artifacts::begin(&world.pool, Artifact::BatchStatsHourly, JobId::new(), now.date_naive()).await.unwrap();
-    let (tx, snapshot) = batch::snapshot(&world.pool).await.unwrap();
+        artifacts::begin(&stack.pool, Artifact::BatchStatsHourly, JobId::new(), now.date_naive()).await.unwrap();
+    let (tx, snapshot) = batch::snapshot(&stack.pool).await.unwrap();
     tx.commit().await.unwrap();
     let run = EventRun { run_id, watermark: Hour::of(now), snapshot };
-    batch::publish(&world.pool, Artifact::BatchStatsHourly, &run, 1, false).await.unwrap();
+    batch::publish(&stack.pool, Artifact::BatchStatsHourly, &run, 1, false).await.unwrap();
     let mut all = Vec::new();
     for _ in 0..20 {
         let facts: Vec<Fact> = (0..20).map(|n| Fact::Event(live::event(550, EventType::ALL[n % 8], hour))).collect();
         let (a, b) = (batch_of(&facts[..10]), batch_of(&facts[10..]));
-        let (a, b) = tokio::join!(speed::apply(&world.pool, &a), speed::apply(&world.pool, &b));
+        let (a, b) = tokio::join!(speed::apply(&stack.pool, &a), speed::apply(&stack.pool, &b));
         assert_eq!((a.unwrap().events, b.unwrap().events), (10, 10));
         all.extend(facts);
     }
-    assert_eq!(merged(&world.pool, now).await, truth(&all));
+    assert_eq!(merged(&stack.pool, now).await, truth(&all));
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_sources_reviews_count_in_the_speed_layer_too(pool: PgPool) {
-    let (world, _) = world(&pool).await;
+    let (stack, _) = stack(&pool).await;
     let now = Utc::now();
     let (fresh, old) = (now - TimeDelta::hours(3), now - TimeDelta::hours(200));
     let texts = ["A wonderful film, I loved it.", "Terrible. I hated it."];
     let mut facts =
         vec![Fact::Review(live::review(550, texts[0], fresh)), Fact::Review(live::review(550, texts[1], old))];
-    speed::apply(&world.pool, &batch_of(&facts)).await.unwrap();
+    speed::apply(&stack.pool, &batch_of(&facts)).await.unwrap();
     let records = [(fresh, texts[1]), (old, texts[0])].map(|(written_at, text)| {
         facts.push(Fact::Review(live::review(550, text, written_at)));
         let review_id = written_at.to_rfc3339();
         let (movie_id, content) = (movie_id(550), text.to_owned());
         Record::Review(Review { review_id, movie_id, author: None, rating: None, content, written_at })
     });
-    let mut tx = world.pool.begin().await.unwrap();
+    let mut tx = stack.pool.begin().await.unwrap();
     catalogue::write(&mut tx, Source::Demo, records.to_vec()).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(merged(&world.pool, now).await, truth(&facts));
+    assert_eq!(merged(&stack.pool, now).await, truth(&facts));
 
     // After a run, and with one more that comes late.
-    let world = world.with("WORKER_ROLES", "jobs,speed");
-    let worker = world.worker().await;
-    world.run(JobKind::Sentiment).await;
-    speed::drop_covered(&world.pool, now).await.unwrap();
-    assert_eq!(merged(&world.pool, now).await, truth(&facts));
+    let stack = stack.with("WORKER_ROLES", "jobs,speed");
+    let worker = stack.worker().await;
+    stack.run(JobKind::Sentiment).await;
+    speed::drop_covered(&stack.pool, now).await.unwrap();
+    assert_eq!(merged(&stack.pool, now).await, truth(&facts));
     let late = Fact::Review(live::review(550, texts[0], old));
-    speed::apply(&world.pool, &batch_of(std::slice::from_ref(&late))).await.unwrap();
+    speed::apply(&stack.pool, &batch_of(std::slice::from_ref(&late))).await.unwrap();
     facts.push(late);
-    assert_eq!(merged(&world.pool, now).await, truth(&facts));
+    assert_eq!(merged(&stack.pool, now).await, truth(&facts));
     worker.stop().await;
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn the_boundary_moves_on_the_hours_edge_and_takes_no_fact_with_it(pool: PgPool) {
-    let (world, _) = world(&pool).await;
-    let pool = &world.pool;
+    let (stack, _) = stack(&pool).await;
+    let pool = &stack.pool;
     let strikes = Hour::of(Utc::now()).plus(-24);
     let ms = TimeDelta::milliseconds(1);
     let (before, after) = (strikes.start() - ms, strikes.start());
@@ -183,8 +183,8 @@ async fn the_boundary_moves_on_the_hours_edge_and_takes_no_fact_with_it(pool: Pg
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_batch_run_three_days_late_leaves_no_gap(pool: PgPool) {
     const HOURS: i64 = 6 * 24;
-    let (world, _) = world(&pool).await;
-    let pool = &world.pool;
+    let (stack, _) = stack(&pool).await;
+    let pool = &stack.pool;
     let end = Hour::of(Utc::now());
     // Six days of facts, each with the hour in which it arrives: one in five is late, by up to seventy hours.
     let mut arriving: Vec<(Hour, Fact)> = live::facts(2_000, HOURS, end.start() - TimeDelta::milliseconds(1))

@@ -21,7 +21,7 @@ use storage::postgres::layers::{self, MovieLayers};
 use storage::postgres::speed::MicroBatch;
 use test_support::live;
 
-use crate::support::TestWorld;
+use crate::support::Stack;
 
 /// What viewers did with each movie in all hours: what its page shows.
 type Stats = BTreeMap<MovieId, Counts>;
@@ -75,12 +75,12 @@ fn batch_of(facts: &[Fact]) -> MicroBatch {
     batch
 }
 
-/// A world with the small catalogue and a log; only the speed layer runs, and it takes over after a second.
-async fn world(pool: &PgPool) -> (TestWorld, Arc<dyn EventLog>) {
-    let world = TestWorld::new(pool).await.with("WORKER_ROLES", "speed").with("SPEED_CLAIM_SECONDS", "1");
-    test_support::fixture::catalogue(&world.pool).await;
-    let log = live::log(&world.prefix, 1_000_000);
-    (world, log)
+/// A stack with the small catalogue and a log; only the speed layer runs, and it takes over after a second.
+async fn stack(pool: &PgPool) -> (Stack, Arc<dyn EventLog>) {
+    let stack = Stack::new(pool).await.with("WORKER_ROLES", "speed").with("SPEED_CLAIM_SECONDS", "1");
+    test_support::fixture::catalogue(&stack.pool).await;
+    let log = live::log(&stack.prefix, 1_000_000);
+    (stack, log)
 }
 
 async fn append(log: &Arc<dyn EventLog>, facts: &[Fact]) {

@@ -14,7 +14,7 @@ use test_support::live;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{drained, merged, truth, world};
+use super::{drained, merged, stack, truth};
 
 /// At a kill, some of them are waiting for an answer.
 const SENDERS: usize = 4;
@@ -70,7 +70,7 @@ async fn answers(log: &Arc<dyn EventLog>) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn redis_killed_under_load_loses_nothing_that_was_accepted(pool: PgPool) {
-    let (world, _) = world(&pool).await;
+    let (stack, _) = stack(&pool).await;
     let dir = std::env::temp_dir().join(test_support::unique_prefix());
     std::fs::create_dir_all(&dir).unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -78,10 +78,10 @@ async fn redis_killed_under_load_loses_nothing_that_was_accepted(pool: PgPool) {
         return eprintln!("skipped: no redis-server on the PATH");
     };
     let url = format!("redis://127.0.0.1:{port}");
-    let log = live::log_at(SecretString::from(url.clone()), &world.prefix, 1_000_000);
+    let log = live::log_at(SecretString::from(url.clone()), &stack.prefix, 1_000_000);
     answers(&log).await;
-    let world = world.with("REDIS_URL", url);
-    let worker = world.worker().await;
+    let stack = stack.with("REDIS_URL", url);
+    let worker = stack.worker().await;
 
     // Senders that note what was accepted, and never send again what was not: of that the log may have any part.
     let now = Utc::now();
@@ -115,7 +115,7 @@ async fn redis_killed_under_load_loses_nothing_that_was_accepted(pool: PgPool) {
     let accepted = accepted.lock().await;
     let stored: HashSet<Uuid> =
         sqlx::query_scalar("SELECT event_id FROM viewer_events UNION ALL SELECT review_id FROM viewer_reviews")
-            .fetch_all(&world.pool)
+            .fetch_all(&stack.pool)
             .await
             .unwrap()
             .into_iter()
@@ -123,7 +123,7 @@ async fn redis_killed_under_load_loses_nothing_that_was_accepted(pool: PgPool) {
     assert!(accepted.is_subset(&stored), "{} accepted events were lost", accepted.difference(&stored).count());
     assert!(accepted.len() < facts.len(), "Redis was never killed while somebody was sending");
     let facts: Vec<Fact> = facts.into_iter().filter(|fact| stored.contains(&id(fact))).collect();
-    assert_eq!(merged(&world.pool, now).await, truth(&facts), "each counts once");
+    assert_eq!(merged(&stack.pool, now).await, truth(&facts), "each counts once");
     drop(server);
     let _ = std::fs::remove_dir_all(dir);
 }

@@ -8,31 +8,31 @@ use storage::postgres::speed;
 use test_support::fixture::movie_id;
 use test_support::live;
 
-use super::{append, batch_of, drained, merged, stored_events, truth, world};
+use super::{append, batch_of, drained, merged, stack, stored_events, truth};
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_viewers_do_is_in_the_views_a_moment_later(pool: PgPool) {
-    let (world, log) = world(&pool).await;
-    let worker = world.worker().await;
+    let (stack, log) = stack(&pool).await;
+    let worker = stack.worker().await;
     let now = Utc::now();
     let facts = live::facts(2_500, 60, now);
     append(&log, &facts).await;
     drained(&log).await;
-    assert_eq!(merged(&world.pool, now).await, truth(&facts));
+    assert_eq!(merged(&stack.pool, now).await, truth(&facts));
     worker.stop().await;
-    assert_eq!(stored_events(&world.pool).await, 2_500);
+    assert_eq!(stored_events(&stack.pool).await, 2_500);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn an_event_on_the_hours_edge_belongs_to_the_hour_that_begins(pool: PgPool) {
-    let (world, _) = world(&pool).await;
+    let (stack, _) = stack(&pool).await;
     let edge = Hour::of(Utc::now()).start();
     let view = |at| Fact::Event(live::event(550, EventType::View, at));
     let facts = [view(edge - TimeDelta::microseconds(1)), view(edge), view(edge + TimeDelta::microseconds(1))];
-    speed::apply(&world.pool, &batch_of(&facts)).await.unwrap();
+    speed::apply(&stack.pool, &batch_of(&facts)).await.unwrap();
     let views: Vec<(DateTime<Utc>, i64)> =
         sqlx::query_as("SELECT hour, counts[1] FROM speed_stats WHERE movie_id = 550 ORDER BY hour")
-            .fetch_all(&world.pool)
+            .fetch_all(&stack.pool)
             .await
             .unwrap();
     assert_eq!(views, [(edge - TimeDelta::hours(1), 1), (edge, 2)]);
@@ -40,17 +40,17 @@ async fn an_event_on_the_hours_edge_belongs_to_the_hour_that_begins(pool: PgPool
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn an_unknown_movie_goes_to_quarantine_and_holds_nothing_up(pool: PgPool) {
-    let (world, _) = world(&pool).await;
+    let (stack, _) = stack(&pool).await;
     let now = Utc::now();
     let mut facts = live::facts(10, 1, now);
     facts.push(Fact::Event(live::event(999_999, EventType::View, now)));
     facts.push(Fact::Event(live::event(999_999, EventType::Like, now)));
     facts.push(Fact::Review(live::review(999_999, "What movie?", now)));
-    let applied = speed::apply(&world.pool, &batch_of(&facts)).await.unwrap();
+    let applied = speed::apply(&stack.pool, &batch_of(&facts)).await.unwrap();
     assert_eq!((applied.events + applied.reviews, applied.quarantined, applied.duplicates), (10, 3, 0));
     let rows: Vec<(String, String)> =
         sqlx::query_as("SELECT location, reason FROM quarantine WHERE source = 'viewers' ORDER BY 1")
-            .fetch_all(&world.pool)
+            .fetch_all(&stack.pool)
             .await
             .unwrap();
     let movie = |what: &str| (format!("{what} of movie 999999"), "unknown movie".to_owned());
@@ -59,7 +59,7 @@ async fn an_unknown_movie_goes_to_quarantine_and_holds_nothing_up(pool: PgPool) 
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn the_newest_observation_wins_whatever_order_they_come_in(pool: PgPool) {
-    let (world, _) = world(&pool).await;
+    let (stack, _) = stack(&pool).await;
     let at = |minutes| Hour::of(Utc::now()).start() + TimeDelta::minutes(minutes);
     let seen = |minutes, popularity| Observation {
         movie_id: movie_id(550),
@@ -68,15 +68,15 @@ async fn the_newest_observation_wins_whatever_order_they_come_in(pool: PgPool) {
         vote_average: 8.0,
         vote_count: 100,
     };
-    let mut conn = world.pool.acquire().await.unwrap();
+    let mut conn = stack.pool.acquire().await.unwrap();
     speed::record(&mut conn, &[seen(-70, 1.0), seen(20, 3.0), seen(10, 2.0)]).await.unwrap();
     speed::record(&mut conn, &[seen(15, 2.5), Observation { movie_id: movie_id(999_999), ..seen(30, 9.0) }])
         .await
         .unwrap();
-    let latest = speed::latest(&world.pool, &[movie_id(550), movie_id(999_999)]).await.unwrap();
+    let latest = speed::latest(&stack.pool, &[movie_id(550), movie_id(999_999)]).await.unwrap();
     assert_eq!(latest.iter().map(|o| o.popularity).collect::<Vec<_>>(), [3.0]);
     let hourly: Vec<f64> = sqlx::query_scalar("SELECT popularity FROM speed_observations ORDER BY hour")
-        .fetch_all(&world.pool)
+        .fetch_all(&stack.pool)
         .await
         .unwrap();
     assert_eq!(hourly, [1.0, 3.0]);
