@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Fails where a crate, or a module of the api crate, depends on what it must not know (ARCHITECTURE.md, "Crates").
 
-The compiler keeps the directions that exist; this keeps a new line in a Cargo.toml from adding a wrong one.
+The compiler keeps the directions that exist; this keeps a new line in a Cargo.toml from adding a wrong one, and the modules of
+the api crate free of circles. `--map` prints which of them uses which.
 """
 
 import json
@@ -63,8 +64,54 @@ def wrong_modules():
             yield f"{file} must not name State; give it the handle that it needs"
 
 
+def module_arrows():
+    """Top-level modules of the api crate, and those that each one uses outside its tests."""
+    source = pathlib.Path("crates/api/src")
+    arrows = {}
+    for file in sorted(source.rglob("*.rs")):
+        module = file.relative_to(source).parts[0].removesuffix(".rs")
+        if module in ("lib", "main"):
+            continue
+        code = re.sub(r"//[^\n]*", "", file.read_text().split("#[cfg(test)]")[0])
+        used = set(re.findall(r"\bcrate::([a-z_]+)", code))
+        for group in re.findall(r"\bcrate::\{([^}]*)\}", code):
+            used |= set(re.findall(r"(?:^|,)\s*([a-z_]+)", group))
+        # The root gives `State` out.
+        used |= {"state"} if re.search(r"\bcrate::State\b|\bcrate::\{[^}]*\bState\b", code) else set()
+        arrows.setdefault(module, set()).update(used - {module})
+    return arrows
+
+
+def circle(arrows):
+    """Modules that depend on each other, or nothing."""
+    done = set()
+
+    def visit(module, path):
+        if module in path:
+            return path[path.index(module) :] + [module]
+        if module in done:
+            return None
+        for used in sorted(arrows.get(module, ())):
+            if found := visit(used, path + [module]):
+                return found
+        done.add(module)
+        return None
+
+    return next(filter(None, (visit(module, []) for module in sorted(arrows))), None)
+
+
+def circles():
+    """A circle among the modules of the api crate, if there is one."""
+    if found := circle(module_arrows()):
+        yield "modules of the api crate form a circle: " + " -> ".join(found)
+
+
 def main():
-    wrong = [*wrong_crates(), *wrong_modules()]
+    if "--map" in sys.argv[1:]:
+        for module, used in sorted(module_arrows().items()):
+            print(f"{module}: {', '.join(sorted(used)) or '-'}")
+        return 0
+    wrong = [*wrong_crates(), *wrong_modules(), *circles()]
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0

@@ -4,7 +4,7 @@
 use utoipa::OpenApi;
 
 use crate::access::Access;
-use crate::router::Endpoint;
+use crate::endpoint::{Endpoint, Place};
 use crate::routes::{admin, analytics, docs, events, health, metrics, movies, predictions, reviews, search, trending};
 
 /// Each line: place, path, method, handler, access. `table` marks a list that can be had as CSV and NDJSON ([`crate::export`]).
@@ -25,8 +25,8 @@ macro_rules! endpoints {
         /// Every endpoint, in the order in which requests are matched.
         pub fn endpoints() -> Vec<Endpoint> {
             vec![
-                $(Endpoint::$place($path, Access::$access).$method($($handler)::+) $(.$table())?,)*
-                $(Endpoint::$alias_place($alias, Access::$alias_access).$alias_method($($alias_handler)::+)
+                $(Place::$place($path, Access::$access).$method($($handler)::+) $(.$table())?,)*
+                $(Place::$alias_place($alias, Access::$alias_access).$alias_method($($alias_handler)::+)
                     .documented_as($documented) $(.$alias_table())?,)*
             ]
         }

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod cache;
+mod endpoint;
 pub mod endpoints;
 pub mod error;
 pub mod export;
@@ -35,6 +36,8 @@ use storage::changes::ChangeFeed;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use routes::docs::Description;
+
 pub use state::State;
 
 /// How long requests under way may finish after SIGTERM; below Kubernetes' 30 s.
@@ -52,6 +55,8 @@ pub enum StartError {
     Storage(#[from] StorageError),
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    #[error("the OpenAPI description cannot be written: {0}")]
+    Description(#[from] serde_json::Error),
     #[error("the server stopped: {0}")]
     Server(#[from] io::Error),
 }
@@ -89,8 +94,10 @@ impl Application {
         background.spawn(telemetry::upkeep(metrics));
 
         let (address, keys) = (settings.listen, access::Keys { admin_sha256: settings.admin_key_sha256 });
+        let description = Data::new(Description(openapi::document().to_json()?.into()));
         let app = move || {
             App::new()
+                .app_data(description.clone())
                 .app_data(state.clone())
                 .app_data(keys)
                 .configure(router::configure)

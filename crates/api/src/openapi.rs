@@ -10,9 +10,9 @@ use utoipa::openapi::{Content, ObjectBuilder, PathItem, Ref, RefOr, Required, Re
 use utoipa::{OpenApi, openapi};
 
 use crate::access::Access;
+use crate::endpoint::Endpoint;
 use crate::endpoints::{Handlers, endpoints};
 use crate::error::Problem;
-use crate::router::Endpoint;
 
 #[derive(OpenApi)]
 #[openapi(

@@ -1,7 +1,6 @@
 //! The query string.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -36,6 +35,9 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
     })
 }
 
+/// Most parameters taken, four times as many as any endpoint has: finding duplicates among them is quadratic.
+const MAX_PARAMETERS: usize = 64;
+
 /// Refuses what the lenient URL parser would accept: broken UTF-8 (the search would be for replacement characters), duplicates,
 /// and NUL, which PostgreSQL text cannot hold.
 fn check(query: &str) -> Result<(), ApiError> {
@@ -45,7 +47,7 @@ fn check(query: &str) -> Result<(), ApiError> {
     if query.len() > MAX_QUERY_BYTES {
         return Err(ApiError::QueryTooLong { limit: MAX_QUERY_BYTES });
     }
-    let mut seen = HashSet::new();
+    let mut seen: Vec<Cow<str>> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(name).ok_or_else(|| ApiError::invalid("query", "has a name that is not UTF-8"))?;
@@ -53,8 +55,11 @@ fn check(query: &str) -> Result<(), ApiError> {
             None => "is not UTF-8",
             Some(value) if value.contains('\0') || name.contains('\0') => "must not hold a NUL character",
             Some(_) if seen.contains(&name) => "is given more than once",
+            Some(_) if seen.len() == MAX_PARAMETERS => {
+                return Err(ApiError::invalid("query", "has more than 64 parameters"));
+            }
             Some(_) => {
-                seen.insert(name);
+                seen.push(name);
                 continue;
             }
         };

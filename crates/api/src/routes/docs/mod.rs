@@ -11,7 +11,6 @@ use utoipa_swagger_ui::Config;
 
 use crate::State;
 use crate::error::ApiError;
-use crate::openapi;
 
 const SWAGGER_PAGE: &str = include_str!("swagger.html");
 const REDOC_PAGE: &str = include_str!("redoc.html");
@@ -23,9 +22,8 @@ const REDOC_SCRIPT: &str = "redoc.standalone.js";
 const POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; worker-src 'self' blob:";
 
-/// Generated once: it does not change while the process runs.
-static OPENAPI: LazyLock<Result<Bytes, String>> =
-    LazyLock::new(|| openapi::document().to_json().map(Bytes::from).map_err(|error| error.to_string()));
+/// The API's description as JSON, generated once: it does not change while the process runs.
+pub struct Description(pub Bytes);
 
 static SWAGGER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
 
@@ -33,9 +31,8 @@ static SWAGGER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Confi
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "get_openapi", tag = "docs", responses((status = 200, body = Object)),
 )]
-pub async fn openapi() -> Result<HttpResponse, ApiError> {
-    let document = OPENAPI.as_ref().map_err(|error| ApiError::Internal(error.as_str().into()))?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(document.clone()))
+pub async fn openapi(description: Data<Description>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(description.0.clone())
 }
 
 /// Swagger UI.
