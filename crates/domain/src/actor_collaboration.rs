@@ -1,30 +1,31 @@
-//! Who appeared together, how often, and how those movies are rated (seed 2, view `actor_collaboration`).
+//! Collaboration of actors: pairs of people who appeared together, the number of their movies and the mean rating (seed
+//! 2, view `actor_collaboration`).
 
 use crate::PersonId;
 
-/// Leading cast of a movie whose members count as having worked together: ten pairs a movie. The first billing shares
-/// scenes; with the whole cast a movie of fifty names would make 1,225 pairs, most of whom never met.
+/// Leading cast of a movie whose members count as having worked together: at most ten pairs a movie. The first-billed
+/// actors share scenes; the whole cast of a movie with fifty names would make 1,225 pairs, most of whom never met.
 pub const LEADING_CAST: usize = 5;
 
-/// Two people, the lower id first, so that a pair has one name.
+/// Two people, the lower id first, so that a pair has exactly one representation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pair {
     pub a: PersonId,
     pub b: PersonId,
 }
 
-/// Movies of one pair; what several batches found adds up.
+/// Sums over the movies of one pair. The sums of several chunks of movies add up.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Together {
     pub movies: i64,
-    /// Movies of these that somebody voted on.
+    /// How many of these movies have votes.
     pub rated: i64,
-    /// Their vote averages.
+    /// Sum of the vote averages of the movies with votes.
     pub rating_sum: f64,
 }
 
 impl Together {
-    /// Counts a movie in. One nobody voted on has no rating.
+    /// Adds a movie. A movie without votes counts, but has no rating.
     pub fn add(&mut self, vote_average: f64, vote_count: i64) {
         self.movies += 1;
         if vote_count > 0 {
@@ -33,13 +34,13 @@ impl Together {
         }
     }
 
-    /// 0 to 10, over the movies with votes.
+    /// Mean vote average of the movies with votes, 0 to 10; `None` without any.
     pub fn avg_rating(&self) -> Option<f64> {
         (self.rated > 0).then(|| self.rating_sum / self.rated as f64)
     }
 }
 
-/// The pairs of a movie's leading cast, given in billing order. Who plays two parts is one person.
+/// The pairs of a movie's leading cast, which is given in billing order. A person who plays two parts counts once.
 pub fn pairs(cast: &[PersonId]) -> Vec<Pair> {
     let mut leads: Vec<PersonId> = Vec::with_capacity(LEADING_CAST);
     for person in cast {

@@ -1,31 +1,32 @@
-//! Artifacts: what compute jobs produce and readers read. Staged under a run id, published at once, collected later.
+//! Artifacts: tables that compute jobs write and readers read. A job stages rows under a run id and publishes them at
+//! once; old runs are deleted later.
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::jobs::Artifact;
 
-/// Published runs kept per artifact unless the setting `ARTIFACT_RUNS_KEPT` says otherwise: a week of nightly runs to
-/// go back to.
+/// Published runs kept per artifact unless the setting `ARTIFACT_RUNS_KEPT` says otherwise: one week of nightly runs,
+/// which `as_of` can read.
 pub const RUNS_KEPT_DEFAULT: u32 = 7;
 
-/// A new run smaller than this share of the published one is held back: half the catalogue does not vanish
-/// overnight, but a broken ingest looks just like that.
+/// A new run with fewer rows than this share of the published run is held back: half of the catalogue does not vanish
+/// overnight, but a broken ingest looks like that.
 pub const HOLD_BACK_SHARE: f64 = 0.5;
 
 /// Whether a finished run becomes the one that readers see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum PublishDecision {
-    /// It does.
+    /// The run becomes the published one.
     Publish,
-    /// It is kept aside; the reason goes to the job's result and to `artifact_runs.note`.
+    /// The run stays invisible; the reason goes to the job's result and to `artifact_runs.note`.
     HoldBack {
-        /// For an operator to read.
+        /// The reason, for an operator.
         reason: String,
     },
 }
 
-/// Whether a run of `rows` may replace a published one of `published` rows (`None`: there is none yet).
+/// Decides whether a run of `rows` rows may replace a published run of `published` rows (`None`: there is none yet).
 pub fn publish_decision(rows: u64, published: Option<u64>) -> PublishDecision {
     match published {
         _ if rows == 0 => {
@@ -40,7 +41,8 @@ pub fn publish_decision(rows: u64, published: Option<u64>) -> PublishDecision {
     }
 }
 
-/// What a cached answer depends on. Publishing or ingesting bumps the family, which makes older entries unreachable.
+/// A family of cached answers that depend on the same data. Publishing or ingesting increases the family's generation,
+/// which makes older entries unreachable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CacheFamily {
@@ -67,7 +69,7 @@ impl CacheFamily {
         Self::Predictions,
     ];
 
-    /// The word in `cache_generations`, in cache keys and in settings.
+    /// The family's name in `cache_generations`, in cache keys and in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Movies => "movies",
@@ -81,7 +83,7 @@ impl CacheFamily {
         }
     }
 
-    /// Seconds an answer may be reused, seed 1 sections 2.1, 2.2 and 3.3 (recommendations: DESIGN.md section 5).
+    /// TTL of an answer in seconds: seed 1, sections 2.1, 2.2 and 3.3; similar titles: DESIGN.md section 5.
     pub fn default_ttl_seconds(self) -> u64 {
         match self {
             Self::Movies | Self::Trending => 300,

@@ -1,7 +1,7 @@
 //! Genre analytics by year and month of release (seed 1, section 3.3, the statistics block).
 //!
-//! Kept as sums, one set per genre, year and month: any selection of months is the sum of theirs, so one run answers
-//! every combination of filters, where stored means would answer only the combinations somebody thought of.
+//! The artifact stores sums, one set per genre, year and month: any selection of months is the sum of its sets, so one
+//! run answers every combination of filters. Stored means would answer only the combinations chosen in advance.
 
 use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
@@ -16,19 +16,19 @@ pub fn month_of(release_date: Option<NaiveDate>) -> (i32, i32) {
     release_date.map_or(UNDATED, |date| (date.year(), date.month() as i32))
 }
 
-/// A genre's movies, those released in a year or a month or both.
+/// A selection of a genre's movies by year of release, by month, or by both.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Selection {
-    /// Its name in the catalogue.
+    /// The genre's name in the catalogue.
     pub genre: String,
     pub year: Option<i32>,
-    /// 1 to 12; without a year, of every year.
+    /// 1 to 12; without a year, that month of every year.
     pub month: Option<i32>,
 }
 
 impl Selection {
-    /// The days from which and before which the movies of the selected year were released; a year beyond the calendar
-    /// has none. `None` without a year.
+    /// The half-open range of release dates of the selected year: the first day, and the day after the last. A year
+    /// outside the calendar gives an empty range. `None` without a year.
     pub fn released(&self) -> Option<(NaiveDate, NaiveDate)> {
         let year = self.year?;
         let first = |year| NaiveDate::from_ymd_opt(year, 1, 1);
@@ -37,7 +37,7 @@ impl Selection {
     }
 }
 
-/// A sum and what it is a sum of.
+/// A sum and the number of values in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sum {
     pub sum: f64,
@@ -50,7 +50,7 @@ impl Sum {
         *self += Self { sum: value, count: 1 };
     }
 
-    /// `None` of nothing.
+    /// The mean; `None` without values.
     pub fn mean(self) -> Option<f64> {
         (self.count > 0).then(|| self.sum / self.count as f64)
     }
@@ -63,13 +63,13 @@ impl std::ops::AddAssign for Sum {
     }
 }
 
-/// Sums over some movies of one genre. What is unknown is left out of its mean, as in [`crate::genre_stats::GenreStats`].
+/// Sums over some movies of one genre. Unknown values do not count in means, as in [`crate::genre_stats::GenreStats`].
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct GenreSums {
     pub total_movies: i64,
-    /// Vote averages of movies with votes.
+    /// Vote averages of the movies with votes, 0 to 10.
     pub rating: Sum,
-    /// Sentiment of their reviews; each review counts once.
+    /// Sentiment scores of the reviews, -1 to 1; each review counts once.
     pub sentiment: Sum,
     pub popularity: Sum,
     pub budget: Sum,
@@ -78,7 +78,7 @@ pub struct GenreSums {
 }
 
 impl GenreSums {
-    /// Counts a movie and its reviews in.
+    /// Adds a movie, and its reviews' sentiment.
     pub fn add(&mut self, movie: &MovieFacts, sentiment: Sum) {
         self.total_movies += 1;
         self.popularity.add(movie.popularity);
@@ -95,7 +95,7 @@ impl GenreSums {
         }
     }
 
-    /// The means and sums that answers show.
+    /// The means and sums that the API returns.
     pub fn statistics(&self) -> Statistics {
         Statistics {
             total_movies: self.total_movies,
@@ -121,20 +121,20 @@ impl std::ops::AddAssign for GenreSums {
     }
 }
 
-/// The seed's `statistics`; `None` where no movie of the selection has the value.
+/// The seed's `statistics`; a field is `None` where no movie of the selection has the value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
     pub total_movies: i64,
-    /// 0 to 10, over movies with votes.
+    /// Mean vote average, 0 to 10, over movies with votes.
     pub avg_rating: Option<f64>,
-    /// -1 to 1, over reviews.
+    /// Mean sentiment, -1 to 1, over reviews.
     pub avg_sentiment: Option<f64>,
     pub avg_popularity: Option<f64>,
-    /// US dollars, over movies whose revenue is known.
+    /// Sum in US dollars over movies whose revenue is known.
     pub total_revenue: i64,
-    /// US dollars, over movies whose budget is known.
+    /// Mean in US dollars over movies whose budget is known.
     pub avg_budget: Option<f64>,
-    /// Minutes, over movies whose runtime is known.
+    /// Mean in minutes over movies whose runtime is known.
     pub avg_runtime: Option<f64>,
 }
 

@@ -1,7 +1,7 @@
 //! Genres: one vocabulary for every source, and the statistics of one genre.
 
-/// TMDB's spelling for what a source calls a genre. MovieLens abbreviates ("Sci-Fi", "Children"); its "(no genres
-/// listed)" and "IMAX" are not genres.
+/// TMDB's name of a source's genre. MovieLens abbreviates ("Sci-Fi", "Children"); `None` for its "(no genres listed)"
+/// and "IMAX", which are not genres.
 pub fn canonical(name: &str) -> Option<String> {
     let name = name.trim();
     let canonical = match name {
@@ -15,7 +15,7 @@ pub fn canonical(name: &str) -> Option<String> {
     Some(canonical.to_owned())
 }
 
-/// Sums over the movies of one genre; averages skip what is unknown (seed 1, section 3.3, `statistics`).
+/// Sums over the movies of one genre; means leave unknown values out (seed 1, section 3.3, `statistics`).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GenreStats {
     pub movie_count: i64,
@@ -44,7 +44,7 @@ impl Mean {
     }
 }
 
-/// The facts about one movie that statistics need.
+/// The values of one movie that the statistics use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MovieFacts {
     pub vote_average: f64,
@@ -56,12 +56,12 @@ pub struct MovieFacts {
 }
 
 impl GenreStats {
-    /// Counts one movie in.
+    /// Adds one movie.
     pub fn add(&mut self, movie: &MovieFacts) {
         self.movie_count += 1;
         self.vote_count += movie.vote_count;
         self.popularity.add(movie.popularity);
-        // A movie nobody voted on has vote_average 0, which is "unknown", not "terrible".
+        // A movie without votes has vote_average 0, which means "unknown", not "terrible".
         if movie.vote_count > 0 {
             self.rated.add(movie.vote_average);
         }
@@ -74,21 +74,22 @@ impl GenreStats {
         }
     }
 
-    /// Mean vote average over movies with votes, 0 to 10.
+    /// Mean vote average over movies with votes, 0 to 10; `None` without any.
     pub fn avg_rating(&self) -> Option<f64> {
         self.rated.value()
     }
 
+    /// Mean popularity over all movies; TMDB's popularity has no unit and no upper bound.
     pub fn avg_popularity(&self) -> Option<f64> {
         self.popularity.value()
     }
 
-    /// US dollars, over movies whose budget is known.
+    /// Mean budget in US dollars over movies whose budget is known; `None` without any.
     pub fn avg_budget(&self) -> Option<f64> {
         self.budget.value()
     }
 
-    /// Minutes, over movies whose runtime is known.
+    /// Mean runtime in minutes over movies whose runtime is known; `None` without any.
     pub fn avg_runtime(&self) -> Option<f64> {
         self.runtime.value()
     }

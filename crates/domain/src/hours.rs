@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 
 const SECONDS: i64 = 3_600;
 
-/// One hour of event time: the hours since 1970, so that the next one is one more.
+/// One hour of event time, as the number of hours since 1970-01-01T00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hour(i64);
 
 impl Hour {
-    /// The hour in which a moment lies; its first instant belongs to it, the next hour's does not.
+    /// The hour that contains a moment: its first instant inclusive, the next hour's exclusive.
     pub fn of(at: DateTime<Utc>) -> Self {
         Self(at.timestamp().div_euclid(SECONDS))
     }
 
-    /// Its first instant. Hours outside chrono's range are clamped to its ends.
+    /// The hour's first instant. Hours outside chrono's range are clamped to the range's ends.
     pub fn start(self) -> DateTime<Utc> {
         let end = if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
         self.0.checked_mul(SECONDS).and_then(|s| DateTime::from_timestamp(s, 0)).unwrap_or(end)
@@ -29,12 +29,12 @@ impl Hour {
         self.0
     }
 
-    /// See [`Hour::index`].
+    /// The hour with this [`Hour::index`].
     pub fn from_index(index: i64) -> Self {
         Self(index)
     }
 
-    /// So many hours later; earlier where negative. Stops at the ends of `i64`.
+    /// The hour `hours` later, or earlier where negative. Saturates at the ends of `i64`.
     pub fn plus(self, hours: i64) -> Self {
         Self(self.0.saturating_add(hours))
     }
@@ -46,7 +46,8 @@ impl fmt::Display for Hour {
     }
 }
 
-/// How far back a read goes: `6`, `6h`, `7d`, `30d`, `90d`, `all`. A bare number is hours (seed 1, section 3.2).
+/// How far back a read goes: `6`, `6h`, `7d`, `30d`, `90d`, `all`. A number without a unit means hours (seed 1, section
+/// 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Window {
@@ -56,10 +57,10 @@ pub enum Window {
 }
 
 impl Window {
-    /// Ten years, the longest window but `all`.
+    /// The longest window except `all`: ten years.
     pub const MAX_HOURS: u32 = 87_600;
 
-    /// The first moment within the window that ends now.
+    /// The first moment of the window that ends at `now`.
     pub fn since(self, now: DateTime<Utc>) -> DateTime<Utc> {
         match self.hours() {
             Some(hours) => {
@@ -69,7 +70,7 @@ impl Window {
         }
     }
 
-    /// Its length; `None` has no beginning.
+    /// The window's length in hours; `None` for `all`.
     pub fn hours(self) -> Option<u32> {
         match self {
             Self::Hours(hours) => Some(hours),

@@ -1,4 +1,4 @@
-//! Identifiers. A bare `i64` in a signature is a bug that compiles; these are not.
+//! Identifiers. A type per kind of id, so that the compiler finds swapped arguments, which two bare `i64` would hide.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Why a text is not an id; its `Display` is fit for the person who sent it.
+/// The text is not an id. `Display` is written for the client that sent it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a whole number from 1 to {max}", max = i64::MAX)]
 pub struct InvalidId;
@@ -24,7 +24,7 @@ macro_rules! numeric_id {
                 if raw > 0 { Ok(Self(raw)) } else { Err(InvalidId) }
             }
 
-            /// The number as stored and as shown.
+            /// The number as it is stored and shown.
             pub fn get(self) -> i64 {
                 self.0
             }
@@ -46,7 +46,7 @@ macro_rules! numeric_id {
         impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                // `parse` alone would take "+5", which then lives at two URLs.
+                // `parse` alone would accept "+5", and one resource would then have two URLs.
                 if !text.bytes().all(|b| b.is_ascii_digit()) {
                     return Err(InvalidId);
                 }
@@ -63,22 +63,22 @@ macro_rules! numeric_id {
 }
 
 numeric_id!(
-    /// A movie, by its TMDB id. Ids above [`MovieId::SYNTHETIC_BASE`] belong to movies that TMDB does not number.
+    /// A movie's id: its TMDB id, or one from [`MovieId::SYNTHETIC_BASE`] on for movies that TMDB does not know.
     MovieId
 );
 numeric_id!(
-    /// A person, by TMDB id.
+    /// A person's TMDB id.
     PersonId
 );
 numeric_id!(
-    /// A viewer, as the service that sends events numbers them.
+    /// A viewer's id, assigned by the service that sends the events.
     UserId
 );
 
 impl MovieId {
-    /// TMDB hands out ids far below this; demo movies beyond the real ones are numbered from here.
+    /// First id of movies that the demo world makes up. TMDB's own ids are far below.
     pub const SYNTHETIC_BASE: i64 = 1_000_000_000;
-    /// MovieLens movies without a TMDB link (ml-1m has none) are numbered from here.
+    /// First id of MovieLens movies without a TMDB link (ml-1m has no links).
     pub const MOVIELENS_BASE: i64 = 2_000_000_000;
 }
 
@@ -90,7 +90,7 @@ macro_rules! uuid_id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A new id; UUID version 7, so that ids sort by creation time.
+            /// A new id of UUID version 7, so that ids sort by creation time.
             #[allow(clippy::new_without_default)] // a default that differs each time would surprise
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
@@ -113,19 +113,19 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(
-    /// One row of the job ledger.
+    /// Id of a row of the job ledger.
     JobId
 );
 uuid_id!(
-    /// One event; the sender may choose it, and an event sent twice under one id counts once.
+    /// Id of an event; the client may choose it, and an event sent twice under one id counts once.
     EventId
 );
 uuid_id!(
-    /// One review of a viewer; as [`EventId`].
+    /// Id of a viewer's review; the client may choose it, as for [`EventId`].
     ReviewId
 );
 uuid_id!(
-    /// One run of an artifact: everything a compute job staged together.
+    /// Id of a run of an artifact: all rows that one compute job staged together.
     RunId
 );
 

@@ -1,11 +1,11 @@
-//! What flows from any source into the catalogue.
+//! Records that sources deliver to the catalogue.
 
 use serde::{Deserialize, Serialize};
 
 use crate::MovieId;
 use crate::movies::{Credits, DailyMetrics, Movie, Rating, Review};
 
-/// Where a fact came from. Ratings and reviews are unique per source, since every source numbers its own viewers.
+/// The source of a fact. Ratings and reviews are unique per source, since every source numbers its own viewers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
@@ -14,12 +14,12 @@ pub enum Source {
     MoviesDataset,
     Movielens,
     Demo,
-    /// Viewers themselves, through the API.
+    /// Viewers, through the API.
     Viewers,
 }
 
 impl Source {
-    /// The word used in tables, logs and the CLI.
+    /// The source's name in tables, logs and the CLI.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tmdb => "tmdb",
@@ -32,28 +32,29 @@ impl Source {
     }
 }
 
-/// One parsed record of a source, in the order the source has them.
+/// One parsed record of a source; records come in the source's order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
-    /// A movie in full; replaces what the catalogue has.
+    /// A complete movie; replaces the catalogue's row.
     Movie(Box<Movie>),
-    /// A movie of which the source knows little (MovieLens: title, year, genres); fills a gap, never overwrites.
+    /// A movie of which the source has few fields (MovieLens: title, year, genres); inserted if missing, never
+    /// overwrites.
     Stub(Box<Movie>),
-    /// Credits from a file of their own, for a movie that came before.
+    /// Credits from a separate file, for a movie that came before.
     Credits(MovieId, Credits),
-    /// Keywords from a file of their own, for a movie that came before.
+    /// Keywords from a separate file, for a movie that came before.
     Keywords(MovieId, Vec<String>),
     Metrics(DailyMetrics),
     Rating(Rating),
     Review(Review),
-    /// The source got this one wrong: it is kept aside with the reason, counted, and stops nothing.
+    /// A malformed record: it goes to quarantine with the reason and is counted; ingestion continues.
     Quarantined(Quarantined),
 }
 
-/// A record that could not be used, and why.
+/// A record that could not be used, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {
-    /// Where it stood: `movies.csv:123`, `movie/550`.
+    /// Position in the source: `movies.csv:123`, `movie/550`.
     pub location: String,
     pub field: Option<String>,
     pub reason: String,
@@ -61,7 +62,8 @@ pub struct Quarantined {
     pub record: String,
 }
 
-/// Enough to recognise a bad row by; a shifted CSV row can be megabytes.
+/// Limit in bytes of a quarantined record's stored text: enough to recognise the row; a shifted CSV row can have
+/// megabytes.
 pub const QUARANTINE_TEXT_MAX: usize = 2_000;
 
 impl Quarantined {
@@ -78,7 +80,7 @@ impl Quarantined {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IngestMode {
-    /// Changes since the last sync where TMDB can still tell them, everything otherwise.
+    /// Changes since the last sync where TMDB's change list still reaches back that far, everything otherwise.
     #[default]
     Auto,
     Full,

@@ -1,7 +1,7 @@
-//! The words and the rules of MovieMetric: ids, entities, windows, formulas, job payloads.
+//! The types and rules of MovieMetric: ids, entities, windows, formulas, job payloads.
 //!
-//! No I/O and no async: everything here is data in, data out, with `now` as an argument, so that a formula can be
-//! checked on paper and tested in microseconds. Every other crate of the workspace speaks in these types.
+//! No I/O and no async: every function is pure and takes `now` as an argument, so that a formula can be checked on
+//! paper and tested in microseconds. Every other crate of the workspace uses these types.
 
 pub mod actor_collaboration;
 pub mod artifacts;

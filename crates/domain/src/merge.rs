@@ -1,12 +1,12 @@
-//! The 48-hour merge of batch and speed layer (seed 2, section 1; DESIGN.md section 3).
+//! The 48-hour merge of batch layer and speed layer (seed 2, section 1; DESIGN.md section 3).
 //!
 //! Facts have an event time, and each hour of event time is answered by exactly one layer. A batch run has a
-//! *watermark*: it holds every fact of the hours before it that had arrived when the run read. Hours before
-//! `boundary = min(cutoff, watermark)` are the batch layer's, later ones the speed layer's.
+//! *watermark*: it contains every fact of the hours before it that had arrived when the run read the facts. Hours
+//! before `boundary = min(cutoff, watermark)` belong to the batch layer, later ones to the speed layer.
 //!
-//! A fact can arrive after the run for an hour that the run covers (a phone that was offline). The speed layer then
-//! recomputes that hour from the stored facts and marks it *reopened*: such an hour is the speed layer's again, until
-//! a run that has seen the fact is published. So the law holds for late facts too: the merged answer equals the
+//! A late fact can arrive after the run for an hour that the run covers (a phone that was offline). The speed layer
+//! then recomputes that hour from the stored facts and marks it *reopened*: a reopened hour belongs to the speed layer
+//! until a run that has read the fact is published. So the law holds for late facts too: the merged answer equals the
 //! answer recomputed from all facts.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,19 +16,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::hours::Hour;
 
-/// Length of the speed layer's window, in hours: a batch run may be a day late, so two days leave no gap (seed 2).
+/// Length of the speed layer's window in hours. A batch run may be one day late, so two days leave no gap (seed 2).
 pub const CUTOFF_HOURS: i64 = 48;
 
-/// Bound on the difference between two processes' clocks plus the time from a reader's computing its boundary to its
-/// read. Rows are kept for that much longer than any boundary requires.
+/// Bound on the clock difference between two processes plus the time between a reader's computation of its boundary and
+/// its read. Rows are kept for that much longer than any boundary requires.
 pub const CLOCK_MARGIN: TimeDelta = TimeDelta::hours(1);
 
-/// `floor_to_hour(now - 48 h)`: the first hour that is the speed layer's whatever the batch layer has.
+/// `floor_to_hour(now - 48 h)`: the first hour that belongs to the speed layer whatever the batch layer covers.
 pub fn cutoff(now: DateTime<Utc>) -> Hour {
     Hour::of(now.checked_sub_signed(TimeDelta::hours(CUTOFF_HOURS)).unwrap_or(DateTime::<Utc>::MIN_UTC))
 }
 
-/// How the hours of a read are split over the layers (seed 2, failure modes 3 and 4).
+/// How the hours of a read are split between the layers (seed 2, failure modes 3 and 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerSplit {
     cutoff: Hour,
@@ -36,36 +36,37 @@ pub struct LayerSplit {
 }
 
 impl LayerSplit {
-    /// `speed_lags`: facts wait to be counted for longer than the limit.
+    /// `speed_lags`: uncounted facts have waited for longer than the limit.
     pub fn new(now: DateTime<Utc>, speed_lags: bool) -> Self {
         Self { cutoff: cutoff(now), speed_lags }
     }
 
-    /// See [`cutoff`].
+    /// The first hour that always belongs to the speed layer; see [`cutoff`].
     pub fn cutoff(&self) -> Hour {
         self.cutoff
     }
 
-    /// The boundary is no later than this hour. `None`: the speed layer lags, and the batch layer answers as far as it
-    /// goes. Both are right: a run holds every hour before its watermark, and the speed layer those after the cutoff.
+    /// Upper bound of the boundary. `None`: the speed layer lags, so the batch layer answers up to its watermark. Both
+    /// are correct: a run contains every hour before its watermark, and the speed layer contains those after the
+    /// cutoff.
     pub fn limit(&self) -> Option<Hour> {
         (!self.speed_lags).then_some(self.cutoff)
     }
 
-    /// The first hour of the speed layer; `None` where no batch run was ever published, and every hour is the speed
-    /// layer's.
+    /// The first hour of the speed layer; `None` where no batch run was ever published, so that every hour belongs to
+    /// the speed layer.
     pub fn boundary(&self, watermark: Option<Hour>) -> Option<Hour> {
         watermark.map(|watermark| self.limit().map_or(watermark, |limit| watermark.min(limit)))
     }
 
-    /// Layers that are behind, for which the other answers: batch, where no run covers the hours before the cutoff;
-    /// speed, where facts wait to be counted for longer than they should.
+    /// The layers that are behind, for which the other one answers: batch, where no run covers the hours before the
+    /// cutoff; speed, where uncounted facts have waited for longer than the limit.
     pub fn stale(&self, watermark: Option<Hour>) -> impl Iterator<Item = Layer> {
         let batch = watermark.is_none_or(|watermark| watermark < self.cutoff);
         [(Layer::Batch, batch), (Layer::Speed, self.speed_lags)].into_iter().filter_map(|(l, stale)| stale.then_some(l))
     }
 
-    /// What was decided for an answer that these layers took part in.
+    /// The [`Decision`] for an answer, given which layers contributed to it.
     pub fn decision(&self, batch: bool, speed: bool) -> Decision {
         match (batch, speed) {
             (true, _) if self.speed_lags => Decision::BatchFallback,
@@ -76,20 +77,21 @@ impl LayerSplit {
     }
 }
 
-/// Which layers answered a read, for the statistics of the merge.
+/// Which layers answered a read; counted in the metrics of the merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
     Batch,
     Speed,
     Both,
-    /// The batch layer, also for hours that would be the speed layer's if it did not lag.
+    /// The batch layer, which also answered hours that would belong to the speed layer if it did not lag.
     BatchFallback,
 }
 
 impl Decision {
+    /// Every decision.
     pub const ALL: [Self; 4] = [Self::Batch, Self::Speed, Self::Both, Self::BatchFallback];
 
-    /// The word in bodies and metrics.
+    /// The decision's name in JSON bodies and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Batch => "batch",
@@ -100,7 +102,7 @@ impl Decision {
     }
 }
 
-/// A layer, which answers for an hour.
+/// A layer, as the owner of an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layer {
     Batch,
@@ -108,7 +110,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// The word in bodies.
+    /// The layer's name in JSON bodies.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Batch => "batch",
@@ -117,7 +119,7 @@ impl Layer {
     }
 }
 
-/// The layer that answers for an hour, given the boundary and whether the hour was reopened by a late fact.
+/// The layer that owns an hour, given the boundary and whether a late fact reopened the hour.
 pub fn layer(hour: Hour, boundary: Option<Hour>, reopened: bool) -> Layer {
     match boundary {
         Some(boundary) if hour < boundary && !reopened => Layer::Batch,
@@ -125,19 +127,19 @@ pub fn layer(hour: Hour, boundary: Option<Hour>, reopened: bool) -> Layer {
     }
 }
 
-/// The first hour that must be kept, unless reopened: rows before it are older than every reader's cutoff, and a
-/// published run covers them. Without a new run the watermark stays, so what it
-/// does not cover is kept beyond the cutoff and a late run leaves no gap.
+/// The first hour whose rows must be kept. Earlier rows, unless reopened, are older than every reader's cutoff, and a
+/// published run covers them. Without a new run the watermark does not move, so rows that no run covers are kept beyond
+/// the cutoff and a late run leaves no gap.
 pub fn keep_from(now: DateTime<Utc>, watermark: Option<Hour>) -> Option<Hour> {
     LayerSplit::new(now.checked_sub_signed(CLOCK_MARGIN).unwrap_or(now), false).boundary(watermark)
 }
 
-/// Whether a speed row may be deleted.
+/// Whether a row of the speed layer may be deleted.
 pub fn droppable(hour: Hour, now: DateTime<Utc>, watermark: Option<Hour>, reopened: bool) -> bool {
     layer(hour, keep_from(now, watermark), reopened) == Layer::Batch
 }
 
-/// One hour of the speed layer: its facts, and whether a late one reopened it.
+/// One hour of the speed layer: its facts, and whether a late fact reopened it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpeedHour<T> {
     pub hour: Hour,
@@ -145,7 +147,7 @@ pub struct SpeedHour<T> {
     pub reopened: bool,
 }
 
-/// The merged hours, oldest first, each from the one layer that answers for it.
+/// Merges the hours, oldest first, each taken from the one layer that owns it.
 pub fn merge<T>(
     batch: impl IntoIterator<Item = (Hour, T)>,
     speed: impl IntoIterator<Item = SpeedHour<T>>,
@@ -164,27 +166,28 @@ pub fn merge<T>(
     hours.into_iter().map(|(hour, (layer, facts))| (hour, layer, facts)).collect()
 }
 
-/// What a batch run holds of a movie, added up over all hours.
+/// A batch run's total of a movie over all hours.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RunTotal<T> {
-    /// Hours with facts.
+    /// Number of hours with facts.
     pub hours: i64,
     pub sum: T,
 }
 
-/// A movie's facts of all hours there ever were.
+/// A movie's merged total over all hours.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct MergedTotal<T> {
     pub sum: T,
-    /// Hours with facts that each layer answered for.
+    /// Number of hours with facts that each layer answered.
     pub batch_hours: i64,
     pub speed_hours: i64,
 }
 
-/// The sum of what [`merge`] answers for all hours, without reading them all: the run's total, less those of its hours
-/// that are the speed layer's, plus the speed layer's own. Sums must be exact, so that the rest is exact, too.
+/// Equals the sum of [`merge`] over all hours, but reads few of them: the run's total, minus the run's hours that
+/// belong to the speed layer, plus the speed layer's hours. Requires exact sums, so that the subtraction is exact too.
 ///
-/// `batch` must have the run's hours from the boundary on and those that `speed` has as reopened; others are ignored.
+/// `batch` must contain the run's hours from the boundary on, and those that `speed` contains as reopened; others are
+/// ignored.
 pub fn merge_total<T: AddAssign + SubAssign>(
     total: RunTotal<T>,
     batch: impl IntoIterator<Item = (Hour, T)>,
@@ -211,8 +214,8 @@ pub fn merge_total<T: AddAssign + SubAssign>(
     merged
 }
 
-/// Which of two values of a latest observation holds: the speed layer's, since what it observes is also written to the
-/// batch layer when that is newer.
+/// The valid one of two values of the latest observation: the speed layer's if present, since an observation is also
+/// written to the batch layer when it is newer.
 pub fn latest<T>(batch: T, speed: Option<T>) -> T {
     speed.unwrap_or(batch)
 }
@@ -225,7 +228,7 @@ mod tests {
 
     use super::*;
 
-    /// A model of both layers, as small as the rules: facts are numbers that add up per hour.
+    /// A minimal model of both layers: facts are numbers that add up per hour.
     #[derive(Default)]
     struct Model {
         facts: Vec<(Hour, u64)>,
@@ -241,7 +244,8 @@ mod tests {
             sums
         }
 
-        /// The speed layer takes a fact: adds it where the hour is its own, recomputes and reopens where it is not.
+        /// The speed layer receives a fact: it adds it to an hour of its own, and recomputes and reopens an hour of the
+        /// batch layer.
         fn arrive(&mut self, hour: Hour, value: u64) {
             self.facts.push((hour, value));
             if self.watermark.is_some_and(|watermark| hour < watermark) {
@@ -252,7 +256,8 @@ mod tests {
             }
         }
 
-        /// A batch run over all facts that are there, published at once; hours it has seen are reopened no more.
+        /// A batch run over all facts received so far, published at once; hours that it has read are no longer
+        /// reopened.
         fn run_batch(&mut self, now: DateTime<Utc>) {
             let watermark = Hour::of(now);
             self.batch = self.truth().into_iter().filter(|(hour, _)| *hour < watermark).collect();
@@ -269,7 +274,7 @@ mod tests {
             self.speed.iter().map(|(hour, (sum, reopened))| SpeedHour { hour: *hour, facts: *sum, reopened: *reopened })
         }
 
-        /// As a movie's page reads it: the total and no more hours than must be there.
+        /// Reads as a movie's page does: the run's total and the fewest hours necessary.
         fn total(&self, split: LayerSplit) -> MergedTotal<u64> {
             let boundary = split.boundary(self.watermark);
             let total = RunTotal { hours: self.batch.len() as i64, sum: self.batch.values().sum() };
@@ -296,7 +301,7 @@ mod tests {
     enum Step {
         /// Minutes that pass.
         Wait(i64),
-        /// A fact of so many minutes ago, up to the 30 days that are accepted.
+        /// A fact that happened so many minutes ago; up to the 30 days that are accepted.
         Fact(i64, u64),
         Batch,
         DropOld,
@@ -315,8 +320,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
-        /// The law of the merge (DESIGN.md section 3), also for a reader whose clock is late, and while the speed layer
-        /// is said to lag.
+        /// The law of the merge (DESIGN.md section 3), also for a reader whose clock is behind, and while the speed
+        /// layer lags.
         #[test]
         fn the_merged_answer_equals_the_answer_from_all_the_facts(steps in prop::collection::vec(step(), 1..60)) {
             let mut now: DateTime<Utc> = "2026-03-10T13:59:30Z".parse().unwrap();

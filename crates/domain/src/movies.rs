@@ -1,4 +1,4 @@
-//! The catalogue's entities, already clean: a value that exists here passed the edge.
+//! The entities of the catalogue. Their values are validated where they enter the system.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub struct Person {
     pub name: String,
 }
 
-/// One line of the billing, `position` 0 being the lead.
+/// One line of the cast; `position` 0 is the lead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CastMember {
     pub person: Person,
@@ -20,15 +20,15 @@ pub struct CastMember {
     pub position: i32,
 }
 
-/// A movie's people. Cast is in billing order and cut at [`MAX_CAST`].
+/// A movie's people. The cast is in billing order and cut to [`MAX_CAST`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credits {
     pub cast: Vec<CastMember>,
     pub directors: Vec<Person>,
 }
 
-/// Cast members kept per movie: those billed later are extras, and one documentary with 900 names must not dominate a batch of
-/// writes.
+/// Cast members kept per movie: those billed later are extras, and one documentary with 900 names must not dominate a
+/// chunk of writes.
 pub const MAX_CAST: usize = 50;
 
 /// A movie's votes: their mean, 0 to 10, and their number.
@@ -39,7 +39,7 @@ pub struct Votes {
 }
 
 impl Votes {
-    /// Counts viewers' ratings in, each as one more vote.
+    /// Adds viewers' ratings, each as one more vote.
     pub fn with_ratings(self, ratings: i64, rating_sum: f64) -> Self {
         if ratings == 0 {
             return self;
@@ -77,7 +77,7 @@ pub struct Movie {
 }
 
 impl Movie {
-    /// A movie of which only id and title are known.
+    /// A movie with only an id and a title.
     pub fn titled(id: MovieId, title: impl Into<String>) -> Self {
         Self {
             id,
@@ -103,12 +103,12 @@ impl Movie {
     }
 }
 
-/// `None` for 0 and below, which mean "unknown" for budget, revenue and runtime: an average over such zeros would be wrong.
+/// `None` for 0 and below, which mean "unknown" for budget, revenue and runtime: such zeros would distort a mean.
 pub fn known<T: PartialOrd + Default>(value: T) -> Option<T> {
     (value > T::default()).then_some(value)
 }
 
-/// A movie's public numbers as they stood on one day.
+/// A movie's public numbers on one day.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct DailyMetrics {
     pub movie_id: MovieId,
@@ -118,7 +118,7 @@ pub struct DailyMetrics {
     pub vote_count: i64,
 }
 
-/// One viewer's rating of one movie; `rating` is 0.5 to 5 (MovieLens scale) times two, so 1 to 10 everywhere.
+/// One viewer's rating of one movie. The scale is 1 to 10: MovieLens ratings, 0.5 to 5, are doubled.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rating {
     pub user_id: i64,

@@ -1,4 +1,4 @@
-//! Paging, parsed once at the edge.
+//! Paging parameters, parsed once at the edge.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,14 +12,14 @@ pub struct Limit(u16);
 impl Limit {
     /// The most items of a page.
     pub const MAX: u16 = 100;
-    /// The items of a page where no `limit` is sent.
+    /// The number of items where the request has no `limit`.
     pub const DEFAULT: Self = Self(20);
-    /// One item, for a reader who only wants the total.
+    /// One item, for a reader who needs only the total.
     pub const ONE: Self = Self(1);
-    /// Rows of one step of an export that is read in steps. Requests cannot ask for it.
+    /// Rows of one step of an export that is read in steps. Requests cannot choose it.
     pub const STEP: Self = Self(1_000);
-    /// Most rows of an export that is one read: nightly rankings keep no more ranks, search counts fewer hits, and a list
-    /// of jobs or live ranks is cut there.
+    /// Most rows of an export that is read in one step: nightly rankings keep no more ranks, search counts fewer hits,
+    /// and lists of jobs and live ranks are cut to it.
     pub const WHOLE: Self = Self(RANKS_KEPT as u16);
 
     /// Number of items, as SQL's `LIMIT` takes it.
@@ -50,7 +50,7 @@ impl TryFrom<String> for Limit {
 pub struct Offset(u32);
 
 impl Offset {
-    /// PostgreSQL walks every skipped row, so an unbounded offset is an unbounded query.
+    /// Upper bound of an offset: PostgreSQL reads every skipped row, so an unbounded offset is an unbounded query.
     pub const MAX: u32 = 100_000;
 
     /// Number of items, as SQL's `OFFSET` takes it.
@@ -77,17 +77,17 @@ pub struct Page {
 }
 
 impl Page {
-    /// The first items of a list.
+    /// The first page of a list.
     pub fn first(limit: Limit) -> Self {
         Self { limit, offset: Offset::default() }
     }
 
-    /// Its number, counted from 1 in pages of `limit` items.
+    /// The page's number, counted from 1 in pages of `limit` items.
     pub fn number(self) -> i64 {
         self.offset.get() / self.limit.get() + 1
     }
 
-    /// The same page of a list that is at hand as a whole.
+    /// The page's items out of a complete list.
     pub fn of<T>(self, items: Vec<T>) -> Vec<T> {
         items.into_iter().skip(self.offset.0 as usize).take(usize::from(self.limit.0)).collect()
     }

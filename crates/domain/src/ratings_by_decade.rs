@@ -2,12 +2,12 @@
 
 use chrono::{Datelike, NaiveDate};
 
-/// 1999-10-15 -> 1990. Floors towards the past, as decades do.
+/// The first year of the decade: 1999-10-15 -> 1990.
 pub fn decade(release_date: NaiveDate) -> i32 {
     release_date.year().div_euclid(10) * 10
 }
 
-/// Ratings of the movies of one decade, movies without votes left out of both means.
+/// Ratings of the movies of one decade. Movies without votes count in neither mean.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DecadeStats {
     pub movie_count: i64,
@@ -18,7 +18,7 @@ pub struct DecadeStats {
 }
 
 impl DecadeStats {
-    /// Counts one movie in.
+    /// Adds one movie.
     pub fn add(&mut self, vote_average: f64, vote_count: i64) {
         self.movie_count += 1;
         if vote_count > 0 {
@@ -29,12 +29,12 @@ impl DecadeStats {
         }
     }
 
-    /// Each movie counts once, 0 to 10.
+    /// Mean vote average, 0 to 10; each movie counts once. `None` without votes.
     pub fn avg_rating(&self) -> Option<f64> {
         (self.rated_count > 0).then(|| self.sum / self.rated_count as f64)
     }
 
-    /// Each vote counts once, 0 to 10.
+    /// Mean vote, 0 to 10; each vote counts once. `None` without votes.
     pub fn weighted_rating(&self) -> Option<f64> {
         (self.vote_count > 0).then(|| self.weighted_sum / self.vote_count as f64)
     }

@@ -1,12 +1,12 @@
-//! Rounding of numbers for answers: readers see 8.65, not 8.649999999999999.
+//! Rounding of numbers for API responses: 8.65, not 8.649999999999999.
 
-/// Rounds to nine decimals, which removes the error of binary fractions from computed means and velocities.
+/// Rounds to nine decimals, which removes binary rounding errors from computed means and velocities.
 pub fn nine_decimals(value: f64) -> f64 {
     (value * 1e9).round() / 1e9
 }
 
-/// Rounds to four decimals. Numbers stored in single precision are exact to seven significant digits; widening them to
-/// double precision adds digits that mean nothing.
+/// Rounds to four decimals. Numbers stored in single precision have seven significant digits; converting them to double
+/// precision adds meaningless digits.
 pub fn four_decimals(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }

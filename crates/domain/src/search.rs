@@ -1,4 +1,4 @@
-//! A search request and its answer, the same whichever engine answers.
+//! A search query and its results, independent of the engine.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -6,30 +6,30 @@ use serde::{Deserialize, Serialize};
 use crate::MovieId;
 use crate::page::Page;
 
-/// Hits that are counted and can be paged to. Both engines stop there (it is Meilisearch's own default), so `total`
-/// means the same from either.
+/// Upper bound on the hits that are counted and can be paged to. Both engines apply it (it is Meilisearch's default),
+/// so `total` means the same from either.
 pub const MAX_TOTAL: i64 = 1_000;
 
-/// Longest query text taken, in characters.
+/// Longest accepted query text, in characters.
 pub const MAX_QUERY_CHARS: usize = 200;
 
-/// Order of the hits, the greatest first.
+/// Order of the hits, descending.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SortBy {
-    /// The source's popularity.
+    /// By the source's popularity.
     Popularity,
-    /// Vote average.
+    /// By vote average.
     Rating,
-    /// The newest first.
+    /// By release date, newest first.
     ReleaseDate,
-    /// Likeness to the text.
+    /// By relevance to the text.
     #[default]
     Relevance,
 }
 
 impl SortBy {
-    /// The order where none is asked for: without words no movie is more relevant than another.
+    /// The order where the request has none: without words there is no relevance, so by popularity.
     pub fn default_for(text: &str) -> Self {
         if text.is_empty() { Self::Popularity } else { Self::Relevance }
     }
@@ -39,7 +39,7 @@ impl SortBy {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SearchQuery {
     pub text: String,
-    /// A genre's name, in any case.
+    /// A genre's name; case is ignored.
     pub genre: Option<String>,
     pub rating_min: Option<f64>,
     pub rating_max: Option<f64>,
@@ -53,13 +53,13 @@ pub struct SearchQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
-    /// The engine of choice, where it is configured and answers.
+    /// Meilisearch: used where it is configured and reachable.
     Meilisearch,
-    /// PostgreSQL's full text and trigrams: the default, and the fallback.
+    /// PostgreSQL's full-text search and trigrams: the default, and the fallback.
     Postgres,
 }
 
-/// One movie found.
+/// One movie that matches a query.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchHit {
     pub movie_id: MovieId,
@@ -81,7 +81,7 @@ pub struct SearchResults {
     pub engine: Engine,
 }
 
-/// A movie as the search engines hold it.
+/// A movie as the search engines store it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchDocument {
     #[serde(flatten)]
@@ -89,10 +89,10 @@ pub struct SearchDocument {
     pub original_title: Option<String>,
     pub release_year: Option<i32>,
     pub keywords: Vec<String>,
-    /// Directors and leading cast.
+    /// Names of directors and leading cast.
     pub people: Vec<String>,
-    /// Words of the title. Of two titles that match alike the shorter one is the better hit: "godfather" means "The Godfather", not
-    /// "The Godfather Part III".
+    /// Number of words in the title. Of two titles that match equally well the shorter one is the better hit:
+    /// "godfather" means "The Godfather", not "The Godfather Part III".
     pub title_words: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Which properties make two movies similar, and how much each kind weighs (DESIGN.md section 4).
+//! Features that make two movies similar, and their weights (DESIGN.md section 4).
 
 use chrono::NaiveDate;
 
@@ -11,17 +11,17 @@ pub enum FeatureKind {
     Genre,
     /// A keyword of the movie.
     Keyword,
-    /// A member of the leading cast ([`CAST_FEATURES`]).
+    /// A member of the leading cast; the first [`CAST_FEATURES`] count.
     Cast,
     /// A director.
     Director,
-    /// The decade of release ([`era`]).
+    /// The decade of release, see [`era`].
     Era,
 }
 
 impl FeatureKind {
-    /// Relative weights: who made it and what it is about say more than the shelf it stands on; the era only breaks
-    /// ties between otherwise equal movies.
+    /// The kind's weight. A movie's makers and keywords weigh more than its genre; the era only breaks ties between
+    /// otherwise equal movies.
     pub fn weight(self) -> f32 {
         match self {
             Self::Genre => 1.0,
@@ -33,13 +33,13 @@ impl FeatureKind {
     }
 }
 
-/// Leading cast that counts: beyond the first billing, shared names are coincidence.
+/// Number of leading cast members that count: names billed later coincide by chance.
 pub const CAST_FEATURES: usize = 8;
 
 /// Similar titles kept per movie.
 pub const SIMILAR_KEPT: usize = 50;
 
-/// The era feature of a release date.
+/// The era feature of a release date: the first year of its decade.
 pub fn era(release_date: NaiveDate) -> i32 {
     decade(release_date)
 }

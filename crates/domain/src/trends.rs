@@ -1,4 +1,4 @@
-//! Trends over time: the direction and the pace of a daily series (seed 1, section 3.3; DESIGN.md section 4).
+//! Trends over time: the direction and the rate of change of a daily series (seed 1, section 3.3; DESIGN.md section 4).
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::MovieId;
 use crate::hours::Window;
 
-/// Change of the mean from the first third to the last, as a share of the first, past which a series has a direction.
+/// Threshold of a direction: the change of the mean from the first third to the last, as a share of the first.
 pub const CHANGE_SHARE: f64 = 0.05;
 
-/// Days that a run of trends covers, and so the most points an answer has (seed 1: "up to 1000 data points").
+/// Days that a run of trends covers, and therefore the most points of an answer (seed 1: "up to 1000 data points").
 pub const TREND_DAYS: i32 = 1_000;
 
-/// A metric with a value a day.
+/// A metric with one value per day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Metric {
@@ -31,7 +31,7 @@ impl Metric {
     /// Every metric.
     pub const ALL: [Self; 3] = [Self::Rating, Self::Sentiment, Self::Popularity];
 
-    /// The word in parameters and bodies.
+    /// The metric's name in parameters and JSON bodies.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rating => "rating",
@@ -57,18 +57,18 @@ impl FromStr for Metric {
     }
 }
 
-/// The movies that a trend is about.
+/// The movies that a trend covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// All movies.
     All,
-    /// A genre by its name in the catalogue.
+    /// The movies of a genre, by its name in the catalogue.
     Genre(String),
     /// One movie.
     Movie(MovieId),
 }
 
-/// One day of a series. `count` is the number of items that the value is a mean of: reviews for sentiment, else movies.
+/// One day of a series. `count` is the number of items in the mean: reviews for sentiment, else movies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     pub day: NaiveDate,
@@ -89,7 +89,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The word in bodies.
+    /// The direction's name in JSON bodies.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Increasing => "increasing",
@@ -99,20 +99,20 @@ impl Direction {
     }
 }
 
-/// Summary statistics of a series. An empty one is stable and has no others.
+/// Summary statistics of a series. An empty series is stable and has no mean, minimum and maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     pub avg: Option<f64>,
     pub min: Option<f64>,
     pub max: Option<f64>,
     pub trend: Direction,
-    /// Change per day from the middle of the first third to the middle of the last.
+    /// Change of the value per day, from the middle of the first third to the middle of the last.
     pub change_rate: f64,
 }
 
-/// The mean of the last third against that of the first. A series of one or two points has thirds of one point each;
-/// one point alone, or none, is stable. The change is measured against the size of the first mean, since sentiment
-/// may be negative; from exactly zero any change is one.
+/// Compares the mean of the last third with that of the first. A series of one or two points has thirds of one point
+/// each; one point alone, or none, is stable. The change is relative to the absolute value of the first mean, since
+/// sentiment may be negative; from exactly zero any change counts.
 pub fn direction(values: &[f64]) -> Direction {
     let Some((first, last)) = thirds(values) else { return Direction::Stable };
     let (first, last) = (mean(first), mean(last));
@@ -132,7 +132,7 @@ pub fn first_day(window: Window, as_of: NaiveDate) -> NaiveDate {
     back.and_then(|back| as_of.checked_sub_signed(back)).unwrap_or(NaiveDate::MIN)
 }
 
-/// Summarises a series; its points are in the order of their days.
+/// Summarises a series whose points are in the order of their days.
 pub fn summary(points: &[Point]) -> Summary {
     let values: Vec<f64> = points.iter().map(|point| point.value).collect();
     Summary {
@@ -144,7 +144,7 @@ pub fn summary(points: &[Point]) -> Summary {
     }
 }
 
-/// Dates rather than positions count, so a series with gaps has the pace of one without.
+/// The rate uses dates rather than positions, so gaps in a series do not change it.
 fn change_rate(points: &[Point]) -> f64 {
     let Some((first, last)) = thirds(points) else { return 0.0 };
     let middle = |part: &[Point]| {
@@ -156,7 +156,7 @@ fn change_rate(points: &[Point]) -> f64 {
     if to > from { (after - before) / (to - from) } else { 0.0 }
 }
 
-/// The first and the last third, at least one item each; `None` where there are not two items to compare.
+/// The first and the last third, at least one item each; `None` with fewer than two items.
 fn thirds<T>(items: &[T]) -> Option<(&[T], &[T])> {
     let third = (items.len() / 3).max(1);
     (items.len() >= 2).then(|| (&items[..third], &items[items.len() - third..]))

@@ -1,6 +1,7 @@
-//! How good the lexicon is on movie reviews: 5,331 positive and 5,331 negative sentences of Pang and Lee (ACL 2005).
+//! Accuracy of the lexicon on movie reviews: 5,331 positive and 5,331 negative sentences of Pang and Lee (ACL 2005).
 //!
-//! The data set is not ours to ship: `RT_POLARITY_DIR` says where it lies, and without it the test says that it skips.
+//! We may not redistribute the data set: `RT_POLARITY_DIR` names its directory, and without it the test prints that it
+//! is skipped.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -8,14 +9,14 @@ use std::path::PathBuf;
 
 use domain::sentiment::{Label, Lexicon};
 
-/// VADER itself (vaderSentiment in Python, score >= 0 read as positive) gets 0.6132 on the same sentences, where
-/// guessing gets 0.5; this crate got 0.6125. A port that falls a point below VADER has lost something.
+/// Accuracy of VADER itself (vaderSentiment in Python, score >= 0 read as positive) on the same sentences, where
+/// guessing reaches 0.5; this crate reached 0.6125. A port more than one point below VADER has an error.
 const VADER_ACCURACY: f64 = 0.613;
 
 fn sentences(file: &str) -> Option<Vec<String>> {
     let dir = std::env::var_os("RT_POLARITY_DIR")
         .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/rt-polarity").into(), PathBuf::from);
-    // Latin-1: every byte is a character.
+    // The encoding is Latin-1: every byte is a character.
     let bytes = std::fs::read(dir.join(file)).ok()?;
     Some(
         bytes

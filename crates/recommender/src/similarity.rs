@@ -1,9 +1,9 @@
 //! Cosine similarity over sparse weighted features, linear in the number of movies.
 
-/// Other movies that a movie is compared with at most.
+/// Most other movies that a movie is compared with: it bounds the time per movie.
 pub const CANDIDATES: usize = 2_000;
 
-/// Collects movies before the index can be built.
+/// Collects the movies' features before the index is built.
 #[derive(Debug, Default)]
 pub struct Builder {
     offsets: Vec<usize>,
@@ -19,7 +19,7 @@ impl Builder {
         self.features.extend_from_slice(features);
     }
 
-    /// Movies so far.
+    /// Number of movies so far.
     pub fn len(&self) -> usize {
         self.offsets.len()
     }
@@ -32,7 +32,7 @@ impl Builder {
     /// Builds the index. `kind_weights[feature]` is the weight of the feature's kind, greater than 0.
     ///
     /// # Panics
-    /// When a feature has no weight, or there are more than `u32::MAX` movies.
+    /// Panics when a feature has no weight, or there are more than `u32::MAX` movies.
     pub fn build(mut self, kind_weights: &[f32]) -> Index {
         let movies = self.offsets.len();
         assert!(u32::try_from(movies).is_ok(), "movie ordinals are 32 bits wide");
@@ -65,7 +65,7 @@ impl Builder {
     }
 }
 
-/// Movies and their features, both ways, in compressed rows.
+/// Movies by feature and features by movie, as compressed sparse rows.
 #[derive(Debug)]
 pub struct Index {
     offsets: Vec<usize>,
@@ -81,14 +81,14 @@ pub struct Index {
 pub struct Scratch {
     /// Weight of each feature of the movie in question, 0 elsewhere.
     query: Vec<f32>,
-    /// Movie ordinal + 1 for which a movie was last gathered as a candidate: spares clearing N flags for every movie.
+    /// Movie ordinal + 1 for which a movie was last gathered as a candidate: avoids clearing N flags for every movie.
     gathered_for: Vec<u32>,
     candidates: Vec<u32>,
     order: Vec<u32>,
 }
 
 impl Index {
-    /// Movies in the index.
+    /// Number of movies in the index.
     pub fn len(&self) -> usize {
         self.norms.len()
     }
@@ -98,7 +98,7 @@ impl Index {
         self.norms.is_empty()
     }
 
-    /// Working memory for [`Index::similar`]; 4 bytes a feature and a movie.
+    /// Working memory for [`Index::similar`]: 4 bytes per feature and 4 bytes per movie.
     pub fn scratch(&self) -> Scratch {
         Scratch {
             query: vec![0.0; self.weights.len()],
@@ -116,11 +116,11 @@ impl Index {
         &self.postings[self.posting_offsets[feature as usize]..self.posting_offsets[feature as usize + 1]]
     }
 
-    /// The `k` most similar movies with their cosine (greater than 0, at most 1 but for rounding), best first, equals by
-    /// ordinal; never the movie itself. Fewer where fewer share a feature.
+    /// The `k` most similar movies with their cosine (greater than 0, at most 1 up to rounding), highest first, equal
+    /// ones by ordinal; never the movie itself. Fewer than `k` where fewer movies share a feature.
     ///
     /// # Panics
-    /// When `movie` is not in the index, or `scratch` is of another index.
+    /// Panics when `movie` is not in the index, or `scratch` belongs to another index.
     pub fn similar(&self, movie: u32, k: usize, scratch: &mut Scratch) -> Vec<(u32, f32)> {
         self.gather(movie, scratch);
         let row = self.row(movie);
@@ -148,7 +148,7 @@ impl Index {
         scored
     }
 
-    /// Fills `scratch.candidates` from the movie's postings, rarest first, within the budget.
+    /// Fills `scratch.candidates` from the movie's postings, rarest feature first, within the budget of [`CANDIDATES`].
     fn gather(&self, movie: u32, scratch: &mut Scratch) {
         scratch.candidates.clear();
         scratch.order.clear();
@@ -159,8 +159,8 @@ impl Index {
         let mut walk = 0;
         for &feature in &scratch.order {
             let posting = self.posting(feature);
-            // A posting too long for the budget is read around the movie itself, so that different movies of one genre
-            // get different neighbours instead of all the same first ones.
+            // A posting that exceeds the budget is read around the movie itself, so that different movies of one genre
+            // get different candidates instead of all the same first ones.
             let room = 2 * CANDIDATES - walk;
             let here = posting.partition_point(|&other| other < movie);
             let start = here.saturating_sub(room / 2).min(posting.len().saturating_sub(room));

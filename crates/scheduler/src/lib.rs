@@ -1,5 +1,6 @@
-//! The scheduler: at each tick of a line it writes one row into the job ledger, keyed by line and tick time. So two
-//! schedulers enqueue a tick once, and catching up after a pause is enqueueing the last tick again.
+//! The scheduler: at each tick of a line it writes one row into the job ledger, with an idempotency key made of line
+//! and tick time. So two schedulers enqueue a tick once, and catching up after a downtime means enqueueing the last
+//! tick again.
 
 pub mod table;
 mod tick;
@@ -21,13 +22,13 @@ pub struct Application {
     lines: Vec<Line>,
 }
 
-/// Why the scheduler stopped.
+/// Why the scheduler ended.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
-    /// tokio-cron-scheduler could not be set up or shut down.
-    #[error("the clock: {0}")]
+    /// tokio-cron-scheduler could not be started or shut down.
+    #[error("tokio-cron-scheduler: {0}")]
     Clock(#[from] JobSchedulerError),
-    /// The future that says when to stop failed.
+    /// The future that completes at shutdown failed.
     #[error("waiting for a signal: {0}")]
     Signal(#[from] std::io::Error),
 }
@@ -36,7 +37,7 @@ impl Application {
     /// Connects to PostgreSQL.
     ///
     /// # Errors
-    /// When it cannot be reached.
+    /// [`StorageError`] when PostgreSQL is unreachable.
     pub async fn build(settings: &SchedulerSettings, lines: Vec<Line>) -> Result<Self, StorageError> {
         let database = &settings.database;
         let pool =
@@ -45,7 +46,7 @@ impl Application {
         Ok(Self { pool, lines })
     }
 
-    /// Over an open pool, for tests.
+    /// Uses an existing pool, for tests.
     pub fn over(pool: PgPool, lines: Vec<Line>) -> Self {
         Self { pool, lines }
     }
@@ -61,8 +62,9 @@ impl Application {
         }
     }
 
-    /// Enqueues, for every line, its last tick before now, unless that lies before the line was first seen or was
-    /// enqueued in its time. Of several missed ticks of a line only the last counts: a nightly job done once is done.
+    /// Enqueues the last tick before now of every line, unless that tick is older than the line's first start or was
+    /// enqueued on time. If a line missed several ticks, only the last one is enqueued: running a nightly job once is
+    /// enough.
     pub async fn catch_up(&self) {
         let now = Utc::now();
         for line in &self.lines {
@@ -73,7 +75,7 @@ impl Application {
     /// Catches up, then ticks until `stop` completes.
     ///
     /// # Errors
-    /// When the clock cannot be set up, or `stop` fails.
+    /// When tokio-cron-scheduler cannot be started, or `stop` fails.
     pub async fn run_until(self, stop: impl Future<Output = std::io::Result<()>>) -> Result<(), SchedulerError> {
         self.catch_up().await;
         let mut clock = JobScheduler::new().await?;

@@ -1,4 +1,4 @@
-//! The scheduler service: enqueues the nightly and weekly jobs, and does nothing else.
+//! The scheduler service: enqueues the hourly, nightly and weekly jobs.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The schedule as it is in force: the lines of the jobs' definitions with the settings' changes.
+//! The effective schedule: the lines of the jobs' definitions, with overrides from the settings.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,26 +10,25 @@ use domain::jobs::JobKind;
 use domain::schedule;
 use settings::{Env, SchedulerSettings, SettingsError};
 
-/// One line of the schedule in force.
+/// One line of the effective schedule.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// The job's name, as settings and idempotency keys have it.
+    /// The job's name, which settings and idempotency keys use.
     pub name: &'static str,
-    /// What is enqueued.
+    /// The kind of job that is enqueued.
     pub kind: JobKind,
-    /// Why then.
+    /// Why it runs at that time.
     pub reason: &'static str,
-    /// The cron text, six fields, UTC.
+    /// The cron expression: six fields, UTC.
     pub text: String,
     cron: Arc<Cron>,
 }
 
 impl Line {
-    /// Reads a line; the same dialect as tokio-cron-scheduler's: seconds first, day of month and day of week both have
-    /// to match.
+    /// Parses a line, in tokio-cron-scheduler's dialect: seconds first; day of month and day of week must both match.
     ///
     /// # Errors
-    /// What is wrong with `text`.
+    /// A description of the error in `text`.
     pub fn new(name: &'static str, kind: JobKind, reason: &'static str, text: &str) -> Result<Self, String> {
         let parser = CronParser::builder().seconds(Seconds::Required).dom_and_dow(true).build();
         let cron =
@@ -37,21 +36,21 @@ impl Line {
         Ok(Self { name, kind, reason, text: text.to_owned(), cron: Arc::new(cron) })
     }
 
-    /// The first tick after a moment.
+    /// The first tick after a moment; `None` where there is none.
     pub fn next(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.cron.find_next_occurrence(&after, false).ok()
     }
 
-    /// The last tick not after a moment.
+    /// The last tick at or before a moment; `None` where there is none.
     pub fn last(&self, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.cron.find_previous_occurrence(&until, true).ok()
     }
 }
 
-/// The schedule with the changes of `overrides`; `off` drops a line.
+/// The schedule with `overrides` applied; the value `off` drops a line.
 ///
 /// # Errors
-/// A cron text that cannot be read, by the variable it came from.
+/// A cron expression that cannot be parsed, with the variable that contains it.
 pub fn load(overrides: &[(&'static str, String)], env: &Env) -> Result<Vec<Line>, SettingsError> {
     let mut lines = Vec::new();
     for line in schedule::lines() {
@@ -67,7 +66,7 @@ pub fn load(overrides: &[(&'static str, String)], env: &Env) -> Result<Vec<Line>
     Ok(lines)
 }
 
-/// The schedule as text for `--list`: next run, cron, job, reason; soonest first.
+/// The schedule as a text table for `--list`: next run, cron expression, job, reason; the next run first.
 pub fn list(lines: &[Line], now: DateTime<Utc>) -> String {
     let mut rows: Vec<_> = lines.iter().map(|line| (line.next(now), line)).collect();
     rows.sort_by_key(|(next, _)| next.unwrap_or(DateTime::<Utc>::MAX_UTC));
@@ -89,7 +88,7 @@ mod tests {
     #[test]
     fn the_table_is_the_seeds() {
         let lines = load(&[], &Env::of([])).unwrap();
-        // A Sunday noon: the weekly lines come next morning.
+        // A Sunday noon: the weekly lines run the next morning.
         let noon = Utc.with_ymd_and_hms(2026, 3, 8, 12, 0, 0).unwrap();
         let next = |name| lines.iter().find(|l| l.name == name).unwrap().next(noon).unwrap().to_rfc3339();
         assert_eq!(next("ingest"), "2026-03-09T02:00:00+00:00");

@@ -10,13 +10,14 @@ use storage::postgres::jobs::{NewJob, enqueue};
 
 use crate::table::Line;
 
-/// Attempts to enqueue a tick, with a growing wait of at most a minute between them: they outlast some ten minutes of a
-/// database outage. A tick that is missed beyond that is caught up at the next start.
+/// Attempts to enqueue a tick. With back-off of at most a minute they outlast about ten minutes of a database outage; a
+/// tick that fails beyond that is enqueued at the next start.
 const TRIES: u32 = 15;
 
 /// Enqueues the tick that is due now.
 pub(crate) async fn now(pool: &PgPool, line: &Line, now: DateTime<Utc>) {
-    // The clock calls a little late; the tick is the cron's own time, which is the same in every scheduler.
+    // The callback runs a little late; the key uses the cron expression's own time, which is the same in every
+    // scheduler.
     let Some(at) = line.last(now) else { return };
     for attempt in 1..=TRIES {
         match write(pool, line, at).await {
@@ -28,15 +29,15 @@ pub(crate) async fn now(pool: &PgPool, line: &Line, now: DateTime<Utc>) {
             }
         }
     }
-    tracing::error!(line = line.name, %at, "the tick is given up; the next start catches up");
+    tracing::error!(line = line.name, %at, "the tick was not enqueued; the next start catches up");
 }
 
-/// Enqueues the last tick, if it was missed.
+/// Enqueues the line's last tick if it was missed.
 pub(crate) async fn catch_up(pool: &PgPool, line: &Line, now: DateTime<Utc>) {
     let caught = async {
         let first_seen = schedules::first_seen(pool, line.name, now).await?;
         match line.last(now) {
-            // The last tick is always younger than the line's period: the one after it is still to come.
+            // The last tick is always younger than the line's period, since the next one is still to come.
             Some(at) if at > first_seen => write(pool, line, at).await.map(|created| created.then_some(at)),
             _ => Ok(None),
         }
@@ -48,7 +49,7 @@ pub(crate) async fn catch_up(pool: &PgPool, line: &Line, now: DateTime<Utc>) {
     }
 }
 
-/// Enqueues a tick; `false` where that was done already.
+/// Enqueues a tick; returns `false` where it was already enqueued.
 async fn write(pool: &PgPool, line: &Line, at: DateTime<Utc>) -> Result<bool, StorageError> {
     let by = format!("schedule:{}", line.name);
     let key = format!("{by}:{}", at.to_rfc3339_opts(SecondsFormat::Secs, true));

@@ -1,5 +1,5 @@
-//! Fills the speed layer as if `movies` movies had been observed and rated in each of the last `hours` hours, to see how
-//! fast it is read:
+//! Fills the speed layer as if `movies` movies had been observed and rated in each of the last `hours` hours, to
+//! measure how fast it is read:
 //!
 //!     DATABASE_URL=.. cargo run --release -p storage --example fill_live -- <movies> <hours> [--sentiment-days <days>]
 //!
@@ -16,7 +16,7 @@ use domain::hours::Hour;
 use sqlx::PgPool;
 use storage::postgres::{artifacts, batch, catalogue};
 
-/// Far above every source's own ids.
+/// Above the ids of every source.
 const FIRST_ID: i64 = 3_000_000_000;
 
 #[tokio::main]
@@ -33,16 +33,16 @@ async fn main() {
     if let Some(days) = flags.first() {
         publish_sentiment(&pool, ids[0], days.parse().unwrap()).await;
     }
-    // Set-based inserts are all the statistics have seen otherwise.
+    // The statistics come only from these bulk inserts otherwise.
     for table in ["movies", "speed_stats", "speed_observations", "speed_latest", "batch_sentiment_hourly"] {
         sqlx::query(sqlx::AssertSqlSafe(format!("ANALYZE {table}"))).execute(&pool).await.unwrap();
     }
-    // As an ingest does when it has written: whoever keeps movies in mind reads them again.
+    // As an ingest does after writing: processes that keep movies in memory read them again.
     catalogue::published(&pool).await.unwrap();
     println!("{}", ids[0]);
 }
 
-/// The `movies` most popular movies, after adding what is missing.
+/// The ids of the `movies` most popular movies, after adding missing ones.
 async fn pick_movies(pool: &PgPool, movies: i64) -> Vec<i64> {
     sqlx::query(
         "INSERT INTO movies (movie_id, title, overview, release_date, popularity, vote_average, vote_count, genres,

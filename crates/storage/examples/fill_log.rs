@@ -1,8 +1,8 @@
-//! Fills the event log, to see how fast it takes facts and how fast the speed layer drains it:
+//! Fills the event log, to measure how fast it accepts facts and how fast the speed layer drains it:
 //!
 //!     REDIS_URL=.. REDIS_PREFIX=.. cargo run --release -p storage --example fill_log -- <events> <movies> [first movie]
 //!
-//! Appends batches of a hundred from eight senders and prints the rate.
+//! Appends a hundred facts at a time from eight senders and prints the rate.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -19,7 +19,7 @@ const BATCH: i64 = 100;
 
 fn event(n: i64, movies: i64, first: i64) -> Fact {
     let event_type = EventType::ALL[(n % 8) as usize];
-    // A square: some movies are asked for far more often than others.
+    // Squared, so that some movies get far more events than others.
     let share = (n.wrapping_mul(2_654_435_761).rem_euclid(1_000_003)) as f64 / 1_000_003.0;
     Fact::Event(Event {
         event_id: EventId::new(),

@@ -1,8 +1,9 @@
-//! The change feed: what PostgreSQL tells a process, for everybody in it who has to know. The cache, live trending and the
-//! streams of jobs subscribe; whatever comes next does the same.
+//! The change feed: distributes the notifications of PostgreSQL within a process. The cache, live trending and the job
+//! streams subscribe.
 //!
-//! NOTIFY is not kept for who is away. So every (re)connection begins with [`Change::Everything`], and a subscriber that
-//! falls behind by more than [`BEHIND_MAX`] gets `Lagged`, which means the same to it.
+//! PostgreSQL does not store notifications for disconnected listeners. Therefore every (re)connection begins with
+//! [`Change::Everything`], and a subscriber that falls behind by more than [`BEHIND_MAX`] gets `Lagged`, which has the
+//! same meaning.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,50 +18,52 @@ use tokio::sync::broadcast;
 use crate::postgres::changes::{self, Listener, Notification};
 use crate::{StorageError, Store};
 
-/// Without a notification for this long, the generations are read again: it tells whether the connection still lives.
+/// Without a notification for this long, the generations are read again, which also detects a dead connection.
 const REREAD_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Longest that reading the generations may take; a database that takes longer counts as away.
+/// Time limit for reading the generations; a database that takes longer counts as unavailable.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Waits between attempts to reach the database, doubled from the first to the last.
+/// First wait between attempts to reach the database; it doubles up to [`BACKOFF_MAX`].
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
+/// Longest wait between attempts to reach the database.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
-/// Changes that a subscriber may fall behind.
+/// Capacity of the channel: changes that a subscriber may fall behind.
 const BEHIND_MAX: usize = 1_024;
 
-/// Job changes that a subscriber may fall behind. A channel of their own, so that a thousand jobs that start at once do not
-/// make the cache forget everything.
+/// Capacity of the jobs' channel. It is separate from the other one, so that a thousand jobs that start at once do not
+/// make the cache drop everything.
 const JOBS_BEHIND_MAX: usize = 4_096;
 
 /// What has changed in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// What is cached of the family under an earlier generation is obsolete.
+    /// The family has a new generation; what is cached under earlier generations is obsolete.
     Generation(CacheFamily, i64),
     /// An operator purged the family: not even stale answers of it may be used.
     Purged(CacheFamily),
-    /// The live facts of these movies.
+    /// The live facts of these movies have changed.
     Movies(Arc<[i64]>),
-    /// Anything: the connection was made anew, and what was told before it is not known.
+    /// Anything may have changed: the connection is new, and earlier notifications may have been lost.
     Everything,
 }
 
-/// A family's generation, as far as it is known.
+/// A family's generation, as far as this process knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {
-    /// Never read. Nothing may be cached: an answer under a guessed generation could be found again by another process.
+    /// Never read. Nothing may be cached: another process could later find an answer that was stored under a guessed
+    /// generation.
     Unknown,
     Current(i64),
-    /// It was that when the connection to the database broke.
+    /// The generation when the connection to the database broke.
     Last(i64),
 }
 
-/// The feed of one process.
+/// The change feed of one process.
 #[derive(Debug)]
 pub struct ChangeFeed {
-    /// Zero is "not known yet"; the database counts from one.
+    /// Zero means "not known yet"; the database counts from one.
     generations: [AtomicI64; CacheFamily::ALL.len()],
     connected: AtomicBool,
     changes: broadcast::Sender<Change>,
@@ -79,17 +82,17 @@ impl Default for ChangeFeed {
 }
 
 impl ChangeFeed {
-    /// Changes from now on.
+    /// Subscribes to changes from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 
-    /// Jobs whose status or progress changes from now on.
+    /// Subscribes to the ids of jobs whose status or progress changes from now on.
     pub fn subscribe_jobs(&self) -> broadcast::Receiver<JobId> {
         self.jobs.subscribe()
     }
 
-    /// The generation of a family. Costs two atomic reads.
+    /// The current generation of a family. Costs two atomic reads.
     pub fn generation(&self, family: CacheFamily) -> Generation {
         match self.generations[family as usize].load(Ordering::Acquire) {
             0 => Generation::Unknown,
@@ -101,22 +104,22 @@ impl ChangeFeed {
     /// Reads all generations once, so that a process caches from its first request on.
     ///
     /// # Errors
-    /// The database is away.
+    /// [`StorageError`] when the database is unavailable.
     pub async fn read(&self, pool: &PgPool) -> Result<(), StorageError> {
-        self.take(within(changes::generations(pool)).await?);
+        self.store(within(changes::generations(pool)).await?);
         Ok(())
     }
 
-    /// Follows the database for as long as the process runs.
+    /// Listens to the database for as long as the process runs; reconnects with exponential back-off.
     pub async fn follow(&self, pool: &PgPool) -> Infallible {
         let mut wait = BACKOFF_FIRST;
         loop {
-            // A log line when the connection breaks, none for each attempt to mend it.
+            // One warning when the connection breaks, none for each attempt to reconnect.
             match self.listen(pool, &mut wait).await {
                 Err(error) if wait == BACKOFF_FIRST => {
-                    tracing::warn!(%error, "changes in the database are not heard; answers come from the cache where it has them");
+                    tracing::warn!(%error, "the change feed lost the database; answers come from the cache where it has them");
                 }
-                Err(error) => tracing::debug!(%error, "changes in the database are still not heard"),
+                Err(error) => tracing::debug!(%error, "the change feed still cannot reach the database"),
                 Ok(never) => match never {},
             }
             self.disconnected();
@@ -130,44 +133,45 @@ impl ChangeFeed {
         self.reread(&mut listener).await?;
         self.announce(Change::Everything);
         if *wait != BACKOFF_FIRST {
-            tracing::info!("changes in the database are heard again");
+            tracing::info!("the change feed reached the database again");
             *wait = BACKOFF_FIRST;
         }
         loop {
             match tokio::time::timeout(REREAD_INTERVAL, listener.next()).await {
                 Ok(heard) => match heard? {
-                    Some(notification) => self.hear(notification),
+                    Some(notification) => self.receive(notification),
                     None => return Err(StorageError::Disconnected { store: Store::Postgres }),
                 },
-                // Asked where it is listened, or a connection that died silently would be listened on for ever.
-                Err(_quiet) => self.reread(&mut listener).await?,
+                // A query on the listening connection: without it a silently dead connection would be waited on for
+                // ever.
+                Err(_timeout) => self.reread(&mut listener).await?,
             }
         }
     }
 
-    fn hear(&self, notification: Notification) {
+    fn receive(&self, notification: Notification) {
         match notification {
             Notification::Generation(family, generation) => self.announce(Change::Generation(family, generation)),
             Notification::Purged(family) => self.announce(Change::Purged(family)),
             Notification::Touched(movies) => self.announce(Change::Movies(movies.into())),
             Notification::Job(id) => {
-                // Nobody may be following a job.
+                // There may be no subscriber.
                 let _ = self.jobs.send(id);
             }
         }
     }
 
     async fn reread(&self, listener: &mut Listener) -> Result<(), StorageError> {
-        let moved = self.take(within(listener.generations()).await?);
+        let moved = self.store(within(listener.generations()).await?);
         for (family, generation) in moved {
             let _ = self.changes.send(Change::Generation(family, generation));
         }
         Ok(())
     }
 
-    /// Takes what was read; returns the families that have moved.
-    fn take(&self, all: Vec<(CacheFamily, i64)>) -> Vec<(CacheFamily, i64)> {
-        // Stored as it is, not the greater of both: a restored database may count from lower.
+    /// Stores the generations that were read; returns the families whose generation has changed.
+    fn store(&self, all: Vec<(CacheFamily, i64)>) -> Vec<(CacheFamily, i64)> {
+        // Stores the value as read, not the maximum: after a restore the database may count from a lower value.
         let moved = |(family, generation): &(CacheFamily, i64)| {
             let before = self.generations[*family as usize].swap(*generation, Ordering::AcqRel);
             before != 0 && before != *generation
@@ -177,8 +181,8 @@ impl ChangeFeed {
         moved
     }
 
-    /// Tells the subscribers of this process; what comes from the database goes through here, too. A generation that is no
-    /// news, since it was read meanwhile, is not told again.
+    /// Sends a change to the subscribers of this process; notifications of the database pass through here too. A
+    /// generation that is already known is not sent again.
     pub fn announce(&self, change: Change) {
         if let Change::Generation(family, generation) = &change
             && self.generations[*family as usize].fetch_max(*generation, Ordering::AcqRel) >= *generation
@@ -188,11 +192,11 @@ impl ChangeFeed {
         if change == Change::Everything {
             self.connected.store(true, Ordering::Release);
         }
-        // Nobody may have subscribed.
+        // There may be no subscriber.
         let _ = self.changes.send(change);
     }
 
-    /// The connection is lost: generations are the last ones known, until [`Change::Everything`] is told.
+    /// Marks the connection as lost: the generations are the last known ones until the next [`Change::Everything`].
     pub fn disconnected(&self) {
         self.connected.store(false, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! What can go wrong with state, and whether trying again may help.
+//! Errors of the stores, and whether a retry may help.
 
 use std::fmt;
 use std::time::Duration;
@@ -34,64 +34,64 @@ impl fmt::Display for Store {
     }
 }
 
-/// A failure of one of the stores. No text holds a password: URLs are never repeated.
+/// A failure of one of the stores. No message contains a password: URLs are never repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// PostgreSQL, or the driver, refused or failed.
+    /// PostgreSQL or its driver failed.
     #[error("PostgreSQL: {0}")]
     Database(#[from] sqlx::Error),
-    /// The schema could not be brought up to date.
+    /// The migrations could not be applied.
     #[error("migrations: {0}")]
     Migration(#[from] MigrateError),
-    /// Redis, or the driver, refused or failed.
+    /// Redis or its driver failed.
     #[error("Redis: {0}")]
     Redis(#[from] RedisError),
-    /// The job transport (apalis) failed by itself; a failure of its Redis is [`StorageError::Redis`].
+    /// The job transport (apalis) itself failed; a failure of its Redis is [`StorageError::Redis`].
     #[error("queue: {0}")]
     Queue(String),
-    /// A file of the event log.
+    /// An I/O error of the file event log.
     #[error("file: {0}")]
     File(#[from] std::io::Error),
-    /// Meilisearch, or its SDK, refused or failed.
+    /// Meilisearch or its SDK failed.
     #[error("Meilisearch: {0}")]
     Meilisearch(#[from] SdkError),
-    /// Meilisearch took a task and could not do it.
+    /// Meilisearch accepted a task and failed to execute it.
     #[error("Meilisearch: task {task} failed: {error}")]
     MeilisearchTask {
-        /// Its number on the server, for the server's log.
+        /// The task's number on the server, for a search in the server's log.
         task: u32,
-        /// Why, in Meilisearch's own words.
+        /// Meilisearch's error.
         error: Box<MeilisearchError>,
     },
-    /// We stopped waiting for an answer. The store may still do what it was asked.
+    /// No answer within the time limit. The store may still execute the request.
     #[error("{store} did not answer within {after:?}")]
     TimedOut {
-        /// Who was asked.
+        /// The store that did not answer.
         store: Store,
-        /// How long we waited.
+        /// The time limit.
         after: Duration,
     },
-    /// A connection that was listened on was lost, so that messages may have been missed.
+    /// A listening connection was lost, so notifications may have been missed.
     #[error("the connection to {store} was lost")]
     Disconnected {
         /// The server at the other end.
         store: Store,
     },
-    /// A URL or key that cannot be used at all; nothing was sent.
+    /// A URL or key that cannot be used; nothing was sent.
     #[error("the settings of {store} cannot be used: {reason}")]
     Configuration {
-        /// The server that the setting names.
+        /// The store that the setting belongs to.
         store: Store,
-        /// What is wrong with it, without repeating it.
+        /// What is wrong with the setting, without its value.
         reason: String,
     },
-    /// Stored JSON that does not have the shape we expect.
+    /// Stored JSON of an unexpected shape.
     #[error("stored JSON does not fit: {0}")]
     Json(#[from] serde_json::Error),
-    /// A stored value that no code of ours writes.
+    /// A stored value that no release of this program writes.
     #[error("stored value does not fit: {0}")]
     Corrupt(String),
-    /// The caller asked for what makes no sense; nothing was read or written.
+    /// The caller's arguments are invalid; nothing was read or written.
     #[error("{0}")]
     Misuse(String),
 }
@@ -102,8 +102,8 @@ impl StorageError {
         Self::Configuration { store, reason: reason.to_string() }
     }
 
-    /// Whether the store is away, overloaded or does not let us in, as against wrong about what it was asked: the API
-    /// answers 503, a job retries, the speed layer waits instead of making events dead letters.
+    /// Whether the store is unavailable, overloaded or refuses the login, as opposed to rejecting this one request: for
+    /// a transient error the API answers 503, a job retries, and the speed layer waits instead of writing dead letters.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => database_is_transient(error),
@@ -126,23 +126,24 @@ impl StorageError {
 fn database_is_transient(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
-        // What sqlx makes of a server, or a proxy before it, that hangs up during the handshake. Taken for permanent, an
-        // outage would turn events into dead letters.
+        // sqlx reports these when a server, or a proxy in front of it, closes the connection during the handshake. If
+        // they counted as permanent, an outage would turn events into dead letters.
         sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
         sqlx::Error::Database(db) => db.code().is_some_and(|code| code_is_transient(&code)),
         _ => false,
     }
 }
 
-/// Judges an SQLSTATE (PostgreSQL manual, appendix A).
+/// Classifies an SQLSTATE (PostgreSQL manual, appendix A).
 fn code_is_transient(code: &str) -> bool {
     match code {
-        // A standby: a fail-over is under way.
+        // A standby refuses writes: a fail-over is under way.
         "25006" => true,
-        // PostgreSQL ended an idle transaction, and the connection with it.
+        // PostgreSQL ended an idle transaction and its connection.
         "25P03" | "25P04" => true,
-        // 08 connection, 28 authorization and 3D database (settings that an operator mends, no fault of the statement), 40
-        // rollback (deadlock, serialisation), 53 resources, 55 lock, 57 operator (shutdown, statement_timeout).
+        // 08 connection, 28 authorization and 3D database (settings that an operator corrects, not the statement's
+        // fault), 40 rollback (deadlock, serialisation), 53 resources, 55 lock, 57 operator (shutdown,
+        // statement_timeout).
         _ => ["08", "28", "3D", "40", "53", "55", "57"].contains(&code.get(..2).unwrap_or("")),
     }
 }
@@ -153,7 +154,7 @@ fn redis_is_transient(error: &RedisError) -> bool {
         return false;
     }
     match error.code() {
-        // The general code: a wrong command or script, except where the server is full.
+        // The general code: a wrong command or script, except where the server has too many clients.
         Some("ERR") => error.detail().is_some_and(|detail| detail.contains("max number of clients")),
         Some("WRONGTYPE" | "EXECABORT" | "NOSCRIPT" | "CROSSSLOT" | "NOTBUSY" | "NOSUB" | "NOGROUP" | "BUSYGROUP") => {
             false
@@ -164,7 +165,8 @@ fn redis_is_transient(error: &RedisError) -> bool {
 }
 
 fn meilisearch_is_transient(error: &MeilisearchError) -> bool {
-    // `Internal` is a full disk or a bug; a wrong key is reported at once, since nothing waits for it to be mended.
+    // `Internal` is a full disk or a bug. A wrong key is permanent: it is reported at once, since waiting does not
+    // correct it.
     !matches!(error.error_type, ErrorType::InvalidRequest | ErrorType::Auth)
 }
 

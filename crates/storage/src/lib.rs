@@ -1,7 +1,6 @@
-//! Every byte of state: PostgreSQL (all SQL lives in [`postgres`]), the response cache, the queue, the event
-//! log, the search index.
+//! All state: PostgreSQL (all SQL is in [`postgres`]), the response cache, the queue, the event log, the search index.
 //!
-//! Functions take the connection, pool or transaction they work on, so the caller decides what is atomic.
+//! Functions take the connection, pool or transaction that they use, so the caller decides what is atomic.
 
 pub mod cache;
 pub mod changes;
@@ -13,5 +12,5 @@ pub mod search_index;
 
 pub use error::{StorageError, Store};
 
-/// The schema's migrations, also for tests (`#[sqlx::test(migrator = "storage::MIGRATOR")]`).
+/// The migrations of the schema, also for tests (`#[sqlx::test(migrator = "storage::MIGRATOR")]`).
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");

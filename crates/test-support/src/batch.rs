@@ -16,7 +16,7 @@ use sqlx::PgPool;
 use storage::postgres::artifacts;
 use storage::postgres::batch::genre_analytics::Month;
 use storage::postgres::batch::predictions::Prediction;
-use storage::postgres::batch::sentiment::Said;
+use storage::postgres::batch::sentiment::ReviewContent;
 use storage::postgres::batch::{self, EventRun, Snapshot};
 use storage::postgres::jobs::{self, NewJob};
 
@@ -57,13 +57,13 @@ pub async fn events(pool: &PgPool, now: DateTime<Utc>) {
 
     let sentiment = begin(Artifact::BatchSentimentHourly, job(pool).await).await.unwrap();
     let (mut tx, snapshot) = batch::snapshot(pool).await.unwrap();
-    let opinions: Vec<_> = batch::sentiment::opinions(&mut tx, watermark).try_collect().await.unwrap();
+    let reviews: Vec<_> = batch::sentiment::reviews(&mut tx, watermark).try_collect().await.unwrap();
     tx.commit().await.unwrap();
     let mut hours: BTreeMap<(MovieId, Hour), Tally> = BTreeMap::new();
-    for opinion in opinions {
-        hours.entry((opinion.movie_id, opinion.hour)).or_default().add(match opinion.said {
-            Said::Scored(score) => score,
-            Said::Written(text) => Lexicon::new().score(&text),
+    for review in reviews {
+        hours.entry((review.movie_id, review.hour)).or_default().add(match review.content {
+            ReviewContent::Scored(score) => score,
+            ReviewContent::Text(text) => Lexicon::new().score(&text),
         });
     }
     let hours: Vec<_> = hours.into_iter().map(|((movie, hour), tally)| (movie, hour, tally)).collect();

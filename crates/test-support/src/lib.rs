@@ -16,7 +16,7 @@ mod wait;
 use secrecy::SecretString;
 use sqlx::PgPool;
 
-pub use wait::{Look, POLL, eventually};
+pub use wait::{Condition, POLL, eventually};
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 /// Poll interval.
 pub const POLL: Duration = Duration::from_millis(20);
 
-/// One look at a condition: found, or what was seen instead.
-pub trait Look {
-    /// What the condition yields.
+/// The result of one poll of a condition: its value, or what was observed instead.
+pub trait Condition {
+    /// The value of a condition that holds.
     type Found;
 
-    /// The value, or a description of what was seen instead, for the message.
+    /// The value, or a description of what was observed instead for the failure message.
     fn found(self) -> Result<Self::Found, String>;
 }
 
-impl<T> Look for Option<T> {
+impl<T> Condition for Option<T> {
     type Found = T;
 
     fn found(self) -> Result<T, String> {
@@ -23,7 +23,7 @@ impl<T> Look for Option<T> {
     }
 }
 
-impl<T, S: Debug> Look for Result<T, S> {
+impl<T, S: Debug> Condition for Result<T, S> {
     type Found = T;
 
     fn found(self) -> Result<T, String> {
@@ -31,15 +31,19 @@ impl<T, S: Debug> Look for Result<T, S> {
     }
 }
 
-/// Polls `look` every [`POLL`] until it answers `Some` or `Ok`, and answers the value. An `Err` holds what was seen
-/// instead.
+/// Polls `condition` every [`POLL`] until it returns `Some` or `Ok`, and returns the value. An `Err` holds what was
+/// observed instead.
 ///
 /// # Panics
-/// Ends the test when `timeout` is over, with `what` was awaited and what was last seen.
-pub async fn eventually<L: Look>(what: &str, timeout: Duration, mut look: impl AsyncFnMut() -> L) -> L::Found {
+/// Fails the test after `timeout`, with `what` was awaited and what was observed last.
+pub async fn eventually<L: Condition>(
+    what: &str,
+    timeout: Duration,
+    mut condition: impl AsyncFnMut() -> L,
+) -> L::Found {
     let start = Instant::now();
     loop {
-        match look().await.found() {
+        match condition().await.found() {
             Ok(found) => return found,
             Err(seen) => assert!(start.elapsed() < timeout, "not within {timeout:?}: {what}. Last seen: {seen}"),
         }

@@ -1,4 +1,4 @@
-//! What a running job is handed: its id, its progress, its signal to stop, and the results of earlier steps.
+//! The context of a running job: its id, progress, cancellation signal, and the results of earlier steps.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +11,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::JobError;
 
-/// Handed to a job's function.
+/// The context that a job's function receives.
 #[derive(Debug, Clone)]
 pub struct JobContext {
-    /// The job in the ledger; a step of a chain has its chain's.
+    /// The job's id in the ledger; a step has the id of its chain.
     pub job_id: JobId,
     pub(crate) lease: Lease,
     progress: Arc<Mutex<Progress>>,
@@ -22,7 +22,7 @@ pub struct JobContext {
     step: Option<Position>,
 }
 
-/// Where in its chain a step stands.
+/// The position of a step in its chain.
 #[derive(Debug, Clone)]
 struct Position {
     index: i64,
@@ -31,7 +31,7 @@ struct Position {
     earlier: Arc<HashMap<JobKind, Value>>,
 }
 
-/// Units of progress in each step of a chain, whatever the step itself counts in.
+/// Units of progress per step of a chain, whatever unit the step itself uses.
 const STEP_UNITS: i64 = 1_000;
 
 impl JobContext {
@@ -40,20 +40,20 @@ impl JobContext {
         Self { job_id: lease.job_id, lease, progress: Arc::default(), stop: Stop::default(), step: None }
     }
 
-    /// The context of a step, which moves its share of the whole job's progress. `earlier` are the results of the steps
-    /// that are finished.
+    /// The context of a step, whose progress is scaled to its share of the whole chain. `earlier` has the results of
+    /// the finished steps.
     pub fn step(&self, index: usize, steps: usize, kind: JobKind, earlier: HashMap<JobKind, Value>) -> Self {
         let position =
             Position { index: index as i64, steps: steps as i64, name: kind.as_str(), earlier: Arc::new(earlier) };
         Self { step: Some(position), ..self.clone() }
     }
 
-    /// The result of an earlier step of the same chain: how a model that one step trains reaches the next.
+    /// The result of an earlier step of the same chain; for example, a trained model for the step that evaluates it.
     pub fn result_of(&self, kind: JobKind) -> Option<&Value> {
         self.step.as_ref()?.earlier.get(&kind)
     }
 
-    /// Says how far the job is. Cheap: the next heartbeat takes it to the ledger.
+    /// Reports the progress. Cheap: the next heartbeat writes it to the ledger.
     pub fn progress(&self, done: i64, total: Option<i64>, phase: &str) {
         let progress = match &self.step {
             None => Progress { done, total, phase: Some(phase.to_owned()) },
@@ -73,11 +73,11 @@ impl JobContext {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Computes off the async threads, so that heartbeats go on while all cores work. `work` asks [`Stop::check`] at
-    /// least every second: dropping this future does not stop its thread, and nothing else would.
+    /// Computes on a blocking thread, so that heartbeats continue while all cores work. `work` must call
+    /// [`Stop::check`] at least every second: dropping this future does not stop its thread.
     ///
     /// # Errors
-    /// What `work` answers; a panic of it is a permanent failure.
+    /// The error that `work` returns; a panic is a permanent failure.
     pub async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Stop) -> Result<T, Stopped> + Send + 'static,
@@ -87,25 +87,28 @@ impl JobContext {
         Ok(done.map_err(|error| JobError::Permanent(format!("the computation broke off: {error}")))??)
     }
 
-    /// Tells the attempt's threads to stop when the guard is dropped: the attempt has ended, in whatever way.
+    /// Cancels the attempt's threads when the guard is dropped, however the attempt ended.
     pub(crate) fn stop_on_drop(&self) -> DropGuard {
         self.stop.0.clone().drop_guard()
     }
 }
 
-/// The signal that the attempt has ended (cancelled, out of time, its lease lost, the worker stopping), for threads.
+/// Cancellation token of the attempt's threads: cancelled when the attempt ended (cancelled, timed out, lease lost,
+/// worker stopping).
 #[derive(Debug, Clone, Default)]
 pub struct Stop(CancellationToken);
 
 impl Stop {
+    /// Returns an error once the attempt has ended.
+    ///
     /// # Errors
-    /// [`Stopped`] when the thread is to end; nobody waits for its result any more.
+    /// [`Stopped`] when the thread must end; its result is discarded.
     pub fn check(&self) -> Result<(), Stopped> {
         if self.0.is_cancelled() { Err(Stopped) } else { Ok(()) }
     }
 }
 
-/// A computation ended early because its attempt had.
+/// A computation ended early because its attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the attempt has ended")]
 pub struct Stopped;
@@ -116,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    /// A context of no job in any ledger.
+    /// The context of a job that is in no ledger.
     fn context() -> JobContext {
         JobContext::new(Lease { job_id: JobId::new(), token: uuid::Uuid::new_v4() })
     }

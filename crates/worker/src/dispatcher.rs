@@ -1,5 +1,5 @@
-//! Ledger -> Redis. The only place that pushes ids: enqueueing writes a row, and the dispatcher finds it, whoever wrote
-//! it and whatever was down at the time.
+//! The dispatcher sends ids from the ledger to Redis, and nothing else does: enqueueing only writes a row, so the
+//! dispatcher finds it whoever wrote it and whatever was unavailable at the time.
 
 use std::time::Duration;
 
@@ -12,15 +12,14 @@ use storage::queue::JobQueue;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-/// Longest time between two reads of the ledger: retries fall due, leases expire and notifications get lost without a
-/// notification.
+/// Longest time between two reads of the ledger: due retries and expired leases cause no notification, and
+/// notifications get lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time between two clean-ups of what apalis keeps of finished tasks, and between two counts of the ledger for the
-/// metrics.
+/// Interval at which apalis' records of finished tasks are deleted and the ledger is counted for the metrics.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Runs until `stop`. Failures are logged and tried again at the next tick; nothing is lost by them.
+/// Runs until `stop`. Failures are logged and retried at the next tick; no job is lost.
 pub(crate) async fn run(pool: PgPool, queue: JobQueue, stop: CancellationToken) {
     let mut tick = tokio::time::interval(POLL_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -30,28 +29,28 @@ pub(crate) async fn run(pool: PgPool, queue: JobQueue, stop: CancellationToken) 
         if listener.is_none() {
             listener = sweep::listen(&pool)
                 .await
-                .inspect_err(|error| tracing::warn!(%error, "not listening for new jobs"))
+                .inspect_err(|error| tracing::warn!(%error, "cannot listen for new jobs; polling the ledger"))
                 .ok();
         }
         tokio::select! {
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
-            heard = hear(&mut listener) => if heard.is_err() { listener = None },
+            heard = notified(&mut listener) => if heard.is_err() { listener = None },
         }
         if let Err(error) = sweep_once(&pool, &queue).await {
             tracing::warn!(%error, "waiting jobs were not sent; the next tick tries again");
         }
         if housekeeping.elapsed() >= HOUSEKEEPING_INTERVAL {
             housekeeping = Instant::now();
-            if let Err(error) = keep_house(&pool, &queue).await {
+            if let Err(error) = housekeeping(&pool, &queue).await {
                 tracing::warn!(%error, "housekeeping of the queues failed");
             }
         }
     }
 }
 
-/// Waits for a notification; for ever where there is no listener, since the next poll comes anyway.
-async fn hear(listener: &mut Option<PgListener>) -> Result<(), sqlx::Error> {
+/// Waits for a notification; waits for ever where there is no listener, since the next poll ends the wait.
+async fn notified(listener: &mut Option<PgListener>) -> Result<(), sqlx::Error> {
     match listener {
         Some(listener) => listener.recv().await.map(drop),
         None => std::future::pending().await,
@@ -74,7 +73,7 @@ async fn sweep_once(pool: &PgPool, queue: &JobQueue) -> Result<(), StorageError>
     Ok(())
 }
 
-async fn keep_house(pool: &PgPool, queue: &JobQueue) -> Result<(), StorageError> {
+async fn housekeeping(pool: &PgPool, queue: &JobQueue) -> Result<(), StorageError> {
     for lane in Queue::ALL {
         queue.vacuum(lane).await?;
     }

@@ -1,28 +1,28 @@
-//! How a job can fail. The type says whether trying again may help.
+//! Errors of jobs. The type decides whether the job is retried.
 
 use domain::jobs::{JobKind, PayloadError};
 use storage::StorageError;
 
 use crate::Stopped;
 
-/// A job's failure; its text goes to the ledger for an operator to read.
+/// A job's failure. Its text is stored in the ledger for an operator.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// Another attempt may succeed: a server is away, a lock is taken.
+    /// Another attempt may succeed: a server is unavailable, a lock is taken.
     #[error("{0}")]
     Transient(String),
-    /// Another attempt would fail as well: a wrong key, nothing to compute from.
+    /// Another attempt would fail too: a wrong key, no input data.
     #[error("{0}")]
     Permanent(String),
 }
 
 impl JobError {
-    /// Whether another attempt makes sense.
+    /// Whether the job should be retried.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Transient(_))
     }
 
-    /// The failure of a chain, by the step that broke.
+    /// The failure of a chain, prefixed with the step that failed.
     pub(crate) fn in_step(self, kind: JobKind) -> Self {
         match self {
             Self::Transient(text) => Self::Transient(format!("{kind}: {text}")),

@@ -1,6 +1,6 @@
-//! The worker: [`dispatcher`] moves waiting jobs from the ledger to Redis, apalis hands their ids to [`runner`], which
-//! claims the job, runs its function in [`jobs`], keeps its lease alive and writes down how it ended. In its other role
-//! the worker is the speed layer ([`speed`]).
+//! The worker. The [`dispatcher`] sends waiting jobs from the ledger to Redis; apalis delivers their ids to the
+//! [`runner`], which claims the job, runs its function in [`jobs`], renews its lease and records its result. The
+//! worker's other role is the speed layer ([`speed`]).
 
 mod context;
 mod dispatcher;
@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 pub use context::{JobContext, Stop, Stopped};
 pub use error::JobError;
 
-/// Handles that every job may use.
+/// Handles shared by all jobs.
 #[derive(Clone)]
 pub struct Shared {
     /// PostgreSQL.
@@ -39,13 +39,13 @@ pub struct Shared {
     pub search: SearchIndex,
     /// The process's settings.
     pub settings: Arc<WorkerSettings>,
-    /// Unique per process and start: two workers with one name would hide each other's orphans from apalis.
+    /// Unique per process and start: two workers with one name would hide each other's orphaned tasks from apalis.
     pub name: Arc<str>,
-    /// One for all jobs, so that together they keep to the rate.
+    /// The TMDB client, shared by all jobs so that they respect the rate limit together.
     tmdb: Arc<OnceLock<TmdbClient>>,
     tasks: TaskTracker,
-    /// Cancelled when running jobs must let go, after the drain time.
-    let_go: CancellationToken,
+    /// Cancelled after the drain time: running jobs must return to the ledger.
+    release_jobs: CancellationToken,
 }
 
 /// The worker, built and ready to run.
@@ -54,14 +54,14 @@ pub struct Application {
     queue: JobQueue,
 }
 
-/// Time for jobs that were told to let go to put themselves back into the ledger.
+/// Time for jobs to return to the ledger after the drain time.
 const RELEASE_TIME: Duration = Duration::from_secs(3);
 
 impl Application {
     /// Connects to PostgreSQL and Redis.
     ///
     /// # Errors
-    /// When one of them cannot be reached.
+    /// [`StorageError`] when one of them is unreachable.
     pub async fn build(settings: WorkerSettings) -> Result<Self, StorageError> {
         let database = &settings.database;
         let pool =
@@ -78,7 +78,7 @@ impl Application {
             name: name.into(),
             tmdb: Arc::default(),
             tasks: TaskTracker::new(),
-            let_go: CancellationToken::new(),
+            release_jobs: CancellationToken::new(),
         };
         Ok(Self { shared, queue })
     }
@@ -99,11 +99,11 @@ impl Application {
         }
     }
 
-    /// Runs until `stop` completes; then takes no more jobs, gives running ones the drain time, and puts those that
-    /// are not done by then back into the queue.
+    /// Runs until `stop` completes; then takes no more jobs, waits for running ones during the drain time, and returns
+    /// the unfinished ones to the queue.
     ///
     /// # Errors
-    /// When apalis' monitor ends by itself, or `stop` fails.
+    /// When apalis' monitor ends unexpectedly, or `stop` fails.
     pub async fn run_until(self, stop: impl Future<Output = std::io::Result<()>>) -> std::io::Result<()> {
         let Self { shared, queue } = self;
         let roles = &shared.settings.roles;
@@ -120,13 +120,13 @@ impl Application {
         if let Some(lanes) = speed
             && tokio::time::timeout(shared.settings.drain + RELEASE_TIME, lanes.wait()).await.is_err()
         {
-            tracing::warn!("a batch of events was not finished; it will be delivered again");
+            tracing::warn!("a micro-batch was not finished; it will be delivered again");
         }
         ended
     }
 }
 
-/// Takes jobs until `stop` completes and running jobs have ended or were put back.
+/// Takes jobs until `stop` completes and running jobs have ended or returned to the queue.
 async fn take_jobs(
     shared: &Shared,
     queue: JobQueue,
@@ -135,7 +135,7 @@ async fn take_jobs(
 ) -> std::io::Result<()> {
     let dispatcher = tokio::spawn(dispatcher::run(shared.pool.clone(), queue.clone(), stopping.clone()));
     let mut monitor = Monitor::new().should_restart(|_, error| {
-        tracing::warn!(%error, "a queue worker stopped; it starts again");
+        tracing::warn!(%error, "a queue worker stopped; it is restarted");
         true
     });
     for (lane, concurrency) in shared.settings.concurrency.clone() {
@@ -168,24 +168,24 @@ async fn drain(shared: &Shared) {
         tracing::info!(running, seconds = shared.settings.drain.as_secs(), "waiting for running jobs");
     }
     if tokio::time::timeout(shared.settings.drain, shared.tasks.wait()).await.is_err() {
-        shared.let_go.cancel();
+        shared.release_jobs.cancel();
         if tokio::time::timeout(RELEASE_TIME, shared.tasks.wait()).await.is_err() {
-            tracing::warn!(running = shared.tasks.len(), "jobs did not let go; their leases will expire");
+            tracing::warn!(running = shared.tasks.len(), "jobs did not stop in time; their leases will expire");
         }
     }
 }
 
-/// One delivery. It always acknowledges: whether the job runs again is the ledger's decision, not the transport's.
+/// Handles one delivery. It always acknowledges: the ledger, not the transport, decides whether the job runs again.
 async fn handle(id: String, shared: Data<Shared>) -> Result<(), std::io::Error> {
     let Ok(id) = id.parse::<JobId>() else {
         tracing::error!(payload = %id, "a queue entry is no job id; dropped");
         return Ok(());
     };
     let shared = (*shared).clone();
-    // A task of its own: apalis polls all its workers in one task, and a busy job there would stop their heartbeats.
+    // A separate task: apalis polls all its workers in one task, and a busy job there would stop their heartbeats.
     let run = shared.tasks.spawn(runner::run(shared.clone(), id));
     if let Err(error) = run.await {
-        tracing::error!(job = %id, %error, "the runner itself failed; the lease will expire");
+        tracing::error!(job = %id, %error, "the runner panicked; the lease will expire");
     }
     Ok(())
 }

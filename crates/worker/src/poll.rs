@@ -1,4 +1,4 @@
-//! How often apalis looks for work.
+//! The poll interval of apalis.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -7,17 +7,17 @@ use apalis::prelude::{BackendExt, PollSnapshot, PollStrategy, PollWith};
 use storage::queue::QueueStorage;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// apalis looks again at once after a job; this is the wait when there was none. Three queues looked at four times a
-/// second cost Redis nothing, and a quarter of a second is nothing to a job.
+/// Poll interval after an empty poll; after a job apalis polls at once. The load of three queues polled four times a
+/// second is negligible for Redis, and so is a delay of a quarter of a second for a job.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Polls on a steady tick. Without a strategy apalis-redis looks on its heartbeat only (5 s here), and its own interval
-/// can lose its timer under load.
+/// Polls at a steady interval. Without a strategy apalis-redis polls only at its heartbeat (5 s here), and its own
+/// interval can lose its timer under load.
 pub(crate) fn with_steady_tick(storage: QueueStorage) -> PollWith<QueueStorage, SteadyTick> {
     storage.poll_with_strategy(SteadyTick(None))
 }
 
-/// A tokio interval that forgives delays. Made on first poll, since building one needs a running Tokio.
+/// A tokio interval with delayed ticks. It is created at the first poll, since that requires a running Tokio.
 #[derive(Debug)]
 pub(crate) struct SteadyTick(Option<Interval>);
 

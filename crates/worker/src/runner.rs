@@ -1,4 +1,4 @@
-//! One job from claim to end.
+//! Runs one job from its claim to its end.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -9,28 +9,28 @@ use futures::FutureExt;
 use serde_json::Value;
 use storage::StorageError;
 use storage::postgres::jobs::Job;
-use storage::postgres::jobs::lease::{self, Lease, Pulse};
+use storage::postgres::jobs::lease::{self, HeartbeatReply, Lease};
 use tokio::time::MissedTickBehavior;
 
 use crate::{JobContext, JobError, Shared, jobs};
 
-/// How a run ended.
+/// How an attempt ended.
 enum End {
     Done(Value),
     Failed(JobError),
     Cancelled,
     /// The worker is stopping.
-    LetGo,
-    /// Another worker has the job now; nothing may be written about it.
+    Released,
+    /// Another worker has the lease; nothing may be written about the job.
     LeaseLost,
 }
 
-/// Claims and runs a job. A duplicate delivery finds nothing to claim and ends here.
+/// Claims and runs a job. A duplicate delivery is not claimed and ends here.
 pub(crate) async fn run(shared: Shared, id: JobId) {
     let (job, lease) = match lease::claim(&shared.pool, id, &shared.name).await {
         Ok(Some(claimed)) => claimed,
         Ok(None) => return tracing::debug!(job = %id, "nothing to claim; a duplicate delivery"),
-        // Not claimed, so still waiting in the ledger, and the dispatcher will see that Redis has lost it.
+        // The job is not claimed and still waits in the ledger; the dispatcher will detect that Redis has lost it.
         Err(error) => return tracing::warn!(job = %id, %error, "the job could not be claimed"),
     };
     let started = Instant::now();
@@ -44,7 +44,7 @@ pub(crate) async fn run(shared: Shared, id: JobId) {
 }
 
 /// Runs the job's function and renews the lease meanwhile. However the attempt ends, the function's future is dropped,
-/// which rolls back its transactions, and its blocking computations are told to stop.
+/// which rolls back its transactions, and its blocking computations are cancelled.
 async fn attend(shared: &Shared, job: &Job, lease: Lease, context: &JobContext) -> End {
     let _stop = context.stop_on_drop();
     let work = AssertUnwindSafe(jobs::run(job.kind, job.payload.clone(), shared, context)).catch_unwind();
@@ -52,7 +52,7 @@ async fn attend(shared: &Shared, job: &Job, lease: Lease, context: &JobContext) 
     let allowed = job.kind.timeout().min(shared.settings.timeout.unwrap_or(Duration::MAX));
     let timeout = tokio::time::sleep(allowed);
     tokio::pin!(timeout);
-    // The claim was the first beat.
+    // The claim counts as the first heartbeat.
     let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -66,12 +66,12 @@ async fn attend(shared: &Shared, job: &Job, lease: Lease, context: &JobContext) 
                 let text = format!("the attempt took longer than {} s", allowed.as_secs());
                 return End::Failed(JobError::Transient(text));
             }
-            () = shared.let_go.cancelled() => return End::LetGo,
+            () = shared.release_jobs.cancelled() => return End::Released,
             _ = beat.tick() => match lease::heartbeat(&shared.pool, lease, &context.current()).await {
-                Ok(Pulse::Continue) => {}
-                Ok(Pulse::CancelRequested) => return End::Cancelled,
-                Ok(Pulse::LeaseLost) => return End::LeaseLost,
-                // The job itself may not need the database just now; the lease outlasts a short outage.
+                Ok(HeartbeatReply::Continue) => {}
+                Ok(HeartbeatReply::CancelRequested) => return End::Cancelled,
+                Ok(HeartbeatReply::LeaseLost) => return End::LeaseLost,
+                // The job may not need the database at present, and the lease outlasts a short outage.
                 Err(error) => tracing::warn!(job = %job.id, %error, "a heartbeat was not written"),
             },
         }
@@ -86,7 +86,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
-/// Writes the end down; answers it as a word for the metrics.
+/// Records the end in the ledger; returns its label for the metrics.
 async fn conclude(shared: &Shared, job: &Job, lease: Lease, context: &JobContext, end: End) -> &'static str {
     let (id, kind) = (job.id, job.kind);
     let (outcome, written) = match end {
@@ -110,8 +110,8 @@ async fn conclude(shared: &Shared, job: &Job, lease: Lease, context: &JobContext
             tracing::info!(job = %id, %kind, "job cancelled");
             ("cancelled", persist(|| lease::cancelled(&shared.pool, lease)).await)
         }
-        End::LetGo => {
-            tracing::info!(job = %id, %kind, "job put back; the worker is stopping");
+        End::Released => {
+            tracing::info!(job = %id, %kind, "job returned to the queue; the worker is stopping");
             ("released", persist(|| lease::release(&shared.pool, lease)).await)
         }
         End::LeaseLost => {
@@ -125,13 +125,13 @@ async fn conclude(shared: &Shared, job: &Job, lease: Lease, context: &JobContext
     outcome
 }
 
-/// Tries a ledger write a few times: losing the end of a three-hour job to a restart of the database would be a pity.
+/// Retries a write to the ledger, so that a restart of the database does not lose the result of a three-hour job.
 async fn persist<F: Future<Output = Result<(), StorageError>>>(write: impl Fn() -> F) -> Result<(), StorageError> {
     const TRIES: u32 = 5;
     for attempt in 1.. {
         match write().await {
             Err(error) if error.is_transient() && attempt < TRIES => {
-                tracing::warn!(%error, attempt, "the ledger was not written; trying again");
+                tracing::warn!(%error, attempt, "a write to the ledger failed; retrying");
                 tokio::time::sleep(Duration::from_millis(500) * attempt).await;
             }
             written => return written,
@@ -140,7 +140,7 @@ async fn persist<F: Future<Output = Result<(), StorageError>>>(write: impl Fn() 
     Ok(())
 }
 
-/// 0 to 1, different for jobs that fail together.
+/// Jitter from 0 to 1, different for jobs that fail at the same time.
 fn rand_unit() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }

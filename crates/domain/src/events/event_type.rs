@@ -1,8 +1,9 @@
-//! The types of events. A new one is a variant and a row of [`TYPES`]: tables, bodies and documents follow.
+//! The types of events. A new type is a variant and a row of [`TYPES`]; tables, JSON bodies and the API documents
+//! derive from them.
 
 use serde::{Deserialize, Serialize};
 
-/// What a viewer did. The order is that of the slots in stored counts: append, never insert or reorder.
+/// What a viewer did. The order is that of the slots in stored counts: append new types, never insert or reorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
@@ -17,7 +18,7 @@ pub enum EventType {
     Impression,
 }
 
-/// Each type, its word, and what its number is called in a movie's counts.
+/// Each type, its name, and the name of its count in a movie's counts.
 const TYPES: [(EventType, &str, &str); EventType::COUNT] = [
     (EventType::View, "view", "views"),
     (EventType::Click, "click", "clicks"),
@@ -29,7 +30,7 @@ const TYPES: [(EventType, &str, &str); EventType::COUNT] = [
     (EventType::Impression, "impression", "impressions"),
 ];
 
-/// Slots of the stored counts, as wide as SQL adds them up (migrations/0010_event_slots.sql).
+/// Length of the stored arrays of counts; SQL adds exactly this many slots (migrations/0010_event_slots.sql).
 const SLOTS: usize = 16;
 
 const _: () = {
@@ -42,10 +43,10 @@ const _: () = {
 };
 
 impl EventType {
-    /// How many types there are.
+    /// Number of types.
     pub const COUNT: usize = Self::Impression as usize + 1;
 
-    /// Slots that a stored array of counts has; those beyond [`EventType::COUNT`] are for types to come.
+    /// Length of a stored array of counts; slots from [`EventType::COUNT`] on are reserved for new types.
     pub const SLOTS: usize = SLOTS;
 
     /// Every type, in the order of the slots.
@@ -59,22 +60,22 @@ impl EventType {
         all
     };
 
-    /// Its place in an array of counts, from 0.
+    /// Index in an array of counts, from 0.
     pub const fn slot(self) -> usize {
         self as usize
     }
 
-    /// The word in bodies, tables and metrics.
+    /// The type's name in JSON bodies, tables and metrics.
     pub const fn as_str(self) -> &'static str {
         TYPES[self.slot()].1
     }
 
-    /// The name of its number in a movie's counts: `views`.
+    /// The name of its count in a movie's counts, such as `views`.
     pub const fn plural(self) -> &'static str {
         TYPES[self.slot()].2
     }
 
-    /// The type of that word.
+    /// The type with this name.
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }

@@ -1,4 +1,4 @@
-//! What viewers do: events and reviews, validated at the edge (seed 5).
+//! Events and reviews of viewers, validated at the edge (seed 5).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,23 +13,24 @@ pub use counts::Counts;
 pub use event_type::EventType;
 pub use validate::{EventRequest, Rejected, ReviewRequest, Unusable, Validated, validate, validate_review};
 
-/// How far ahead of our clock an event may lie: phones' clocks are off by minutes.
+/// How far in the future an event's time may lie: clocks of phones are off by minutes.
 pub const AHEAD_MAX: TimeDelta = TimeDelta::minutes(5);
 
-/// How old an event may be when it arrives. Older ones belong in an import, not in live views.
+/// How old an event may be when it arrives. Older events belong in an import, not in the live views.
 pub const AGE_MAX: TimeDelta = TimeDelta::days(30);
 
-/// Most events in one request: a tenth of a megabyte of JSON, validated in well under a millisecond.
+/// Most events in one request: about 100 kB of JSON, validated in well under a millisecond.
 pub const EVENTS_MAX: usize = 1_000;
 
-/// Ends of the scale of every rating.
+/// Lowest value of every rating.
 pub const RATING_MIN: f64 = 0.5;
+/// Highest value of every rating.
 pub const RATING_MAX: f64 = 10.0;
 
 /// Most characters in a review's text.
 pub const REVIEW_CHARS_MAX: usize = 10_000;
 
-/// One thing that a viewer did with a movie. `rating` is there exactly for [`EventType::Rating`].
+/// One event: what a viewer did with a movie. `rating` is present exactly for [`EventType::Rating`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     pub event_id: EventId,
@@ -41,7 +42,7 @@ pub struct Event {
     pub occurred_at: DateTime<Utc>,
 }
 
-/// What a viewer wrote about a movie.
+/// A review that a viewer wrote about a movie.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ViewerReview {
     pub review_id: ReviewId,
@@ -54,7 +55,7 @@ pub struct ViewerReview {
     pub occurred_at: DateTime<Utc>,
 }
 
-/// What the event log carries.
+/// An entry of the event log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Fact {
@@ -62,7 +63,7 @@ pub enum Fact {
     Review(ViewerReview),
 }
 
-/// A movie's public numbers as a source gave them at one moment.
+/// A movie's public numbers as a source reported them at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     pub movie_id: MovieId,

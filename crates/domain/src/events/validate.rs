@@ -1,4 +1,5 @@
-//! From a request's body to events that cannot be wrong: item by item, so that one bad event refuses only itself.
+//! Validation of request bodies into events that cannot be wrong. Items are validated one by one, so that one bad event
+//! rejects only itself.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde_json::Value;
 use super::{AGE_MAX, AHEAD_MAX, EVENTS_MAX, Event, EventType, RATING_MAX, RATING_MIN, REVIEW_CHARS_MAX, ViewerReview};
 use crate::{EventId, MovieId, ReviewId, UserId};
 
-/// Why a whole body is refused: it is no list of events.
+/// Why a whole body is rejected: it is not a list of events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     #[error("the body is not JSON: {0}")]
@@ -18,34 +19,34 @@ pub enum Unusable {
     TooMany(usize),
 }
 
-/// An item that was refused.
+/// An item that was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {
-    /// Its index in the array, from 0.
+    /// Index of the item in the array, from 0.
     pub index: usize,
-    /// Stable, for programs: `invalid_movie_id`, `occurred_in_future`, ...
+    /// A stable code for programs: `invalid_movie_id`, `occurred_in_future`, ...
     pub code: String,
     pub field: Option<String>,
-    /// For people.
+    /// The reason as a sentence for people.
     pub reason: String,
 }
 
-/// A body, validated.
+/// The result of validating a body.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Validated {
     pub accepted: Vec<Event>,
     pub rejected: Vec<Rejected>,
 }
 
-/// Why an item is refused: code, field, reason.
+/// Why an item is rejected: code, field, reason.
 type Refusal = (&'static str, Option<&'static str>, String);
 
-/// An event as it is sent. Numbers and texts are checked afterwards, so that each has a code of its own.
+/// An event as the client sends it. Numbers and texts are checked afterwards, so that each error has its own code.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, expecting = "an event, a JSON object")]
 pub struct EventRequest {
-    /// Made if absent. An event sent twice under one id counts once.
+    /// Generated if absent. An event sent twice under one id counts once.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub event_id: Option<String>,
     #[cfg_attr(feature = "openapi", schema(minimum = 1, example = 7))]
@@ -54,20 +55,20 @@ pub struct EventRequest {
     pub movie_id: i64,
     #[cfg_attr(feature = "openapi", schema(value_type = EventType, example = "rating"))]
     pub event_type: String,
-    /// With `rating` events, and only with them.
+    /// Required for `rating` events, not allowed for others.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<f32>, minimum = 0.5, maximum = 10, example = 8.5))]
     pub rating: Option<f64>,
-    /// Now if absent; at most 5 minutes ahead and 30 days ago.
+    /// The time of receipt if absent; at most 5 minutes in the future and 30 days in the past.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<DateTime<Utc>>))]
     pub occurred_at: Option<String>,
 }
 
-/// A review as it is sent.
+/// A review as the client sends it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReviewRequest {
-    /// Made if absent. A review sent twice under one id counts once.
+    /// Generated if absent. A review sent twice under one id counts once.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub review_id: Option<String>,
     #[cfg_attr(feature = "openapi", schema(minimum = 1))]
@@ -76,13 +77,13 @@ pub struct ReviewRequest {
     pub movie_id: i64,
     #[cfg_attr(
         feature = "openapi",
-        schema(min_length = 1, max_length = 10_000, example = "A wonderful film, I loved it.")
+        schema(min_length = 1, max_length = 10_000, example = "A wonderful movie, I loved it.")
     )]
     #[serde(alias = "text")]
     pub content: String,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<f32>, minimum = 0.5, maximum = 10))]
     pub rating: Option<f64>,
-    /// Now if absent; at most 5 minutes ahead and 30 days ago.
+    /// The time of receipt if absent; at most 5 minutes in the future and 30 days in the past.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<DateTime<Utc>>))]
     pub occurred_at: Option<String>,
 }
@@ -90,9 +91,10 @@ pub struct ReviewRequest {
 /// Validates the body of a request: one event or an array.
 ///
 /// # Errors
-/// When it is no list of events at all; single bad items are among [`Validated::rejected`].
+/// [`Unusable`] when the body is not a list of events; single bad items are in [`Validated::rejected`].
 pub fn validate(body: &[u8], now: DateTime<Utc>) -> Result<Validated, Unusable> {
-    // Nearly every body is an array of well-formed events: one pass, no tree of values in between.
+    // Nearly every body is an array of well-formed events: one pass suffices, without an intermediate tree of JSON
+    // values.
     if let Ok(sent) = serde_json::from_slice::<Vec<EventRequest>>(body) {
         return collect(sent, now, Ok);
     }
@@ -159,7 +161,7 @@ fn event(sent: &EventRequest, now: DateTime<Utc>) -> Result<Event, Refusal> {
 /// Validates a review.
 ///
 /// # Errors
-/// What is wrong with it; the index is 0.
+/// The first violated rule, as a [`Rejected`] with index 0.
 pub fn validate_review(sent: ReviewRequest, now: DateTime<Utc>) -> Result<ViewerReview, Rejected> {
     review(sent, now).map_err(|(code, field, reason)| Rejected {
         index: 0,
@@ -170,7 +172,7 @@ pub fn validate_review(sent: ReviewRequest, now: DateTime<Utc>) -> Result<Viewer
 }
 
 fn review(sent: ReviewRequest, now: DateTime<Utc>) -> Result<ViewerReview, Refusal> {
-    // PostgreSQL's text cannot hold NUL.
+    // PostgreSQL's `text` type cannot hold NUL.
     let content = sent.content.replace('\0', "");
     if content.trim().is_empty() || content.chars().nth(REVIEW_CHARS_MAX).is_some() {
         let reason = format!("must have 1 to {REVIEW_CHARS_MAX} characters, not all of them blanks");

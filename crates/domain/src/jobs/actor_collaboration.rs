@@ -1,4 +1,4 @@
-//! Who plays together.
+//! Definition of the job `actor-collaboration`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,12 @@ use super::payload::is_false;
 use super::{ArtifactSpec, Definition, JobKind, JobType, Schedule, Table};
 use crate::artifacts::CacheFamily;
 
-/// The job `actor-collaboration`: who appeared together in leading parts, how often, and how those movies are rated.
+/// The job `actor-collaboration`: finds people who appeared together in leading parts, with their number of movies and
+/// mean rating.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ActorCollaboration {
-    /// Publish even a run that would be held back for being suspiciously small.
+    /// Publish the run even if it would be held back as suspiciously small.
     #[serde(skip_serializing_if = "is_false")]
     pub force: bool,
 }

@@ -1,22 +1,22 @@
-//! Chains: jobs made of other jobs, one after the other.
+//! Chains: jobs that consist of other jobs, run in sequence.
 
 use serde_json::Value;
 
 use super::{JobKind, JobType};
 
-/// One step of a chain: another kind of job and its payload. A kind is a step of a chain once at most, since its name
-/// is what the ledger records the step under.
+/// One step of a chain: a kind of job and its payload. A chain contains a kind at most once, since the ledger records
+/// the step under the kind's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What runs.
+    /// The kind of job that runs.
     pub kind: JobKind,
-    /// The options it runs with.
+    /// The options of the step, as JSON.
     pub payload: Value,
 }
 
-/// A job whose work is a list of steps. The ledger records each step that is done, so a chain that is taken up again
-/// goes on at the step that broke.
+/// A job that consists of steps. The ledger records each finished step, so a later attempt resumes at the step that
+/// failed.
 pub trait Chain: JobType {
-    /// The steps in order. For one payload always the same ones, since a later attempt asks again.
+    /// The steps in order. Must be the same for the same payload, since each attempt calls it again.
     fn steps(&self) -> Vec<Step>;
 }

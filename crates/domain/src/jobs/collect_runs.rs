@@ -1,11 +1,11 @@
-//! What nobody reads any more is deleted.
+//! Definition of the job `collect-runs`, which deletes rows that nobody reads any more.
 
 use serde::{Deserialize, Serialize};
 
 use super::definition::minutes;
 use super::{Definition, JobKind, JobType, Queue, Schedule};
 
-/// The job `collect-runs`: deletes artifact runs past the number kept, and old ledger rows.
+/// The job `collect-runs`: deletes artifact runs beyond the number kept, and old ledger rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollectRuns {}

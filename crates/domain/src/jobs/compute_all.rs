@@ -1,4 +1,4 @@
-//! Every artifact, one after the other, then the search index.
+//! Definition of the job `compute-all`: every artifact in sequence, then the search index.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -11,7 +11,7 @@ use super::{Chain, Definition, JobKind, JobType, Step};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ComputeAll {
-    /// Publish even runs that would be held back for being suspiciously small.
+    /// Publish runs even if they would be held back as suspiciously small.
     #[serde(skip_serializing_if = "is_false")]
     pub force: bool,
 }

@@ -1,4 +1,4 @@
-//! What is known about a kind of job before it runs: the one place where each fact of it is written.
+//! What is known about a kind of job before it runs. Each fact is stated here only.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -9,46 +9,47 @@ use serde::de::DeserializeOwned;
 use super::{JobKind, Queue};
 use crate::artifacts::CacheFamily;
 
-/// A kind of job. The implementing type is the job's payload: its options, small, ids only, as JSON in the ledger.
+/// A kind of job. The implementing type is the job's payload: its options as JSON in the ledger. Payloads are small and
+/// contain ids only.
 ///
-/// Each option has a default that serialises to nothing, so that `{}` is a payload of every kind, and unknown options
-/// are refused (`#[serde(default, deny_unknown_fields)]`). A kind that publishes an artifact has the option `force`.
+/// Each option has a default that is not serialised, so that `{}` is a valid payload of every kind, and unknown options
+/// are rejected (`#[serde(default, deny_unknown_fields)]`). A kind that publishes an artifact has the option `force`.
 pub trait JobType: Serialize + DeserializeOwned + Default + Debug + Send + Sync + 'static {
     /// The kind's entry in the registry.
     const KIND: JobKind;
-    /// The facts.
+    /// The properties of the kind.
     const DEFINITION: Definition;
 }
 
-/// The facts of a kind of job. API, CLI, scheduler and worker read them here.
+/// The properties of a kind of job. API, CLI, scheduler and worker read them here.
 #[derive(Debug, Clone, Copy)]
 pub struct Definition {
-    /// The kebab-case word in the ledger, the API, the CLI and the schedule.
+    /// The kind's name in the ledger, the API, the CLI and the schedule, in kebab case.
     pub name: &'static str,
-    /// Other names that are understood wherever `name` is, and may stand in old ledger rows.
+    /// Other names that are accepted wherever `name` is; old ledger rows may contain them.
     pub aliases: &'static [&'static str],
-    /// What it does, in one line for `--help`.
+    /// A one-line description for `--help`.
     pub summary: &'static str,
-    /// The queue it waits in.
+    /// The queue in which it waits.
     pub queue: Queue,
-    /// Longest a single attempt may take.
+    /// Time limit of one attempt.
     pub timeout: Duration,
-    /// Attempts before a job that fails transiently is given up.
+    /// Number of attempts, after which a job that fails transiently is marked as failed.
     pub attempts: i32,
-    /// When the scheduler enqueues it by itself.
+    /// When the scheduler enqueues it; `None`: never.
     pub schedule: Option<Schedule>,
-    /// What it publishes.
+    /// The artifact that it publishes.
     pub artifact: Option<ArtifactSpec>,
-    /// Paths below `/admin/` whose POST enqueues it, the canonical one first; none: not over HTTP.
+    /// Paths below `/admin/` whose POST enqueues it, the canonical one first. Empty: no HTTP trigger.
     pub triggers: &'static [&'static str],
-    /// Its place among the steps of compute-all, lowest first. Cheap steps come first, so that a late failure costs
-    /// least, and a step comes after those whose artifacts it reads.
+    /// Its position among the steps of compute-all, lowest first; `None`: not a step. Cheap steps come first, so that a
+    /// late failure costs least, and a step comes after those whose artifacts it reads.
     pub compute_step: Option<u16>,
 }
 
 impl Definition {
-    /// A job of the compute queue with 30 minutes and five attempts, neither scheduled nor triggered; a job's file
-    /// names what differs.
+    /// The defaults: compute queue, time limit 30 minutes, five attempts, no schedule, no trigger. A job's file
+    /// overrides what differs.
     pub const fn new(name: &'static str, summary: &'static str) -> Self {
         Self {
             name,
@@ -70,33 +71,37 @@ pub(super) const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }
 
-/// A line of the schedule (UTC); its name is the job's.
+/// A line of the schedule (UTC), named as the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     /// Six fields, seconds first; days of the week count from 1 = Monday.
     pub cron: &'static str,
-    /// Why at that time.
+    /// Why it runs at that time.
     pub reason: &'static str,
 }
 
 /// An artifact: rows that a job stages under a run id and publishes at once.
 #[derive(Debug, Clone, Copy)]
 pub struct ArtifactSpec {
-    /// The word in `artifact_runs`, in job results and in problems.
+    /// The artifact's name in `artifact_runs`, in job results and in error messages.
     pub name: &'static str,
-    /// The tables that hold its rows, each with a column `run_id`; the first is the artifact, the others belong to it.
+    /// The tables with its rows, each with a column `run_id`. The first table is the artifact itself, the others are
+    /// auxiliary.
     pub tables: &'static [Table],
-    /// The cached answers that a new run makes unreachable.
+    /// The cache family whose entries a new run makes unreachable.
     pub family: CacheFamily,
 }
 
-/// The name of a table, checked when the program is compiled, so that it may stand in SQL without quotes.
+/// The name of a table. It is checked at compile time, so that it may stand in SQL without quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table(&'static str);
 
 impl Table {
+    /// Checks the name of a table.
+    ///
     /// # Panics
-    /// On a name that is not of lower-case letters, digits and underscores. In a constant that is a compile error.
+    /// Panics if the name contains anything but lower-case letters, digits and underscores; in a constant that is a
+    /// compile error.
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
         assert!(!bytes.is_empty() && bytes[0].is_ascii_lowercase(), "a table's name begins with a letter");
@@ -109,7 +114,7 @@ impl Table {
         Self(name)
     }
 
-    /// The name.
+    /// The table's name.
     pub const fn name(self) -> &'static str {
         self.0
     }

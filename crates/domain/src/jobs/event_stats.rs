@@ -1,4 +1,4 @@
-//! What viewers did, by movie and hour.
+//! Definition of the job `event-stats`: counts of viewers' events by movie and hour.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +7,11 @@ use super::payload::is_false;
 use super::{ArtifactSpec, Definition, JobKind, JobType, Schedule, Table};
 use crate::artifacts::CacheFamily;
 
-/// The job `event-stats`: recounts what viewers did, by movie and hour.
+/// The job `event-stats`: recounts viewers' events by movie and hour.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventStats {
-    /// Publish even a run that would be held back for being suspiciously small.
+    /// Publish the run even if it would be held back as suspiciously small.
     #[serde(skip_serializing_if = "is_false")]
     pub force: bool,
 }
@@ -19,7 +19,7 @@ pub struct EventStats {
 impl JobType for EventStats {
     const KIND: JobKind = JobKind::EventStats;
     const DEFINITION: Definition = Definition {
-        // Reads every event.
+        // The job reads every event.
         timeout: minutes(3 * 60),
         schedule: Some(Schedule {
             cron: "0 10 1 * * *",
@@ -28,7 +28,7 @@ impl JobType for EventStats {
         artifact: Some(ArtifactSpec {
             name: "batch_stats_hourly",
             tables: &[Table::new("batch_stats_hourly"), Table::new("batch_stats_total")],
-            // What viewers did shows on the movie's page.
+            // The counts are part of the movie's page.
             family: CacheFamily::Movies,
         }),
         triggers: &["compute/event-stats"],

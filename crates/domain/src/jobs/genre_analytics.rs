@@ -1,4 +1,4 @@
-//! Each genre by year and month of release.
+//! Definition of the job `genre-analytics`.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::artifacts::CacheFamily;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GenreAnalytics {
-    /// Publish even a run that would be held back for being suspiciously small.
+    /// Publish the run even if it would be held back as suspiciously small.
     #[serde(skip_serializing_if = "is_false")]
     pub force: bool,
 }

@@ -1,4 +1,4 @@
-//! Brings the catalogue up to date.
+//! Definition of the job `ingest`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::definition::minutes;
 use super::{Definition, JobKind, JobType, Queue, Schedule};
 use crate::ingest::IngestMode;
 
-/// The job `ingest`: brings the catalogue up to date from TMDB, or keeps the demo world current.
+/// The job `ingest`: updates the catalogue from TMDB, or extends the demo world to today.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ingest {

@@ -1,4 +1,4 @@
-//! The registry's list made into enums, and what every kind can be asked.
+//! The enums of the registry, and the functions of every kind.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,10 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{ArtifactSpec, JobKind, Queue};
 use crate::artifacts::{Artifact, CacheFamily};
 
-/// Makes [`JobKind`] and [`Artifact`] of the list in `jobs/mod.rs`.
+/// Generates [`JobKind`] and [`Artifact`] from the list in `jobs/mod.rs`.
 macro_rules! registry {
     ($($Job:ident $(=> $Artifact:ident)?),* $(,)?) => {
-        /// A kind of job: what the worker can be asked to do. Its facts are in the file of its payload type.
+        /// A kind of job that the worker can run. Its definition is in the file of its payload type.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum JobKind {
             $(#[doc = concat!("See [`", stringify!($Job), "`](struct@", stringify!($Job), ").")] $Job,)*
@@ -23,24 +23,24 @@ macro_rules! registry {
             /// Every kind, in the order of the registry.
             pub const ALL: [Self; [$(stringify!($Job)),*].len()] = [$(Self::$Job),*];
 
-            /// The facts of the kind.
+            /// The kind's definition.
             pub const fn definition(self) -> &'static $crate::jobs::Definition {
                 match self {
                     $(Self::$Job => const { &<$Job as $crate::jobs::JobType>::DEFINITION },)*
                 }
             }
 
-            /// The artifact that the kind publishes.
+            /// The artifact that the kind publishes; `None`: none.
             pub const fn artifact(self) -> Option<Artifact> {
                 match self {
                     $(Self::$Job => $crate::jobs::kind::registry!(@artifact $($Artifact)?),)*
                 }
             }
 
-            /// `options` as the ledger keeps them for this kind.
+            /// Checks `options` and returns them as the ledger stores them for this kind.
             ///
             /// # Errors
-            /// An option that the kind does not have, or a value that does not fit it.
+            /// An option that the kind does not have, or a value of the wrong type.
             pub fn payload(self, options: &serde_json::Value) -> Result<serde_json::Value, $crate::jobs::PayloadError> {
                 match self {
                     $(Self::$Job => $crate::jobs::payload::normalise::<$Job>(options),)*
@@ -71,7 +71,7 @@ macro_rules! registry {
 }
 pub(super) use registry;
 
-/// Why a text names no kind of job.
+/// The text is not the name of a kind of job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown job; known are {}", JobKind::ALL.map(JobKind::as_str).join(", "))]
 pub struct UnknownJob;
@@ -82,22 +82,22 @@ impl JobKind {
         self.definition().name
     }
 
-    /// Its name and its aliases: what a ledger row of this kind may say.
+    /// Its name and its aliases: the values that a ledger row of this kind may have.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.as_str()).chain(self.definition().aliases.iter().copied())
     }
 
-    /// The queue it waits in.
+    /// The queue in which it waits.
     pub const fn queue(self) -> Queue {
         self.definition().queue
     }
 
-    /// Longest a single attempt may take.
+    /// Time limit of one attempt.
     pub const fn timeout(self) -> Duration {
         self.definition().timeout
     }
 
-    /// Attempts before a job that fails transiently is given up.
+    /// Number of attempts, after which a job that fails transiently is marked as failed.
     pub const fn max_attempts(self) -> i32 {
         self.definition().attempts
     }
@@ -155,7 +155,7 @@ impl Artifact {
         self.spec().name
     }
 
-    /// The cached answers that a new run makes unreachable.
+    /// The cache family whose entries a new run makes unreachable.
     pub const fn family(self) -> CacheFamily {
         self.spec().family
     }
@@ -167,7 +167,7 @@ impl Serialize for Artifact {
     }
 }
 
-// A job that is listed with an artifact has one in its definition: checked when the program is compiled.
+// Checked at compile time: a job that the registry lists with an artifact has one in its definition.
 const _: () = {
     let mut at = 0;
     while at < Artifact::ALL.len() {

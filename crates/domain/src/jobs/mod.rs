@@ -1,8 +1,8 @@
-//! Jobs: what the worker can be asked to do, each kind defined once.
+//! Jobs: the kinds of work that the worker runs, each kind defined once.
 //!
-//! A kind is one file here, named as the job is: its payload type with its [`Definition`] (queue, time-out, schedule
-//! line, artifact, triggers). The list at the end of this file is the registry; API, CLI, scheduler and worker read it,
-//! so a new kind is a file, a line of the list, and its `run` in the worker.
+//! A kind is one file here, named as the job: its payload type with its [`Definition`] (queue, time limit, schedule
+//! line, artifact, triggers). The list at the end of this file is the registry, which API, CLI, scheduler and worker
+//! read. A new kind is a file, a line of the list, and its `run` in the worker.
 
 mod chain;
 mod definition;
@@ -54,7 +54,7 @@ pub use policy::{BACKOFF_MAX, HEARTBEAT, LEASE, MAX_CRASHES, backoff, eta_second
 pub use queue::Queue;
 pub use status::JobStatus;
 
-// The registry: `Payload`, or `Payload => Artifact` of a kind that publishes one.
+// The registry: `Payload`, or `Payload => Artifact` for a kind that publishes an artifact.
 kind::registry! {
     Ingest,
     RefreshPopular,

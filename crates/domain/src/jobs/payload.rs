@@ -1,25 +1,25 @@
-//! Payloads from JSON: strict for what is asked for now, tolerant of what old ledger rows hold.
+//! Payloads from JSON: new requests are checked strictly, old ledger rows are read tolerantly.
 
 use serde_json::Value;
 
 use super::JobType;
 
-/// Why JSON is no payload of a kind of job.
+/// Why a JSON value is not a payload of a kind of job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{reason}", field.as_ref().map_or_else(String::new, |field| format!("{field}: ")))]
 pub struct PayloadError {
-    /// The option that is wrong, where it is one.
+    /// The wrong option; `None` where the value as a whole is wrong.
     pub field: Option<String>,
     /// What is wrong with it.
     pub reason: String,
 }
 
-/// Options that one payload type of all kinds had until migration 0009. A row may carry one that its kind never read.
+/// Options that all kinds shared until migration 0009. An old row may carry one that its kind never read.
 const FORMERLY_SHARED: [&str; 3] = ["mode", "force", "hold_ms"];
 
 fn parse<J: JobType>(options: &Value) -> Result<J, PayloadError> {
     if !options.is_object() {
-        // serde would also read a struct from an array of its fields' values.
+        // serde would also accept an array of the fields' values as a struct.
         return Err(PayloadError { field: None, reason: "it must be a JSON object".to_owned() });
     }
     serde_path_to_error::deserialize(options).map_err(|error| {
@@ -28,19 +28,19 @@ fn parse<J: JobType>(options: &Value) -> Result<J, PayloadError> {
     })
 }
 
-/// `options` as the ledger keeps them: checked, and defaults left out.
+/// Checks `options` and returns them as the ledger stores them, without defaults.
 ///
 /// # Errors
-/// An option that the kind does not have, or a value that does not fit it.
+/// An option that the kind does not have, or a value of the wrong type.
 pub fn normalise<J: JobType>(options: &Value) -> Result<Value, PayloadError> {
     let job: J = parse(options)?;
     serde_json::to_value(job).map_err(|error| PayloadError { field: None, reason: error.to_string() })
 }
 
-/// A payload from the ledger.
+/// Reads a payload from the ledger.
 ///
 /// # Errors
-/// As [`normalise`], except for options of other kinds that rows from before migration 0009 carry.
+/// As [`normalise`], except that options of other kinds are ignored: rows from before migration 0009 carry them.
 pub fn from_ledger<J: JobType>(mut payload: Value) -> Result<J, PayloadError> {
     loop {
         let error = match parse(&payload) {
@@ -57,7 +57,7 @@ pub fn from_ledger<J: JobType>(mut payload: Value) -> Result<J, PayloadError> {
     }
 }
 
-/// Leaves a switch that is off out of the JSON.
+/// `skip_serializing_if` of a switch: `false` stays out of the JSON.
 pub(super) fn is_false(value: &bool) -> bool {
     !value
 }

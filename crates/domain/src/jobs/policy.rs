@@ -1,28 +1,29 @@
-//! How long a job is waited for, and when it is tried again.
+//! Leases, retries and back-off of jobs.
 
 use std::time::Duration;
 
-/// Times a job may take its worker down with it before it is parked as failed: once is bad luck, thrice is the job.
+/// Crashes of its worker after which a job is marked as failed: one crash may be chance, three mean that the job causes
+/// them.
 pub const MAX_CRASHES: i32 = 3;
 
-/// A worker renews its lease on a job this often, reports its progress and learns whether it is to stop.
+/// Interval of heartbeats: the worker renews its lease, reports progress and reads whether the job is to be cancelled.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// A running job without a heartbeat for this long has lost its worker. Long enough that a stalled database alone does
-/// not make it run twice, short enough that a killed worker's job is taken up well within a minute.
+/// Life of a lease without a heartbeat. Long enough that a stalled database alone does not make a job run twice, short
+/// enough that another worker takes a dead worker's job over well within a minute.
 pub const LEASE: Duration = Duration::from_secs(20);
 
 /// Longest wait between two attempts.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
-/// Wait before attempt `attempts + 1`: 1 s doubled per attempt up to [`BACKOFF_MAX`], spread by ±20 % with `jitter` in
-/// 0..1, so that jobs felled by one outage do not return in step.
+/// Back-off before attempt `attempts + 1`: 1 s, doubled per attempt up to [`BACKOFF_MAX`], with ±20 % jitter (`jitter`
+/// is 0..1), so that jobs that failed in one outage do not retry at the same moment.
 pub fn backoff(attempts: i32, jitter: f64) -> Duration {
     let doubled = 2f64.powi(attempts.clamp(1, 16) - 1);
     Duration::from_secs_f64(doubled.min(BACKOFF_MAX.as_secs_f64()) * (0.8 + 0.4 * jitter.clamp(0.0, 1.0)))
 }
 
-/// Seconds left, from the work done so far. `None` until something is done.
+/// Estimated seconds left, extrapolated linearly from the work done so far. `None` until something is done.
 pub fn eta_seconds(done: i64, total: i64, elapsed: Duration) -> Option<i64> {
     if done <= 0 || total < done {
         return None;

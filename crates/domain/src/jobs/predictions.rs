@@ -1,4 +1,4 @@
-//! Forecasts of popularity and rank.
+//! Definition of the job `predictions`.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::artifacts::CacheFamily;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Predictions {
-    /// Publish even a run that would be held back for being suspiciously small.
+    /// Publish the run even if it would be held back as suspiciously small.
     #[serde(skip_serializing_if = "is_false")]
     pub force: bool,
 }
@@ -19,7 +19,7 @@ pub struct Predictions {
 impl JobType for Predictions {
     const KIND: JobKind = JobKind::Predictions;
     const DEFINITION: Definition = Definition {
-        // Fits models to every active movie.
+        // The job fits models to every active movie.
         timeout: minutes(3 * 60),
         schedule: Some(Schedule {
             cron: "0 30 4 * * *",

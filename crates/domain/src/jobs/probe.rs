@@ -1,21 +1,21 @@
-//! Holds a worker slot and does nothing: how doctor and the tests see that jobs flow.
+//! Definition of the job `probe`, which `moviemetric doctor` and the tests use to check that jobs run.
 
 use serde::{Deserialize, Serialize};
 
 use super::definition::minutes;
 use super::{Definition, JobKind, JobType, Queue};
 
-/// The job `probe`: does nothing for `hold_ms`.
+/// The job `probe`: occupies a worker slot for `hold_ms` and does nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Probe {
-    /// Milliseconds to hold the slot, at most [`Probe::MAX_HOLD_MS`]; `None` is 0.
+    /// Milliseconds to occupy the slot, at most [`Probe::MAX_HOLD_MS`]; `None` means 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_ms: Option<u64>,
 }
 
 impl Probe {
-    /// Longest hold, in milliseconds: well within the time-out.
+    /// Upper bound of `hold_ms`, in milliseconds: well within the time limit.
     pub const MAX_HOLD_MS: u64 = 300_000;
 }
 

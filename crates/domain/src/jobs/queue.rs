@@ -1,11 +1,11 @@
-//! The queues that jobs wait in.
+//! The queues in which jobs wait.
 
-/// A queue of the transport, with a concurrency of its own.
+/// A queue of the transport, with its own concurrency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// Ingest alone: it may run for hours and must not hold up the nightly batch, nor the hourly refresh.
+    /// Ingest only: it may run for hours and must not delay the nightly batch jobs or the hourly refresh.
     Ingest,
-    /// What computes an artifact or rebuilds the search index.
+    /// Jobs that compute an artifact or rebuild the search index.
     Compute,
     /// Short jobs that mostly wait for the database or for TMDB.
     Maintenance,
@@ -15,7 +15,7 @@ impl Queue {
     /// Every queue.
     pub const ALL: [Self; 3] = [Self::Ingest, Self::Compute, Self::Maintenance];
 
-    /// The word in the ledger, in Redis keys and in settings.
+    /// The queue's name in the ledger, in Redis keys and in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
@@ -24,8 +24,9 @@ impl Queue {
         }
     }
 
-    /// Jobs of this queue that one worker process runs at a time: one ingest (it fans out by itself), two computations
-    /// (the defaults are for a machine with two cores), four of maintenance (they wait for other servers).
+    /// Number of jobs of this queue that one worker process runs concurrently: one ingest (it parallelises its requests
+    /// itself), two computations (the default suits a machine with two cores), four maintenance jobs (they mostly wait
+    /// for other servers).
     pub fn default_concurrency(self) -> usize {
         match self {
             Self::Ingest => 1,

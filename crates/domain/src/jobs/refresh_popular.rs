@@ -1,11 +1,11 @@
-//! What the source says of the most popular movies just now, for the speed layer.
+//! Definition of the job `refresh-popular`: observations of the most popular movies for the speed layer.
 
 use serde::{Deserialize, Serialize};
 
 use super::definition::minutes;
 use super::{Definition, JobKind, JobType, Queue, Schedule};
 
-/// The job `refresh-popular`: asks the source for the current numbers of the most popular movies.
+/// The job `refresh-popular`: fetches the current numbers of the most popular movies from the source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RefreshPopular {}
@@ -14,7 +14,7 @@ impl JobType for RefreshPopular {
     const KIND: JobKind = JobKind::RefreshPopular;
     const DEFINITION: Definition = Definition {
         queue: Queue::Maintenance,
-        // Five hundred pages at most; a slower run would meet the next hour's.
+        // The job reads at most five hundred pages; a slower run would overlap the next hour's.
         timeout: minutes(30),
         schedule: Some(Schedule {
             cron: "0 20 * * * *",

@@ -1,11 +1,11 @@
-//! The full rebuild of the search index.
+//! Definition of the job `search-index`: the full rebuild of the search index.
 
 use serde::{Deserialize, Serialize};
 
 use super::definition::minutes;
 use super::{Definition, JobKind, JobType, Schedule};
 
-/// The job `search-index`: rebuilds the search index beside the live one.
+/// The job `search-index`: builds a new search index beside the live one and swaps them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchIndex {}

@@ -1,4 +1,4 @@
-//! What reviews say, by movie and hour.
+//! Definition of the job `sentiment`: sentiment of reviews by movie and hour.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +7,11 @@ use super::payload::is_false;
 use super::{ArtifactSpec, Definition, JobKind, JobType, Schedule, Table};
 use crate::artifacts::CacheFamily;
 
-/// The job `sentiment`: scores reviews, by movie and hour.
+/// The job `sentiment`: computes the sentiment of reviews by movie and hour.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sentiment {
-    /// Publish even a run that would be held back for being suspiciously small.
+    /// Publish the run even if it would be held back as suspiciously small.
     #[serde(skip_serializing_if = "is_false")]
     pub force: bool,
 }
@@ -19,7 +19,7 @@ pub struct Sentiment {
 impl JobType for Sentiment {
     const KIND: JobKind = JobKind::Sentiment;
     const DEFINITION: Definition = Definition {
-        // Scores the text of every review.
+        // The job scores the text of every review.
         timeout: minutes(3 * 60),
         schedule: Some(Schedule {
             cron: "0 40 3 * * *",
@@ -31,7 +31,7 @@ impl JobType for Sentiment {
             family: CacheFamily::Sentiment,
         }),
         triggers: &["compute/sentiment"],
-        // Before trends and genre analytics, which average it.
+        // Runs before trends and genre analytics, which average its results.
         compute_step: Some(50),
         ..Definition::new("sentiment", "scores reviews, by movie and hour")
     };

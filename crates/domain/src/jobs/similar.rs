@@ -1,4 +1,4 @@
-//! Similar titles; seed 3 says "recommendations", which is still understood.
+//! Definition of the job `similar`: similar titles. Seed 3 calls them "recommendations"; that name is still accepted.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::artifacts::CacheFamily;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Similar {
-    /// Publish even a run that would be held back for being suspiciously small.
+    /// Publish the run even if it would be held back as suspiciously small.
     #[serde(skip_serializing_if = "is_false")]
     pub force: bool,
 }
@@ -19,14 +19,14 @@ pub struct Similar {
 impl JobType for Similar {
     const KIND: JobKind = JobKind::Similar;
     const DEFINITION: Definition = Definition {
-        // Seed 3's word.
+        // Seed 3's name of the job.
         aliases: &["recommendations"],
         timeout: minutes(3 * 60),
         schedule: Some(Schedule {
             cron: "0 0 5 * * 1",
             reason: "similar titles move slowly, and the job is the longest",
         }),
-        // Seed 3's name of the table.
+        // The table keeps seed 3's name.
         artifact: Some(ArtifactSpec {
             name: "movie_recommendations",
             tables: &[Table::new("movie_recommendations")],

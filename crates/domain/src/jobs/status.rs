@@ -1,10 +1,10 @@
-//! Where a job stands.
+//! The status of a job.
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The state of a job in the ledger.
+/// The status of a job in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
@@ -12,13 +12,13 @@ pub enum JobStatus {
     Queued,
     /// A worker holds its lease.
     Running,
-    /// An attempt failed; it waits for the next one.
+    /// An attempt failed; the job waits for the next one.
     Retrying,
-    /// Done, with a result.
+    /// The job ended with a result.
     Succeeded,
-    /// Given up, with the last error.
+    /// The job ended with an error; it will not be retried.
     Failed,
-    /// Stopped because somebody asked for it.
+    /// The job was cancelled on request.
     Cancelled,
 }
 
@@ -27,7 +27,7 @@ impl JobStatus {
     pub const ALL: [Self; 6] =
         [Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
 
-    /// The word in the ledger, in bodies and in the CLI.
+    /// The status's name in the ledger, in JSON bodies and in the CLI.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -39,7 +39,7 @@ impl JobStatus {
         }
     }
 
-    /// Whether the job has ended: only a retry changes it from here on.
+    /// Whether the job has ended; only an explicit retry changes a final status.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }

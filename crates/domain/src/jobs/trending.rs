@@ -1,4 +1,4 @@
-//! What trended over the last week.
+//! Definition of the job `trending`: the nightly ranking over the last week.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::artifacts::CacheFamily;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Trending {
-    /// Publish even a run that would be held back for being suspiciously small.
+    /// Publish the run even if it would be held back as suspiciously small.
     #[serde(skip_serializing_if = "is_false")]
     pub force: bool,
 }

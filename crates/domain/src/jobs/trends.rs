@@ -1,4 +1,4 @@
-//! How rating, popularity and sentiment move.
+//! Definition of the job `trends`: daily series of rating, popularity and sentiment.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::artifacts::CacheFamily;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Trends {
-    /// Publish even a run that would be held back for being suspiciously small.
+    /// Publish the run even if it would be held back as suspiciously small.
     #[serde(skip_serializing_if = "is_false")]
     pub force: bool,
 }

@@ -1,8 +1,8 @@
 //! Forecasts of popularity and trending rank: the input series, and the score of a back-test.
 //!
-//! The exponential smoothing itself is a library's (worker, `jobs/predictions`). This module has the daily series that it
-//! smooths, the weekly seasonality that is removed before, and the back-test's comparison with the naive forecast ("the value
-//! stays what it is").
+//! The exponential smoothing itself is done by a library (worker, `jobs/predictions`). This module prepares the daily
+//! series, estimates the weekly seasonality that is removed before smoothing, and compares the back-test with the naive
+//! forecast ("the value does not change").
 
 mod series;
 
@@ -12,22 +12,23 @@ use crate::MovieId;
 
 pub use series::{Week, daily};
 
-/// Days that a forecast reaches ahead.
+/// Length of a forecast in days.
 pub const HORIZON_DAYS: usize = 14;
 
-/// Days of history that a forecast is made from: smoothing forgets within weeks, and fitting takes time by the day.
+/// Days of history that a forecast uses: smoothing forgets within weeks, and the fitting time grows with each day.
 pub const HISTORY_DAYS: usize = 60;
 
-/// Movies forecast, the most popular first: it bounds a run over a million movies.
+/// Upper bound on the movies that are forecast, the most popular first: it bounds a run over a million movies.
 pub const MOVIES_FORECAST: usize = 50_000;
 
-/// Share of outcomes that the interval is meant to hold: four of five.
+/// Nominal coverage of the interval: it should contain four of five outcomes.
 pub const INTERVAL_SHARE: f64 = 0.8;
 
-/// The back-test stands on each of this many past days in turn and forecasts up to the present.
+/// Number of past days from which the back-test forecasts up to the present.
 pub const BACKTEST_DAYS: usize = HORIZON_DAYS;
 
-/// Movies in the back-test, a systematic sample of all: it fixes the errors to three digits within a minute of computing.
+/// Movies in the back-test, a systematic sample of all: it determines the errors to three digits within a minute of
+/// computing.
 pub const BACKTEST_MOVIES: usize = 2_000;
 
 /// Forecast horizon in days, 1 to [`HORIZON_DAYS`].
@@ -39,7 +40,7 @@ impl Horizon {
     /// The default horizon: a week.
     pub const WEEK: Self = Self(7);
 
-    /// Days.
+    /// The horizon in days.
     pub fn get(self) -> i16 {
         i16::from(self.0)
     }
@@ -70,7 +71,7 @@ impl From<Horizon> for String {
     }
 }
 
-/// A forecast value and the interval that holds it in [`INTERVAL_SHARE`] of cases.
+/// A forecast value, and the interval that should contain the outcome in [`INTERVAL_SHARE`] of cases.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     pub value: f64,
@@ -91,7 +92,7 @@ pub struct Score {
 }
 
 impl Score {
-    /// Counts one forecast in; `naive` is the value on the day when it was made.
+    /// Adds one forecast; `naive` is the value on the day when it was made.
     pub fn add(&mut self, forecast: Estimate, naive: f64, actual: f64) {
         self.forecasts += 1;
         self.error += (forecast.value - actual).abs();
@@ -109,7 +110,8 @@ impl Score {
         (self.forecasts > 0).then(|| self.naive_error / self.forecasts as f64)
     }
 
-    /// Share of outcomes within the interval; to be near [`INTERVAL_SHARE`].
+    /// Share of outcomes within the interval, 0 to 1; should be near [`INTERVAL_SHARE`]. `None` before the first
+    /// forecast.
     pub fn coverage(&self) -> Option<f64> {
         (self.forecasts > 0).then(|| self.within as f64 / self.forecasts as f64)
     }
@@ -124,13 +126,13 @@ impl std::ops::AddAssign for Score {
     }
 }
 
-/// Skill score: 1 is a perfect forecast, 0 is as good as the naive one, below 0 is worse. `None` where the naive forecast has no
-/// error, since nothing changed.
+/// Skill score: 1 is a perfect forecast, 0 is as good as the naive one, below 0 is worse. `None` where the naive
+/// forecast has no error because nothing changed.
 pub fn skill(mae: f64, naive_mae: f64) -> Option<f64> {
     (naive_mae > 0.0).then(|| 1.0 - mae / naive_mae)
 }
 
-/// Places by score, best 1, in the order of `scores`; equal scores by movie id.
+/// Ranks by score from 1, the highest score first, in the order of `scores`; equal scores rank by movie id.
 pub fn ranks(scores: &[(MovieId, f64)]) -> Vec<i32> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_unstable_by(|a, b| {

@@ -4,8 +4,8 @@ use chrono::{Datelike, NaiveDate, TimeDelta};
 
 use super::HISTORY_DAYS;
 
-/// One value a day, ending with `until`, from snapshots in the order of their days; a day without one repeats the day
-/// before. Never longer than [`HISTORY_DAYS`].
+/// One value per day, ending with `until`, from snapshots in the order of their days; a day without a snapshot repeats
+/// the value of the day before. At most [`HISTORY_DAYS`] values.
 pub fn daily(snapshots: &[(NaiveDate, f64)], until: NaiveDate) -> Vec<f64> {
     let Some((start, _)) = snapshots.first() else { return Vec::new() };
     let first = (*start).max(until - TimeDelta::days(HISTORY_DAYS as i64 - 1));
@@ -21,15 +21,15 @@ pub fn daily(snapshots: &[(NaiveDate, f64)], until: NaiveDate) -> Vec<f64> {
     values
 }
 
-/// Weekly seasonality: the factor of each weekday's popularity, Monday first. Estimated from all movies together, since a
-/// movie's own few weeks hold more noise than signal.
+/// Weekly seasonality: the factor of each weekday's popularity, Monday first. It is estimated from all movies together,
+/// since a single movie's few weeks hold more noise than signal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Week([f64; 7]);
 
-/// Samples of each weekday that an estimate needs; with fewer there is no seasonality.
+/// Samples per weekday that an estimate requires; with fewer there is no seasonality.
 const WEEK_SAMPLES_MIN: u32 = 50;
 
-/// Bound on the logarithm of one sample: a premiere is not seasonality.
+/// Bound on the absolute logarithm of one sample, so that a premiere does not count as seasonality.
 const WEEK_SAMPLE_MAX: f64 = 0.5;
 
 impl Week {
@@ -58,7 +58,7 @@ impl Week {
         Self(means.map(|mean| (mean - level).exp()))
     }
 
-    /// The factor of a day's weekday.
+    /// The factor of the day's weekday.
     pub fn factor(&self, day: NaiveDate) -> f64 {
         self.0[weekday(day)]
     }
@@ -84,7 +84,7 @@ mod tests {
         let long: Vec<_> = (0..200).map(|n| (day(n), n as f64)).collect();
         let values = daily(&long, day(199));
         assert_eq!((values.len(), values[0], values[HISTORY_DAYS - 1]), (HISTORY_DAYS, 140.0, 199.0));
-        // All snapshots but one lie before the history's first day.
+        // All snapshots but the last lie before the history's first day.
         assert_eq!(daily(&[(day(0), 1.0), (day(1), 2.0)], day(100)), [2.0; HISTORY_DAYS]);
     }
 

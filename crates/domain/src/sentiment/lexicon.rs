@@ -1,9 +1,9 @@
-//! The lexicon: VADER (Hutto and Gilbert, ICWSM 2014) in its Rust port. Pure: text in, number out.
+//! The lexicon: VADER (Hutto and Gilbert, ICWSM 2014) in its Rust port.
 //!
-//! Rules and word list are VADER's own. What is ours: a review of several sentences is scored sentence by sentence, as
-//! VADER's authors advise, since its score of a long text runs into ±1 whatever the text says.
+//! Rules and word list are VADER's own. One thing is added: a review is scored sentence by sentence, as VADER's authors
+//! advise, since VADER's score of a long text approaches ±1 whatever the text is.
 //!
-//! `tests/sentiment_accuracy.rs` measures it on 10,662 sentences from movie reviews.
+//! `tests/sentiment_accuracy.rs` measures its accuracy on 10,662 sentences from movie reviews.
 
 use vader_sentimental::SentimentIntensityAnalyzer;
 
@@ -20,12 +20,12 @@ impl Default for Lexicon {
 }
 
 impl Lexicon {
-    /// The word list is parsed on first use, some milliseconds, and shared from then on.
+    /// Parses the word list on first use, which takes some milliseconds; later calls share it.
     pub fn new() -> Self {
         Self(SentimentIntensityAnalyzer::new())
     }
 
-    /// The mean over those sentences that carry any sentiment; 0 where none does.
+    /// The mean score of the sentences that carry any sentiment; 0 where none does.
     pub fn score(&self, text: &str) -> Score {
         let (mut sum, mut sentences) = (0.0, 0u32);
         for sentence in sentences_of(text) {
@@ -39,8 +39,8 @@ impl Lexicon {
     }
 }
 
-/// Cuts after a run of `.`, `!` and `?` that blank space follows, and at line ends. "Dr. No" is cut too, which does no
-/// harm: neither half has a word of the list that the other would have changed.
+/// Cuts after a run of `.`, `!` and `?` that is followed by white space, and at line ends. "Dr. No" is cut too, which
+/// does no harm: neither half has a word of the list that would have modified the other.
 fn sentences_of(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive('\n').flat_map(|line| {
         let mut ended = false;

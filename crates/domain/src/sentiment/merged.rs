@@ -1,16 +1,16 @@
-//! Sentiment of a movie over a window: what its merged hours add up to (seed 1, section 3.1).
+//! Sentiment of a movie over a window, computed from its merged hours (seed 1, section 3.1).
 //!
-//! The hours are those of [`crate::merge::merge`], oldest first, each answered by one layer. Every review counts once, so
-//! a sum over hours weighs each hour's mean by its number of reviews.
+//! The hours are those of [`crate::merge::merge`], oldest first, each from one layer. Every review counts once, so a
+//! sum over hours weights each hour's mean by its number of reviews.
 
 use super::{Label, Tally, velocity};
 use crate::hours::{Hour, Window};
 use crate::merge::{CUTOFF_HOURS, Layer};
 
-/// One merged hour: the layer that answered for it, and its reviews.
+/// One merged hour: the layer that owns it, and the tally of its reviews.
 pub type MergedHour = (Hour, Layer, Tally);
 
-/// All reviews of a window together.
+/// Totals over all reviews of a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Overall {
     pub tally: Tally,
@@ -20,7 +20,7 @@ pub struct Overall {
     pub velocity: f64,
 }
 
-/// Adds up all hours; the velocity is that of the hours from `cutoff` on.
+/// Sums up all hours; the velocity is that of the hours from `cutoff` on.
 pub fn overall(hours: &[MergedHour], cutoff: Hour) -> Overall {
     let mut tally = Tally::default();
     hours.iter().for_each(|(.., hour)| tally += *hour);
@@ -29,7 +29,7 @@ pub fn overall(hours: &[MergedHour], cutoff: Hour) -> Overall {
     Overall { tally, label: tally.mean().map(Label::of), velocity: velocity(&recent) }
 }
 
-/// A day or an hour of a breakdown.
+/// A day or an hour of the breakdown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bucket {
     /// `2026-03-10`, or `2026-03-10T14:00:00Z` for an hour.
@@ -38,8 +38,8 @@ pub struct Bucket {
     pub reviews: i64,
 }
 
-/// The window in buckets, the newest first: hours where the window is [`CUTOFF_HOURS`] long or shorter, else days.
-/// Buckets without reviews are left out; an hour that a late fact reopened may turn out to be one.
+/// The breakdown of the window, newest bucket first: hours where the window is at most [`CUTOFF_HOURS`] long, else
+/// days. Buckets without reviews are left out; an hour that a late fact reopened may be empty.
 pub fn breakdown(hours: &[MergedHour], window: Window) -> Vec<Bucket> {
     let by_hour = window.hours().is_some_and(|hours| i64::from(hours) <= CUTOFF_HOURS);
     let mut buckets: Vec<(String, Tally)> = Vec::new();

@@ -1,4 +1,4 @@
-//! Sentiment: of one review by a lexicon, of many by their mean (seed 1, section 3.1; DESIGN.md section 4).
+//! Sentiment: the score of one review by a lexicon, and the mean of many (seed 1, section 3.1; DESIGN.md section 4).
 
 mod lexicon;
 pub mod merged;
@@ -11,10 +11,10 @@ use crate::hours::Hour;
 
 pub use lexicon::Lexicon;
 
-/// A score above this is positive, below its negative negative (seed 1, section 2.2).
+/// A score above this is positive, a score below its negative is negative (seed 1, section 2.2).
 pub const LABEL_THRESHOLD: f64 = 0.3;
 
-/// Half-width of a 95 % interval in standard errors.
+/// Half-width of a 95 % interval, in standard errors.
 const Z_95: f64 = 1.96;
 
 /// The class of a score.
@@ -27,7 +27,7 @@ pub enum Label {
 }
 
 impl Label {
-    /// The label of a score from -1 to 1; the thresholds themselves are neutral.
+    /// The label of a score from -1 to 1; a score exactly at a threshold is neutral.
     pub fn of(score: f64) -> Self {
         if score > LABEL_THRESHOLD {
             Self::Positive
@@ -38,7 +38,7 @@ impl Label {
         }
     }
 
-    /// The word in bodies and tables.
+    /// The label's name in JSON bodies and tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Positive => "positive",
@@ -48,43 +48,43 @@ impl Label {
     }
 }
 
-/// One review's score, -1 to 1, in steps of 1/16384: finer than the four decimals that the lexicon means, and coarse
-/// enough that sums of thirty million scores and of their squares are exact in any order. Hence an hour built up by
-/// deltas equals the hour recomputed.
+/// One review's score, -1 to 1, in steps of 1/16384. The steps are finer than the lexicon's four decimals, and coarse
+/// enough that sums of thirty million scores and of their squares are exact in any order. Therefore an hour that was
+/// built from deltas equals the hour recomputed.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Score(f32);
 
 impl Score {
     const STEPS: f64 = 16_384.0;
 
-    /// Rounds to the nearest step; what lies outside is clamped, and what is no number is neutral.
+    /// Rounds to the nearest step; values outside -1 to 1 are clamped, and NaN becomes 0.
     pub fn new(raw: f64) -> Self {
         let raw = if raw.is_nan() { 0.0 } else { raw.clamp(-1.0, 1.0) };
         Self(((raw * Self::STEPS).round() / Self::STEPS) as f32)
     }
 
-    /// From -1 to 1.
+    /// The score, -1 to 1.
     pub fn get(self) -> f64 {
         f64::from(self.0)
     }
 
-    /// As stored.
+    /// The score as it is stored, in single precision, without loss.
     pub fn real(self) -> f32 {
         self.0
     }
 
-    /// See [`Label::of`].
+    /// The score's label, see [`Label::of`].
     pub fn label(self) -> Label {
         Label::of(self.get())
     }
 }
 
-/// The reviews of a movie in a span of time, added up. Adding two tallies weighs each mean by its review count.
+/// Sums over a movie's reviews in a span of time. Adding two tallies weights each mean by its number of reviews.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Of the scores.
+    /// Sum of the scores.
     pub sum: f64,
-    /// Of the scores' squares, for the spread.
+    /// Sum of the squared scores, for the variance.
     pub sum_squares: f64,
     pub positive: i64,
     pub negative: i64,
@@ -92,7 +92,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts one review.
+    /// Adds one review.
     pub fn add(&mut self, score: Score) {
         self.sum += score.get();
         self.sum_squares += score.get() * score.get();
@@ -103,23 +103,23 @@ impl Tally {
         }
     }
 
-    /// Reviews.
+    /// Number of reviews.
     pub fn count(&self) -> i64 {
         self.positive + self.negative + self.neutral
     }
 
-    /// The mean score; `None` without reviews.
+    /// The mean score, -1 to 1; `None` without reviews.
     pub fn mean(&self) -> Option<f64> {
         (self.count() > 0).then(|| self.sum / self.count() as f64)
     }
 
-    /// Confidence in the mean, 0 to 1: one minus the half-width of its 95 % interval, z·s/√n, which is at most 1 on a scale
-    /// from -1 to 1. Few reviews say little about their own spread (one says nothing), so the variance counts one more
-    /// observation at the largest distance from the mean, 1: s² = (Σ(x - mean)² + 1) / n. So one review gives 0, a
-    /// hundred that agree 0.98, a hundred that are split evenly between -1 and 1 0.80.
+    /// Confidence in the mean, 0 to 1: one minus the half-width of its 95 % interval, z·s/√n, which is at most 1 on a
+    /// scale from -1 to 1. Few reviews tell little about their variance (one tells nothing), so the variance includes
+    /// one pseudo-observation at the largest distance from the mean, 1: s² = (Σ(x - mean)² + 1) / n. So one review
+    /// gives 0, a hundred equal reviews 0.98, a hundred split evenly between -1 and 1 0.80.
     ///
-    /// The normal interval of a mean as in any textbook; the pseudo-observation is the idea of Agresti and Coull
-    /// (The American Statistician 52, 1998), who add some to a proportion for the same reason.
+    /// The interval is the normal interval of a mean; the pseudo-observation follows Agresti and Coull (The American
+    /// Statistician 52, 1998), who add some to a proportion for the same reason.
     pub fn confidence(&self) -> f64 {
         let Some(mean) = self.mean() else { return 0.0 };
         let n = self.count() as f64;
@@ -139,8 +139,8 @@ impl AddAssign for Tally {
     }
 }
 
-/// How fast sentiment changes, in score per hour: the slope of the line through the hourly means that fits best by least
-/// squares, each hour weighed by its review count. 0 where fewer than two hours have reviews.
+/// Velocity of sentiment in score per hour: the slope of the weighted least-squares line through the hourly means, each
+/// hour weighted by its number of reviews. 0 where fewer than two hours have reviews.
 pub fn velocity(hours: &[(Hour, Tally)]) -> f64 {
     let Some(first) = hours.iter().map(|(hour, _)| hour.start()).min() else { return 0.0 };
     let at = |hour: Hour| (hour.start() - first).num_hours() as f64;

@@ -1,9 +1,11 @@
-//! Live trending in memory: the movies that a source observed or viewers touched since the merge's cutoff, hour by hour, ranked
-//! for any window and genre without asking the database. (PostgreSQL took a third of a second for fifty thousand of them.)
+//! Live trending in memory: the movies that a source observed or viewers touched since the merge's cutoff, hour by
+//! hour. It ranks them for any window and genre without a database query (PostgreSQL took a third of a second for fifty
+//! thousand movies).
 //!
-//! Memory: 32 bytes an hour in which a source observed a movie, 16 an hour in which viewers touched it, some 250 a movie
-//! with its title. Fifty thousand movies with six hours of both are 27 MB; [`MAX_MOVIES`] movies that viewers touched in
-//! every hour of two days, of which the source observed the ten thousand that it may, are 225 MB.
+//! Memory: 32 bytes per hour in which a source observed a movie, 16 per hour in which viewers touched it, about 250 per
+//! movie with its title. Fifty thousand movies with six hours of both take 27 MB; [`MAX_MOVIES`] movies that viewers
+//! touched in every hour of two days, of which ten thousand (the most that a source may observe) were observed, take
+//! 225 MB.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
@@ -20,11 +22,11 @@ use crate::movies::Votes;
 #[cfg(test)]
 mod tests;
 
-/// Movies kept; beyond it those with the oldest last hour are dropped. Four times the number that must be ranked quickly, and a
-/// bound on memory however many movies an attacker's events name.
+/// Most movies kept; beyond it the movies with the oldest last hour are dropped. Four times the number that must be
+/// ranked quickly, and a bound on memory however many movies an attacker's events name.
 pub const MAX_MOVIES: usize = 200_000;
 
-/// Movies over [`MAX_MOVIES`] that may gather before some are dropped: choosing them reads all movies.
+/// Movies beyond [`MAX_MOVIES`] that may accumulate before some are dropped: choosing them reads all movies.
 const SLACK: usize = MAX_MOVIES / 20;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -38,21 +40,22 @@ pub struct Numbers {
 }
 
 impl From<Observation> for Numbers {
-    fn from(seen: Observation) -> Self {
-        Self { popularity: seen.popularity, vote_average: seen.vote_average, vote_count: seen.vote_count }
+    fn from(observation: Observation) -> Self {
+        let Observation { popularity, vote_average, vote_count, .. } = observation;
+        Self { popularity, vote_average, vote_count }
     }
 }
 
-/// An observation: a movie's public numbers at one moment, as a source told them.
+/// An observation, compactly: a movie's public numbers at one moment, as a source reported them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Seen {
-    /// Microseconds since 1970; the event time's hour follows from it.
+pub struct Observed {
+    /// Microseconds since 1970-01-01T00:00Z; they determine the hour of event time.
     at: i64,
     numbers: Numbers,
 }
 
-impl Seen {
-    /// Numbers as they were observed at a moment.
+impl Observed {
+    /// An observation of `numbers` at a moment.
     pub fn new(at: DateTime<Utc>, numbers: Numbers) -> Self {
         Self { at: at.timestamp_micros(), numbers }
     }
@@ -62,7 +65,7 @@ impl Seen {
     }
 }
 
-/// An hour in which viewers touched a movie, and how they rated it then.
+/// An hour in which viewers touched a movie, and their ratings in it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Touched {
     hour: u32,
@@ -71,7 +74,7 @@ pub struct Touched {
 }
 
 impl Touched {
-    /// Numbers that no hour of any movie reaches are clamped.
+    /// `ratings` ratings with the sum `rating_sum` in an hour. Numbers beyond what an hour can reach are clamped.
     pub fn new(hour: Hour, ratings: i64, rating_sum: f64) -> Self {
         let hour = u32::try_from(hour.index()).unwrap_or_default();
         Self { hour, ratings: u32::try_from(ratings).unwrap_or(u32::MAX), rating_sum }
@@ -88,42 +91,42 @@ pub struct Movie {
     pub movie_id: MovieId,
     pub title: String,
     pub genres: Vec<String>,
-    /// No tombstone.
+    /// Whether readers see the movie, which is false for a tombstone.
     pub shown: bool,
-    /// As the catalogue has it.
+    /// The numbers of the catalogue.
     pub base: Numbers,
     /// The newest observation, however old.
-    pub latest: Option<Seen>,
-    /// The last observation of each hour since the cutoff.
-    pub seen: Vec<Seen>,
-    /// Hours since the cutoff.
+    pub latest: Option<Observed>,
+    /// The last observation of each hour since the cutoff, oldest first.
+    pub observed: Vec<Observed>,
+    /// Hours since the cutoff in which viewers touched the movie, oldest first.
     pub touched: Vec<Touched>,
 }
 
-/// [`Movie`], packed.
+/// [`Movie`] in compact form.
 #[derive(Debug)]
 struct Packed {
     title: Box<str>,
     genres: Box<[u16]>,
     shown: bool,
     base: Numbers,
-    latest: Option<Seen>,
-    /// Oldest first, as `touched`.
-    seen: Box<[Seen]>,
+    latest: Option<Observed>,
+    /// Oldest first, like `touched`.
+    observed: Box<[Observed]>,
     touched: Box<[Touched]>,
 }
 
 impl Packed {
     fn last_hour(&self) -> Option<Hour> {
-        let seen = self.seen.last().map(Seen::hour);
-        seen.max(self.touched.last().map(Touched::hour))
+        let observed = self.observed.last().map(Observed::hour);
+        observed.max(self.touched.last().map(Touched::hour))
     }
 
-    /// Forgets hours before `first`.
+    /// Drops the hours before `first`.
     fn forget_before(&mut self, first: Hour) {
-        let old = self.seen.partition_point(|seen| seen.hour() < first);
+        let old = self.observed.partition_point(|observed| observed.hour() < first);
         if old > 0 {
-            self.seen = self.seen[old..].into();
+            self.observed = self.observed[old..].into();
         }
         let old = self.touched.partition_point(|touched| touched.hour() < first);
         if old > 0 {
@@ -132,23 +135,23 @@ impl Packed {
     }
 }
 
-/// The hours that a ranking looks at.
+/// The hours that a ranking covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Span {
-    /// Its first hour; the current one is the last.
+    /// Its first hour; the current hour is the last.
     pub since: Hour,
-    /// Its length, by which viewers' ratings become velocities.
+    /// Its length in hours, by which viewers' ratings are divided to give velocities.
     pub hours: u32,
 }
 
 impl Span {
-    /// The last `hours` hours and the part of the current one that has passed.
+    /// The last `hours` hours, and the part of the current hour that has passed.
     pub fn last(hours: u32, now: DateTime<Utc>) -> Self {
         Self { since: Hour::of(now).plus(-i64::from(hours)), hours }
     }
 }
 
-/// One place of a ranking.
+/// One place in a ranking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
     pub trend: Trend,
@@ -156,23 +159,23 @@ pub struct Place {
     pub genres: Vec<String>,
 }
 
-/// The best movies of a span.
+/// The highest-ranked movies of a span.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ranking {
     pub places: Vec<Place>,
-    /// Movies that were active and of the genre.
+    /// Number of movies that were active in the span and have the genre.
     pub movies: usize,
-    /// The oldest and newest hour of theirs that counted.
+    /// The oldest and the newest hour that counted.
     pub hours: Option<(Hour, Hour)>,
-    /// Hours of observations among these.
+    /// Number of hours with observations that counted.
     pub observed: usize,
 }
 
-/// The active movies. See the module's head.
+/// The active movies, see the module's documentation.
 #[derive(Debug, Default)]
 pub struct Active {
     movies: HashMap<MovieId, Packed>,
-    /// Names that movies refer to by number: there are some twenty.
+    /// Interned genre names, about twenty, which movies refer to by index.
     genres: Vec<Box<str>>,
 }
 
@@ -187,29 +190,29 @@ impl Active {
         self.movies.is_empty()
     }
 
-    /// Takes over what is known of a movie. Without any hour it is not active.
+    /// Replaces what is kept of a movie. A movie without any hour is not active and is removed.
     pub fn put(&mut self, movie: Movie) {
-        let Movie { movie_id, title, genres, shown, base, latest, mut seen, mut touched } = movie;
-        if seen.is_empty() && touched.is_empty() {
+        let Movie { movie_id, title, genres, shown, base, latest, mut observed, mut touched } = movie;
+        if observed.is_empty() && touched.is_empty() {
             self.movies.remove(&movie_id);
             return;
         }
-        seen.sort_unstable_by_key(|seen| seen.at);
+        observed.sort_unstable_by_key(|observed| observed.at);
         touched.sort_unstable_by_key(|touched| touched.hour);
         let genres = genres.iter().filter_map(|genre| self.number(genre)).collect();
-        let (seen, touched) = (seen.into(), touched.into());
-        self.movies.insert(movie_id, Packed { title: title.into(), genres, shown, base, latest, seen, touched });
+        let (observed, touched) = (observed.into(), touched.into());
+        self.movies.insert(movie_id, Packed { title: title.into(), genres, shown, base, latest, observed, touched });
         if self.movies.len() > MAX_MOVIES + SLACK {
             self.trim();
         }
     }
 
-    /// The movie is not active, or there is none.
+    /// Removes a movie, if it is there.
     pub fn remove(&mut self, movie_id: MovieId) {
         self.movies.remove(&movie_id);
     }
 
-    /// Forgets hours before `first`, and movies that have none left.
+    /// Drops the hours before `first`, and the movies that then have none.
     pub fn forget_before(&mut self, first: Hour) {
         self.movies.retain(|_, movie| {
             movie.forget_before(first);
@@ -217,10 +220,10 @@ impl Active {
         });
     }
 
-    /// The movies of a span, best first, at most `limit`; `genre` in any case.
+    /// Ranks the movies of a span, best first, at most `limit` of them; the case of `genre` is ignored.
     ///
-    /// A viewer's rating counts as one more vote on top of the source's: so the list moves between two observations
-    /// too, and without any source.
+    /// A viewer's rating counts as one more vote in addition to the source's votes. So the ranking moves between two
+    /// observations too, and without any source.
     pub fn rank(&self, span: Span, genre: Option<&str>, limit: usize) -> Ranking {
         let genre = match genre {
             None => None,
@@ -235,13 +238,13 @@ impl Active {
             if !movie.shown || genre.is_some_and(|genre| !movie.genres.contains(&genre)) {
                 continue;
             }
-            let seen = since(&movie.seen, Seen::hour, span);
+            let observed = since(&movie.observed, Observed::hour, span);
             let touched = since(&movie.touched, Touched::hour, span);
-            if seen.is_empty() && touched.is_empty() {
+            if observed.is_empty() && touched.is_empty() {
                 continue;
             }
-            ranking.count(seen, touched);
-            let candidate = Candidate { trend: movie.trend(*id, seen, touched, span.hours), movie };
+            ranking.count(observed, touched);
+            let candidate = Candidate { trend: movie.trend(*id, observed, touched, span.hours), movie };
             if best.len() < limit {
                 best.push(candidate);
             } else if best.peek().is_some_and(|worst| candidate < *worst) {
@@ -263,7 +266,7 @@ impl Active {
         }
     }
 
-    /// The number of a genre, a new one where it is new.
+    /// The index of a genre, which is added if it is new; `None` when no index is left.
     fn number(&mut self, genre: &str) -> Option<u16> {
         let known = self.genres.iter().position(|known| **known == *genre);
         let number = known.unwrap_or_else(|| {
@@ -273,7 +276,7 @@ impl Active {
         u16::try_from(number).ok()
     }
 
-    /// Back to [`MAX_MOVIES`].
+    /// Drops movies down to [`MAX_MOVIES`].
     fn trim(&mut self) {
         let mut movies: Vec<(Option<Hour>, MovieId)> =
             self.movies.iter().map(|(id, movie)| (movie.last_hour(), *id)).collect();
@@ -285,9 +288,9 @@ impl Active {
     }
 }
 
-/// The hours of a span, out of all that are kept, oldest first. Most movies have every hour or hardly any, so the first guess is
-/// where the span begins if no hour is missing: a binary search misses the CPU cache, and would cost more than the rest of the
-/// ranking.
+/// The hours within a span, out of all that are kept, oldest first. Most movies have every hour or hardly any, so the
+/// first guess is where the span begins if no hour is missing: a binary search would miss the CPU cache and cost more
+/// than the rest of the ranking.
 fn since<T>(hours: &[T], hour: fn(&T) -> Hour, span: Span) -> &[T] {
     let within = |at: usize| hours.get(at).is_none_or(|of| hour(of) >= span.since);
     let likely = hours.len().saturating_sub(span.hours as usize + 1);
@@ -298,14 +301,14 @@ fn since<T>(hours: &[T], hour: fn(&T) -> Hour, span: Span) -> &[T] {
 }
 
 impl Packed {
-    /// Its movement over some hours.
-    fn trend(&self, movie_id: MovieId, seen: &[Seen], touched: &[Touched], hours: u32) -> Trend {
+    /// The movie's trend over some hours.
+    fn trend(&self, movie_id: MovieId, observed: &[Observed], touched: &[Touched], hours: u32) -> Trend {
         let Numbers { popularity, vote_average, vote_count } =
             merge::latest(self.base, self.latest.map(|latest| latest.numbers));
         let ratings: i64 = touched.iter().map(|touched| i64::from(touched.ratings)).sum();
         let rating_sum: f64 = touched.iter().map(|touched| touched.rating_sum).sum();
         let votes = Votes { average: vote_average, count: vote_count }.with_ratings(ratings, rating_sum);
-        let since_first = |now: f64, then: fn(&Numbers) -> f64| match seen.first() {
+        let since_first = |now: f64, then: fn(&Numbers) -> f64| match observed.first() {
             Some(first) => (now - then(&first.numbers)) / observed_hours(first, self.latest.as_ref()),
             None => 0.0,
         };
@@ -327,24 +330,25 @@ impl Packed {
     }
 }
 
-/// Two observations minutes apart, on both sides of an hour's edge, say nothing about an hour: so at least one.
-fn observed_hours(first: &Seen, latest: Option<&Seen>) -> f64 {
+/// Hours between two observations, at least 1: two observations minutes apart, on both sides of an hour's edge, do not
+/// measure an hour.
+fn observed_hours(first: &Observed, latest: Option<&Observed>) -> f64 {
     latest.map_or(1.0, |latest| (latest.at - first.at) as f64 / 1e6 / 3_600.0).max(1.0)
 }
 
 impl Ranking {
-    fn count(&mut self, seen: &[Seen], touched: &[Touched]) {
+    fn count(&mut self, observed: &[Observed], touched: &[Touched]) {
         self.movies += 1;
-        self.observed += seen.len();
-        let firsts = [seen.first().map(Seen::hour), touched.first().map(Touched::hour)];
-        let lasts = [seen.last().map(Seen::hour), touched.last().map(Touched::hour)];
+        self.observed += observed.len();
+        let firsts = [observed.first().map(Observed::hour), touched.first().map(Touched::hour)];
+        let lasts = [observed.last().map(Observed::hour), touched.last().map(Touched::hour)];
         for hour in firsts.into_iter().chain(lasts).flatten() {
             self.hours = Some(self.hours.map_or((hour, hour), |(first, last)| (first.min(hour), last.max(hour))));
         }
     }
 }
 
-/// A movie on its way into a ranking; the greatest is the worst, which a heap throws out first.
+/// A candidate for a ranking, ordered in reverse: the heap's greatest is the worst, which is dropped first.
 struct Candidate<'a> {
     trend: Trend,
     movie: &'a Packed,

@@ -1,24 +1,24 @@
-//! The difference between two rankings, for readers who follow one.
+//! The difference between two rankings, for clients that follow one.
 
 use std::collections::HashMap;
 
 use super::active::Place;
 use crate::MovieId;
 
-/// A movie that entered, left or moved.
+/// A movie that entered the ranking, left it or changed its rank.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankChange {
     pub movie_id: MovieId,
     pub title: String,
-    /// Counted from 1; `None`: the movie left.
+    /// The new rank, from 1; `None`: the movie left.
     pub rank: Option<usize>,
     /// `None`: the movie entered.
     pub previous_rank: Option<usize>,
-    /// The score at the new rank; of a movie that left, its last one.
+    /// The score at the new rank; the last score of a movie that left.
     pub score: f64,
 }
 
-/// The movies that entered or moved, by rank, then those that left, by their previous rank.
+/// The movies that entered or changed their rank, by rank; then those that left, by their previous rank.
 pub fn rank_changes(before: &[Place], now: &[Place]) -> Vec<RankChange> {
     let ranks = |places: &[Place]| -> HashMap<MovieId, usize> {
         (1..).zip(places).map(|(rank, place)| (place.trend.movie_id, rank)).collect()

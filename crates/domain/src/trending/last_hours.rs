@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::hours::Window;
 use crate::merge::CUTOFF_HOURS;
 
-/// Hours that live trending looks back: 1 to [`CUTOFF_HOURS`], which is as far as the speed layer keeps them.
+/// Length of the live trending window in hours: 1 to [`CUTOFF_HOURS`], as far back as the speed layer keeps hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LastHours(u32);
 
 impl LastHours {
-    /// Hours.
+    /// The length in hours.
     pub fn get(self) -> u32 {
         self.0
     }

@@ -21,14 +21,14 @@ pub const VOTE_AVERAGE_WEIGHT: f64 = 2.0;
 /// Weight of new votes per hour.
 pub const VOTE_VELOCITY_WEIGHT: f64 = 0.01;
 
-/// Days of daily snapshots that the nightly score looks at. Seven even out the weekend; a movie without a snapshot in
-/// them is not active and not ranked.
+/// Days of daily snapshots that the nightly score uses. Seven days average out the weekend; a movie without a snapshot
+/// in them is not active and not ranked.
 pub const WINDOW_DAYS: i64 = 7;
 
-/// Ranks kept per run: far deeper than anybody pages, and it bounds a run over a million movies.
+/// Ranks kept per run: far deeper than anybody pages, and a bound on a run over a million movies.
 pub const RANKS_KEPT: usize = 10_000;
 
-/// A movie's movement over the window. Velocities are per hour.
+/// A movie's change over the window. Velocities are per hour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trend {
     pub movie_id: MovieId,
@@ -44,7 +44,7 @@ pub struct Trend {
     pub vote_count: i64,
 }
 
-/// 0.4·popularity + 300·rating_velocity + 2·vote_average + 0.01·vote_velocity.
+/// The trending score: 0.4·popularity + 300·rating_velocity + 2·vote_average + 0.01·vote_velocity.
 pub fn score(popularity: f64, rating_velocity: f64, vote_average: f64, vote_velocity: f64) -> f64 {
     POPULARITY_WEIGHT * popularity
         + RATING_VELOCITY_WEIGHT * rating_velocity
@@ -52,10 +52,10 @@ pub fn score(popularity: f64, rating_velocity: f64, vote_average: f64, vote_velo
         + VOTE_VELOCITY_WEIGHT * vote_velocity
 }
 
-/// A movie's trend from its earliest and latest snapshot in the window. One snapshot alone has no velocity.
+/// A movie's trend from its earliest and latest snapshot in the window. With a single snapshot all velocities are 0.
 ///
 /// # Panics
-/// Never; the snapshots are expected to be of one movie, and the later one's id is used.
+/// Never. The snapshots must be of one movie; the later one's id is used.
 pub fn trend(earliest: &DailyMetrics, latest: &DailyMetrics) -> Trend {
     let hours = (latest.day - earliest.day).num_hours() as f64;
     let per_hour = |change: f64| if hours > 0.0 { change / hours } else { 0.0 };
@@ -73,12 +73,12 @@ pub fn trend(earliest: &DailyMetrics, latest: &DailyMetrics) -> Trend {
     }
 }
 
-/// Best first; equal scores by movie id, so that two runs over the same facts agree.
+/// Highest score first; equal scores by movie id, so that two runs over the same facts agree.
 fn order(a: &Trend, b: &Trend) -> Ordering {
     b.score.total_cmp(&a.score).then(a.movie_id.cmp(&b.movie_id))
 }
 
-/// The best [`RANKS_KEPT`], best first.
+/// Sorts, and keeps the best [`RANKS_KEPT`].
 pub fn rank(trends: &mut Vec<Trend>) {
     if trends.len() > RANKS_KEPT {
         trends.select_nth_unstable_by(RANKS_KEPT, order);

@@ -1,7 +1,7 @@
-//! The shared layer of the response cache: ready-made bytes in Redis.
+//! The shared level of the response cache: ready-made response bytes in Redis.
 //!
-//! Redis may be away, slow or emptied at any time: every call is bounded by [`TIMEOUT`], and after a failure the caller
-//! goes on without a cache.
+//! Redis may be unavailable, slow or emptied at any time: every call is bounded by [`TIMEOUT`], and after a failure the
+//! caller continues without a cache.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{StorageError, Store};
 
-/// Time limit of every call: beyond it the database answers sooner.
+/// Time limit of every call: beyond it a database query is faster.
 pub const TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Connections to the cache; each carries several requests a millisecond.
@@ -26,12 +26,12 @@ pub struct RedisCache {
     prefix: String,
 }
 
-/// State of the cache's server.
+/// State of the cache's Redis server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CacheServer {
-    /// Keys of the whole server, those of other users included.
+    /// Keys of the whole server, including other users' keys.
     pub total_keys: u64,
-    /// `maxmemory-policy`; empty where the server does not tell.
+    /// `maxmemory-policy`; empty where the server does not report it.
     pub maxmemory_policy: String,
     /// Round trip of one command.
     pub latency: Duration,
@@ -59,20 +59,21 @@ impl RedisCache {
         format!("{}:{key}", self.prefix)
     }
 
-    /// Reads an entry; `None` where there is none, or no longer.
+    /// Reads an entry; `None` where there is none or it has expired.
     ///
     /// # Errors
-    /// As every call: [`StorageError::TimedOut`] after [`TIMEOUT`], [`StorageError::Redis`] where Redis refuses or is away.
+    /// As every call: [`StorageError::TimedOut`] after [`TIMEOUT`], [`StorageError::Redis`] where Redis refuses the
+    /// command or is unavailable.
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
         self.command(redis::cmd("GET").arg(self.key(key))).await
     }
 
-    /// Writes an entry that lives for `ttl`.
+    /// Writes an entry with a TTL.
     pub async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), StorageError> {
         self.command(redis::cmd("SET").arg(self.key(key)).arg(value).arg("PX").arg(whole_millis(ttl))).await
     }
 
-    /// Writes many entries, each with its time to live, in one round trip.
+    /// Writes many entries, each with its TTL, in one round trip.
     pub async fn set_many<'a>(
         &self,
         entries: impl IntoIterator<Item = (&'a str, &'a [u8], Duration)>,
@@ -91,7 +92,8 @@ impl RedisCache {
         bounded(answer).await
     }
 
-    /// Removes every entry whose key begins with `prefix`, in steps between which Redis serves others; answers how many.
+    /// Removes every entry whose key begins with `prefix`, in steps between which Redis serves other clients; returns
+    /// the number of entries removed.
     pub async fn remove_under(&self, prefix: &str) -> Result<u64, StorageError> {
         let pattern = format!("{}*", escaped(&self.key(prefix)));
         let (mut cursor, mut removed) = (0_u64, 0);
@@ -109,7 +111,7 @@ impl RedisCache {
         }
     }
 
-    /// Pings, and reads what health and doctor show.
+    /// Sends a PING, and reads what the health endpoint and `moviemetric doctor` show.
     pub async fn server(&self) -> Result<CacheServer, StorageError> {
         let start = std::time::Instant::now();
         let total_keys = self.command(&redis::cmd("DBSIZE")).await?;
@@ -146,13 +148,13 @@ fn timed_out() -> StorageError {
     StorageError::TimedOut { store: Store::CacheRedis, after: TIMEOUT }
 }
 
-/// A text as a pattern that matches nothing else.
+/// Escapes a text so that, as a pattern, it matches only itself.
 fn escaped(text: &str) -> String {
     let special = |c: char| matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-');
     text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
-/// Redis refuses an expiry of zero.
+/// The TTL in milliseconds, at least 1, since Redis rejects an expiry of zero.
 fn whole_millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }

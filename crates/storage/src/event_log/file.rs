@@ -1,9 +1,10 @@
-//! The event log in a directory of this machine: partitions of append-only files, read by offset, as Kafka's are.
+//! The event log in a directory of this machine: partitions of append-only files, read by offset, like Kafka's.
 //!
-//! A partition is four files. `N.log` has the payloads one after another; `N.index` has 16 bytes an entry, where it ends
-//! in the log and when it was appended (milliseconds since 1970); `N.state` has the offset of the index's first entry and
-//! how many entries after it are committed; `N.owner` is locked by the reader that works on the partition. The operating
-//! system frees the lock of a process that died, so a dead reader is known at once and a living one is never robbed.
+//! A partition is four files. `N.log` contains the payloads in sequence; `N.index` has 16 bytes per entry: the entry's
+//! end offset in the log and its append time (milliseconds since 1970); `N.state` has the offset of the index's first
+//! entry and the number of committed entries after it; `N.owner` is locked by the reader that owns the partition. The
+//! operating system releases the lock of a process that died, so another reader can take over at once, and never from a
+//! living process.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -25,24 +26,25 @@ use super::{
 };
 use crate::StorageError;
 
-/// Readers that can work at the same time; more than the speed layer has lanes by default.
+/// Number of partitions, which bounds the readers that can work concurrently; more than the speed layer's default number
+/// of lanes.
 const PARTITIONS: u32 = 4;
 
-/// How often a reader that waits looks for new entries.
+/// Interval at which a waiting reader checks for new entries.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Bytes of a partition's log that are kept although everything in it is committed: emptying it costs three syncs.
+/// Bytes of a partition's log that are kept although every entry is committed: truncating it costs three syncs.
 const KEPT_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Bytes of an entry in the index.
+/// Size of an index record in bytes.
 const RECORD: u64 = 16;
 
-/// See the module's head.
+/// See the module's documentation.
 pub(super) struct FileLog {
     dir: Arc<Directory>,
     name: String,
     capacity: u64,
-    /// Which partition the next append goes to.
+    /// Partition of the next append, round-robin.
     turn: AtomicU32,
 }
 
@@ -80,7 +82,7 @@ impl EventSink for FileLog {
     }
 
     fn durability(&self) -> BoxFuture<'_, Result<Durability, StorageError>> {
-        // Every append is synchronised with the disk before it is answered.
+        // Every append is synchronised to disk before it returns.
         async { Ok(Durability::Durable) }.boxed()
     }
 }
@@ -91,43 +93,43 @@ impl EventLog for FileLog {
     }
 
     fn reader(&self, _name: &str, _dead_after: Duration) -> Result<Box<dyn EventSource>, StorageError> {
-        Ok(Box::new(FileReader { dir: self.dir.clone(), turn: 0, held: None }))
+        Ok(Box::new(FileReader { dir: self.dir.clone(), turn: 0, owned: None }))
     }
 }
 
 struct FileReader {
     dir: Arc<Directory>,
-    /// Where the search for the next entries begins, so that no partition starves.
+    /// Partition at which the search for the next entries begins, so that no partition starves.
     turn: u32,
-    held: Option<Arc<Held>>,
+    owned: Option<Arc<OwnedPartition>>,
 }
 
-/// A partition that this reader works on; dropping it frees the partition.
-struct Held {
+/// A partition that this reader owns; dropping it releases the partition.
+struct OwnedPartition {
     partition: u32,
     _owner: File,
 }
 
 impl FileReader {
-    /// What the partition in hand has, or the next one that nobody holds.
+    /// The next entries of the owned partition, or of the next partition that nobody owns.
     async fn fetch(&mut self, max: usize) -> Result<Delivery, StorageError> {
-        let (dir, turn, held) = (self.dir.clone(), self.turn, self.held.clone());
-        let (held, delivery) = blocking(move || {
-            if let Some(held) = held {
-                let delivery = dir.read(held.partition, max)?;
-                return Ok((Some(held), delivery));
+        let (dir, turn, owned) = (self.dir.clone(), self.turn, self.owned.clone());
+        let (owned, delivery) = blocking(move || {
+            if let Some(owned) = owned {
+                let delivery = dir.read(owned.partition, max)?;
+                return Ok((Some(owned), delivery));
             }
             for partition in (turn..turn + PARTITIONS).map(|n| n % PARTITIONS) {
                 let Some(owner) = dir.try_own(partition)? else { continue };
                 let delivery = dir.read(partition, max)?;
                 if !delivery.entries.is_empty() {
-                    return Ok((Some(Arc::new(Held { partition, _owner: owner })), delivery));
+                    return Ok((Some(Arc::new(OwnedPartition { partition, _owner: owner })), delivery));
                 }
             }
             Ok((None, Delivery::default()))
         })
         .await?;
-        self.held = held;
+        self.owned = owned;
         Ok(delivery)
     }
 }
@@ -155,7 +157,7 @@ impl EventSource for FileReader {
     }
 
     fn keep_alive(&mut self) -> BoxFuture<'_, Result<(), StorageError>> {
-        // The lock tells.
+        // The file lock proves that the reader is alive.
         async { Ok(()) }.boxed()
     }
 
@@ -163,18 +165,18 @@ impl EventSource for FileReader {
         async move {
             for (partition, offset) in position.0.clone() {
                 let offset = offset.parse().map_err(|_| StorageError::Corrupt(format!("offset {offset}")))?;
-                let (dir, held) = (self.dir.clone(), self.held.clone());
+                let (dir, owned) = (self.dir.clone(), self.owned.clone());
                 blocking(move || {
-                    match held {
-                        Some(held) if held.partition == partition => dir.commit(partition, offset),
-                        // Not this reader's, or no more: whoever has it commits it.
+                    match owned {
+                        Some(owned) if owned.partition == partition => dir.commit(partition, offset),
+                        // Not owned by this reader, or no longer: the owner commits it.
                         _ => Ok(()),
                     }
                 })
                 .await?;
                 self.turn = partition + 1;
             }
-            self.held = None;
+            self.owned = None;
             Ok(())
         }
         .boxed()
@@ -185,15 +187,15 @@ impl EventSource for FileReader {
     }
 }
 
-/// The files, one call at a time; everything here blocks.
+/// The files, accessed by one call at a time; all functions block.
 struct Directory(PathBuf);
 
-/// What a partition's `state` says.
+/// The content of a partition's `state` file.
 #[derive(Clone, Copy, Default)]
 struct State {
-    /// Offset of the index's first entry: entries that were committed and removed.
+    /// Offset of the index's first entry, which is the number of entries that were committed and removed.
     base: u64,
-    /// Entries of the index that are committed.
+    /// Number of committed entries in the index.
     committed: u64,
 }
 
@@ -207,7 +209,7 @@ impl Directory {
         self.file(&format!("{partition}.{kind}"))
     }
 
-    /// Locks out other writers of any partition until dropped: the capacity is that of all together.
+    /// Locks out other writers of any partition until dropped, since the capacity applies to all partitions together.
     fn lock_appends(&self) -> io::Result<File> {
         let lock = self.file("append")?;
         lock.lock()?;
@@ -242,12 +244,12 @@ impl Directory {
         file.sync_data()
     }
 
-    /// Entries appended and not removed; an entry that is half written is none.
+    /// Number of complete entries in the index; a partially written record does not count.
     fn entries(index: &File) -> io::Result<u64> {
         Ok(index.metadata()?.len() / RECORD)
     }
 
-    /// Where the entry ends in the log, and when it was appended.
+    /// An entry's end offset in the log, and its append time.
     fn entry_at(index: &File, at: u64) -> io::Result<(u64, u64)> {
         let mut bytes = [0; RECORD as usize];
         index.read_exact_at(&mut bytes, at * RECORD)?;
@@ -258,8 +260,8 @@ impl Directory {
         if entries == 0 { Ok(0) } else { Ok(Self::entry_at(index, entries - 1)?.0) }
     }
 
-    /// Answers whether there was room. The index is written last, and what it does not name does not exist: so a writer
-    /// that dies on the way has appended nothing.
+    /// Returns `false` if the log is full. The index is written last, and an entry without an index record does not
+    /// exist: a writer that dies in between has appended nothing.
     fn append(&self, partition: u32, capacity: u64, payloads: &[Vec<u8>]) -> io::Result<bool> {
         let _lock = self.lock_appends()?;
         if self.backlog(Utc::now())?.waiting + payloads.len() as u64 > capacity {
@@ -281,7 +283,7 @@ impl Directory {
         Ok(true)
     }
 
-    /// Up to `max` entries that are not committed. The caller owns the partition.
+    /// Up to `max` uncommitted entries. The caller must own the partition.
     fn read(&self, partition: u32, max: usize) -> io::Result<Delivery> {
         let (log, index, state) = (self.of(partition, "log")?, self.of(partition, "index")?, self.state(partition)?);
         let until = Self::entries(&index)?.min(state.committed + max as u64);
@@ -302,7 +304,7 @@ impl Directory {
         Ok(if entries.is_empty() { Delivery::default() } else { Delivery { entries, position } })
     }
 
-    /// The caller owns the partition.
+    /// Commits up to an offset. The caller must own the partition.
     fn commit(&self, partition: u32, offset: u64) -> io::Result<()> {
         let state = self.state(partition)?;
         let committed = offset.saturating_sub(state.base).max(state.committed);
@@ -311,7 +313,7 @@ impl Directory {
         if log.metadata()?.len() > KEPT_BYTES {
             let _lock = self.lock_appends()?;
             if Self::entries(&index)? == committed {
-                // In this order: a process that dies in between leaves entries to be delivered once more.
+                // In this order: a process that dies in between causes a redelivery, not a loss.
                 self.save(partition, State { base: state.base + committed, committed: 0 })?;
                 index.set_len(0)?;
                 log.set_len(0)?;

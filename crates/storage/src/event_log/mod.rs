@@ -1,18 +1,20 @@
-//! The event log: where facts are safe before anybody has counted them. A port, and its adapters.
+//! The event log: stores accepted facts durably until the speed layer has counted them. A port, and its adapters.
 //!
 //! A log has a [sink](EventSink), to which the API appends, and any number of [sources](EventSource), from which the
-//! speed layer reads. It consists of partitions: each is read in the order of appending, and by one reader at a time.
-//! What every adapter promises, and `storage/tests/it/event_log.rs` checks for each:
+//! speed layer reads. It consists of partitions; each partition is read in append order, and by one reader at a time.
+//! Every adapter guarantees the following, and `storage/tests/it/event_log.rs` checks it for each:
 //!
-//! - **Append is all or nothing.** `Ok`: the log holds every fact, as durably as [`EventSink::durability`] says. An
-//!   error: it may or may not hold them. Sending them again does no harm, since facts carry ids and readers drop duplicates.
-//! - **Bounded.** A log that holds `capacity` facts not yet committed answers [`AppendError::Full`]. It never drops a
-//!   fact to make room.
-//! - **At least once.** A delivery is its reader's until committed. While the reader lives, nobody else gets it; after
-//!   the reader's death another one does. A reader that asks again without committing gets the same facts again.
-//! - **One group of readers.** Committed facts may leave the log; PostgreSQL keeps them.
+//! - **Append is all or nothing.** `Ok`: the log holds every fact, as durably as [`EventSink::durability`] returns. On
+//! an error it may or may not hold them; appending them again is idempotent, since facts have ids and readers drop
+//! duplicates.
+//! - **Bounded.** A log that holds `capacity` uncommitted facts returns [`AppendError::Full`]. It never drops a fact to
+//! make room.
+//! - **At least once.** A delivery belongs to its reader until committed. While the reader lives, no other reader gets
+//! it; after the reader's death another one does. A reader that reads again without committing gets the same facts
+//! again.
+//! - **One group of readers.** Committed facts may leave the log; PostgreSQL stores them.
 //!
-//! The port counts no attempts: a log that knows only offsets cannot. Who reads counts (worker/src/speed).
+//! The port does not count attempts, since a log with offsets only cannot. The reader counts them (worker/src/speed).
 //!
 //! A new adapter is a file here and an arm in [`open`].
 
@@ -29,21 +31,21 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{StorageError, Store};
 
-/// Where the log is and how much it may hold.
+/// The log's URL, name prefix and capacity.
 #[derive(Debug, Clone)]
 pub struct EventLogConfig {
-    /// The scheme chooses the adapter: `redis` or `rediss` (Redis Streams), `file` (a directory on this machine).
+    /// The scheme selects the adapter: `redis` or `rediss` (Redis Streams), `file` (a directory on this machine).
     pub url: SecretString,
-    /// Before the log's name, where several systems share a server or a directory.
+    /// Prefix of the log's name, for servers or directories that several installations share.
     pub prefix: String,
-    /// Facts not yet committed that the log may hold.
+    /// Most uncommitted facts that the log holds.
     pub capacity: usize,
 }
 
-/// Opens the log that the URL names. Connects on first use.
+/// Opens the log at the URL. It connects on first use.
 ///
 /// # Errors
-/// A malformed URL, or one whose scheme no adapter knows.
+/// [`StorageError::Configuration`] for a malformed URL, or a scheme without an adapter.
 pub fn open(config: &EventLogConfig) -> Result<Arc<dyn EventLog>, StorageError> {
     let url = config.url.expose_secret();
     match url.split_once("://") {
@@ -55,120 +57,121 @@ pub fn open(config: &EventLogConfig) -> Result<Arc<dyn EventLog>, StorageError> 
     }
 }
 
-/// Why facts were not taken.
+/// Why facts were not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Readers are too far behind; nothing was taken. The sender should come again in a while.
+    /// Readers are too far behind; no fact was accepted. Back-pressure: the sender should retry later.
     #[error("the event log is full")]
     Full,
-    /// The log cannot be reached, or did not answer in time.
+    /// The log is unreachable, or did not answer in time.
     #[error("the event log is unavailable: {0}")]
     Unavailable(#[source] StorageError),
 }
 
-/// What a log keeps of what it has accepted when its machine dies.
+/// Which accepted facts survive the crash of the log's machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Durability {
-    /// Everything.
+    /// All of them.
     Durable,
-    /// All but the last seconds; with what to change.
+    /// All but those of the last seconds; with advice for the operator.
     LosesSeconds(String),
-    /// Nothing that was not committed yet; with what to change.
+    /// None that was not yet committed; with advice for the operator.
     LosesAll(String),
 }
 
-/// How far readers are behind.
+/// How far the readers are behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Facts not yet committed, those that a reader works on included.
+    /// Number of uncommitted facts, including those that a reader is processing.
     pub waiting: u64,
-    /// Age of the oldest of them, by the log's own clock; `None` where there is none.
+    /// Age of the oldest uncommitted fact by the log's clock; `None` where there is none.
     pub lag: Option<Duration>,
 }
 
-/// One fact as it lies in the log.
+/// An entry of the log: one fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Its name, unique in the log and opaque. The same whenever the entry is delivered.
+    /// An opaque id, unique in the log and the same at every delivery.
     pub id: String,
     /// The fact as JSON; [`LogEntry::fact`] reads it.
     pub payload: String,
-    /// By the log's clock.
+    /// The append time by the log's clock.
     pub appended_at: DateTime<Utc>,
 }
 
 impl LogEntry {
-    /// The fact in it.
+    /// Parses the fact.
     ///
     /// # Errors
-    /// When no code of ours, or code newer than ours, wrote it.
+    /// When another program, or a newer release, wrote the entry.
     pub fn fact(&self) -> Result<Fact, serde_json::Error> {
         serde_json::from_str(&self.payload)
     }
 }
 
-/// The offsets up to which a delivery goes, by partition. Only the adapter that made it reads them.
+/// The offsets at which a delivery ends, by partition. Only the adapter that created it interprets them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Position(Vec<(u32, String)>);
 
-/// Entries handed to a reader, to be committed together.
+/// Entries delivered to a reader, which are committed together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// Of one partition in the order of appending.
+    /// Entries of one partition in append order.
     pub entries: Vec<LogEntry>,
     pub position: Position,
 }
 
-/// How much to deliver, and how long to wait for it.
+/// How many entries to deliver, and how long to wait for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fetch {
-    /// Entries at most.
+    /// Most entries of the delivery.
     pub max: usize,
-    /// For the first entry.
+    /// Longest wait for the first entry.
     pub wait: Duration,
-    /// For the delivery to fill up, once it has an entry.
+    /// Longest further wait for the delivery to fill up, once it has an entry.
     pub linger: Duration,
 }
 
-/// The writing end. Futures are boxed so that a setting can choose the adapter.
+/// The writing end of a log. Futures are boxed so that a setting can select the adapter at run time.
 pub trait EventSink: Send + Sync {
-    /// Adds facts, in this order within a partition.
+    /// Appends facts, in this order within a partition.
     fn append<'a>(&'a self, facts: &'a [Fact]) -> BoxFuture<'a, Result<(), AppendError>>;
 
-    /// How far readers are behind. Costs the same however long the log is.
+    /// Measures how far readers are behind. The cost does not depend on the log's length.
     fn backlog(&self) -> BoxFuture<'_, Result<Backlog, StorageError>>;
 
-    /// What outlives the death of the machine.
+    /// Determines what survives the crash of the log's machine.
     fn durability(&self) -> BoxFuture<'_, Result<Durability, StorageError>>;
 }
 
-/// The reading end, of one reader. Dropping it without [`EventSource::close`] is what a reader's death looks like.
+/// The reading end of a log, for one reader. Dropping it without [`EventSource::close`] is equivalent to the reader's
+/// death.
 pub trait EventSource: Send {
-    /// The next entries that no other reader has; none, where none came in time. After a delivery that was not
-    /// committed: those entries again.
+    /// The next entries that no other reader has; an empty delivery where none came in time. After a delivery that was
+    /// not committed: the same entries again.
     fn next(&mut self, fetch: Fetch) -> BoxFuture<'_, Result<Delivery, StorageError>>;
 
-    /// Tells the log that the reader still works on its delivery. To be called some times within the time after which
-    /// the reader is taken for dead (see [`EventLog::reader`]).
+    /// Heartbeat: keeps the reader's delivery. Must be called several times within `dead_after` (see
+    /// [`EventLog::reader`]).
     fn keep_alive(&mut self) -> BoxFuture<'_, Result<(), StorageError>>;
 
-    /// Done with everything up to this position: it will not be delivered again.
+    /// Commits everything up to this position: it will not be delivered again.
     ///
     /// # Errors
-    /// When it may be delivered again: to this reader, or to the one that took the delivery over.
+    /// On an error it may be delivered again: to this reader, or to the one that took the delivery over.
     fn commit<'a>(&'a mut self, position: &'a Position) -> BoxFuture<'a, Result<(), StorageError>>;
 
-    /// Leaves the group. What was not committed is for others, at once or as after a death.
+    /// Leaves the group. Uncommitted entries go to other readers, at once or as after the reader's death.
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), StorageError>>;
 }
 
-/// Both ends.
+/// A log with both ends.
 pub trait EventLog: EventSink {
-    /// Its name, for the dead letters.
+    /// The log's name, which dead letters record.
     fn name(&self) -> &str;
 
-    /// Joins the group of readers under a name that no other has or had. A reader that is not heard of for `dead_after`
-    /// is taken for dead, where the log cannot know it better.
+    /// Joins the group of readers under a name that no other reader has or had. A reader without a heartbeat for
+    /// `dead_after` counts as dead, unless the log detects deaths by itself.
     fn reader(&self, name: &str, dead_after: Duration) -> Result<Box<dyn EventSource>, StorageError>;
 }
 

@@ -1,4 +1,4 @@
-//! Runs of artifacts: staged, published by moving the head, collected later.
+//! Runs of artifacts: staged, published by moving the head, deleted later.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::artifacts::{Artifact, PublishDecision, publish_decision};
@@ -10,22 +10,23 @@ use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, PgPool};
 use super::changes;
 use crate::StorageError;
 
-/// The run that readers of an artifact see.
+/// The published run of an artifact, which readers see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// The run.
+    /// The run's id.
     pub run_id: RunId,
-    /// The last day whose facts the run has seen.
+    /// The last day whose facts the run includes.
     pub as_of: NaiveDate,
-    /// Rows of the artifact.
+    /// Number of rows of the artifact.
     pub row_count: i64,
-    /// When readers first saw it.
+    /// When the run was published.
     pub published_at: DateTime<Utc>,
-    /// Of a run over events: it holds every fact of the hours before this one (see [`super::batch`]).
+    /// For runs over events: the run contains every fact of the hours before this one (see [`super::batch`]). `None`
+    /// for other artifacts.
     pub watermark: Option<Hour>,
 }
 
-/// Opens a run; its rows are written under the id answered, invisible until [`publish`].
+/// Opens a run and returns its id. Rows are written under this id and stay invisible until [`publish`].
 pub async fn begin(pool: &PgPool, artifact: Artifact, job: JobId, as_of: NaiveDate) -> Result<RunId, StorageError> {
     let run = RunId::new();
     sqlx::query!(
@@ -40,10 +41,9 @@ pub async fn begin(pool: &PgPool, artifact: Artifact, job: JobId, as_of: NaiveDa
     Ok(run)
 }
 
-/// Makes a run of `rows` rows the one that readers see, and what was cached of the one before unreachable, in one
-/// transaction; the run before becomes `superseded`, which `as_of` still finds. Unless `force`, a run that is
-/// suspiciously small is held back instead, and so is one that began before the published one did: a slow old job must
-/// not undo a newer one.
+/// Publishes a run of `rows` rows and makes cached answers of the previous run unreachable, in one transaction; the
+/// previous run becomes `superseded`, and `as_of` still finds it. Unless `force`, a suspiciously small run is held back
+/// instead, and so is a run that began before the published one: a slow old job must not replace a newer result.
 pub async fn publish(
     pool: &PgPool,
     artifact: Artifact,
@@ -80,7 +80,7 @@ pub(super) async fn publish_in(
         }
         head => publish_decision(rows, head.as_ref().map(|head| head.row_count.unsigned_abs())),
     };
-    // Force publishes a small run, never an empty one: there would be nothing to read.
+    // `force` publishes a small run, but never an empty one: readers would find nothing.
     if rows == 0 {
         decision = publish_decision(rows, None);
     }
@@ -101,7 +101,7 @@ pub(super) async fn publish_in(
 }
 
 async fn move_head(conn: &mut PgConnection, artifact: Artifact, run: RunId, rows: u64) -> Result<(), StorageError> {
-    // All of them, not only the head's: releases before migration 0009 left every run they published as `published`.
+    // All of them, not only the head: releases before migration 0009 left every run they published as `published`.
     sqlx::query!(
         "UPDATE artifact_runs SET status = 'superseded' WHERE artifact = $1 AND status = 'published'",
         artifact.as_str(),
@@ -126,7 +126,7 @@ async fn move_head(conn: &mut PgConnection, artifact: Artifact, run: RunId, rows
     changes::bump(conn, &[artifact.family()]).await
 }
 
-/// What readers see now; `None` until a first run is published.
+/// The published run; `None` until the first run is published.
 pub async fn head(conn: impl PgExecutor<'_>, artifact: Artifact) -> Result<Option<Head>, StorageError> {
     let row = sqlx::query!(
         r#"SELECT r.run_id, r.as_of, r.row_count, r.published_at AS "published_at!", r.watermark
@@ -144,8 +144,8 @@ pub async fn head(conn: impl PgExecutor<'_>, artifact: Artifact) -> Result<Optio
     }))
 }
 
-/// The run that readers saw at the end of that day, if it is still kept: of the published ones that have seen no later
-/// day's facts, the newest.
+/// The run that was published at the end of that day, if it is still kept: the newest of the runs that include no later
+/// day's facts.
 pub async fn as_of(pool: &PgPool, artifact: Artifact, day: NaiveDate) -> Result<Option<Head>, StorageError> {
     let row = sqlx::query!(
         r#"SELECT run_id, as_of, row_count, published_at AS "published_at!", watermark
@@ -165,8 +165,8 @@ pub async fn as_of(pool: &PgPool, artifact: Artifact, day: NaiveDate) -> Result<
     }))
 }
 
-/// The run of this artifact that this job has already published, with its rows: how a job that is taken up again knows
-/// that only its end was not written down.
+/// The run of this artifact that this job has already published, and its number of rows. A job that resumes after
+/// publishing finds it, so that it does not compute the artifact again.
 pub async fn finished_by(pool: &PgPool, artifact: Artifact, job: JobId) -> Result<Option<(RunId, i64)>, StorageError> {
     let row = sqlx::query!(
         "SELECT run_id, row_count FROM artifact_runs
@@ -180,8 +180,8 @@ pub async fn finished_by(pool: &PgPool, artifact: Artifact, job: JobId) -> Resul
     Ok(row.map(|row| (RunId(row.run_id), row.row_count)))
 }
 
-/// Runs that may go: published and superseded ones past the newest `kept`, held ones likewise, and staged ones whose job
-/// no longer runs. Never a head.
+/// Runs that may be deleted: published and superseded runs beyond the newest `kept`, held runs likewise, and staged
+/// runs whose job no longer runs. Never a head.
 pub async fn collectable(pool: &PgPool, artifact: Artifact, kept: u32) -> Result<Vec<RunId>, StorageError> {
     let ids = sqlx::query_scalar!(
         "WITH numbered AS (
@@ -203,7 +203,7 @@ pub async fn collectable(pool: &PgPool, artifact: Artifact, kept: u32) -> Result
     Ok(ids.into_iter().map(RunId).collect())
 }
 
-/// Deletes a run and its rows; answers how many rows of the artifact itself those were.
+/// Deletes a run and its rows; returns the number of deleted rows of the artifact itself.
 pub async fn delete_run(pool: &PgPool, artifact: Artifact, run: RunId) -> Result<u64, StorageError> {
     let mut tx = pool.begin().await?;
     let mut rows = 0;
@@ -216,7 +216,8 @@ pub async fn delete_run(pool: &PgPool, artifact: Artifact, run: RunId) -> Result
 }
 
 async fn delete_rows(conn: &mut PgConnection, table: Table, run: RunId) -> Result<u64, StorageError> {
-    // Not checked against the schema when compiled; the table's name is checked to be one, and a test runs it for all.
+    // sqlx cannot check this statement at compile time; `Table` guarantees a valid name, and a test executes it for
+    // every table.
     let sql = AssertSqlSafe(format!("DELETE FROM {} WHERE run_id = $1", table.name()));
     Ok(sqlx::query(sql).bind(run.0).execute(conn).await?.rows_affected())
 }

@@ -1,5 +1,5 @@
-//! What is told to other processes, in the transaction that makes it true: generations move on, movies are touched, jobs
-//! progress. [`crate::changes`] hears it.
+//! Notifications to other processes, sent in the transaction that makes the change: new generations, changed movies,
+//! job progress. [`crate::changes`] receives them.
 
 use domain::JobId;
 use domain::artifacts::CacheFamily;
@@ -9,9 +9,10 @@ use uuid::Uuid;
 
 use crate::StorageError;
 
-/// Makes everything cached of these families unreachable, as soon as the caller's transaction commits.
+/// Increases the generation of these families, so that everything cached of them becomes unreachable when the caller's
+/// transaction commits.
 pub async fn bump(conn: &mut PgConnection, families: &[CacheFamily]) -> Result<(), StorageError> {
-    // Sorted, so that two transactions bumping several families cannot deadlock.
+    // Sorted, so that two transactions that bump several families cannot deadlock.
     let mut names: Vec<String> = families.iter().map(|f| f.as_str().to_owned()).collect();
     names.sort_unstable();
     for name in names {
@@ -22,7 +23,7 @@ pub async fn bump(conn: &mut PgConnection, families: &[CacheFamily]) -> Result<(
     Ok(())
 }
 
-/// The generation of every family, a number that is part of every cache key.
+/// The generation of every family, which is part of every cache key.
 pub async fn generations(conn: impl PgExecutor<'_>) -> Result<Vec<(CacheFamily, i64)>, StorageError> {
     let rows = sqlx::query!("SELECT family, generation FROM cache_generations").fetch_all(conn).await?;
     Ok(rows
@@ -31,7 +32,7 @@ pub async fn generations(conn: impl PgExecutor<'_>) -> Result<Vec<(CacheFamily, 
         .collect())
 }
 
-/// Makes everything cached of these families unreachable, and has every API process forget it, stale answers included.
+/// Increases the generation of these families and makes every API process drop their entries, including stale ones.
 pub async fn purge(pool: &PgPool, families: &[CacheFamily]) -> Result<(), StorageError> {
     let mut tx = pool.begin().await?;
     bump(&mut tx, families).await?;
@@ -42,7 +43,7 @@ pub async fn purge(pool: &PgPool, families: &[CacheFamily]) -> Result<(), Storag
     Ok(())
 }
 
-/// Tells every API process, once the caller's transaction commits, that the live facts of these movies have changed.
+/// Notifies every API process, when the caller's transaction commits, that the live facts of these movies have changed.
 pub async fn touch(conn: &mut PgConnection, movies: impl IntoIterator<Item = i64>) -> Result<(), StorageError> {
     let mut messages: Vec<String> = Vec::new();
     for id in movies {
@@ -66,13 +67,13 @@ pub async fn touch(conn: &mut PgConnection, movies: impl IntoIterator<Item = i64
 /// One notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
-    /// A family's generation has moved.
+    /// A family has a new generation.
     Generation(CacheFamily, i64),
     /// An operator purged a family.
     Purged(CacheFamily),
-    /// These movies' live facts have changed.
+    /// The live facts of these movies have changed.
     Touched(Vec<i64>),
-    /// A job's status or progress has changed; a trigger of the table `jobs` tells.
+    /// A job's status or progress has changed; a trigger of the table `jobs` sends it.
     Job(JobId),
 }
 
@@ -81,34 +82,36 @@ const PURGED: &str = "cache_purged";
 const TOUCHED: &str = "movies_touched";
 const JOB: &str = "job_changed";
 
-/// PostgreSQL takes messages of less than 8,000 bytes.
+/// Size limit in bytes of a notification's payload; PostgreSQL accepts less than 8,000.
 const TOUCHED_BYTES_MAX: usize = 7_900;
 
-/// A connection that listens to all of it; notifications come in the order of the commits.
+/// A connection that listens to all channels; notifications arrive in commit order.
 pub struct Listener(PgListener);
 
-/// Listens, on a connection of the pool's.
+/// Starts listening on a connection of the pool.
 pub async fn listen(pool: &PgPool) -> Result<Listener, StorageError> {
     let mut listener = PgListener::connect_with(pool).await?;
-    // A lost connection is told before it is replaced: who waits with a time limit could miss it otherwise.
+    // A lost connection must be reported before it is replaced: a caller that waits with a time limit could miss it
+    // otherwise.
     listener.eager_reconnect(false);
     listener.listen_all([GENERATION, PURGED, TOUCHED, JOB]).await?;
     Ok(Listener(listener))
 }
 
 impl Listener {
-    /// Every family's generation, asked on the connection that is listened on: so it also tells whether that still lives.
+    /// Reads every family's generation on the listening connection, which also checks that the connection is alive.
     pub async fn generations(&mut self) -> Result<Vec<(CacheFamily, i64)>, StorageError> {
         generations(&mut self.0).await
     }
 
-    /// The next notification; `None` where the connection was lost, and with it whatever is told until there is another.
+    /// The next notification; `None` where the connection was lost, so that notifications may be missed until the next
+    /// connection.
     pub async fn next(&mut self) -> Result<Option<Notification>, StorageError> {
         while let Some(message) = self.0.try_recv().await? {
             if let Some(notification) = parse(message.channel(), message.payload()) {
                 return Ok(Some(notification));
             }
-            tracing::warn!(channel = message.channel(), "a notification that cannot be read");
+            tracing::warn!(channel = message.channel(), "a notification could not be parsed");
         }
         Ok(None)
     }

@@ -1,21 +1,21 @@
-//! Counts by event type, as tables hold them: an array with a slot a type (migrations/0010_event_slots.sql).
+//! Counts by event type as the tables store them: an array with one slot per type (migrations/0010_event_slots.sql).
 
 use domain::events::{Counts, EventType};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgTypeInfo, PgValueRef};
 use sqlx::{Decode, Postgres, Type};
 
-/// The counts of many rows one after another, each with [`EventType::SLOTS`] slots: a parameter that a statement cuts
-/// up again, since arrays of arrays cannot be unnested row by row.
+/// The counts of many rows in sequence, [`EventType::SLOTS`] values per row. A statement cuts this parameter into rows
+/// again, since `unnest` flattens arrays of arrays.
 pub(super) fn flat<'a>(rows: impl Iterator<Item = &'a Counts>) -> Vec<i64> {
     let unused = [0; EventType::SLOTS - EventType::COUNT];
     rows.flat_map(|counts| counts.slots().iter().copied().chain(unused)).collect()
 }
 
-/// Before each element: its length in bytes.
+/// The length in bytes that precedes each element.
 const LENGTH: [u8; 4] = 8_i32.to_be_bytes();
 
-/// What `array_agg` makes of the arrays of some rows: a matrix, which sqlx does not read by itself.
+/// The result of `array_agg` over arrays: a two-dimensional array, which sqlx does not decode by itself.
 #[derive(Debug, Default)]
 pub(super) struct CountRows {
     width: usize,
@@ -23,7 +23,7 @@ pub(super) struct CountRows {
 }
 
 impl CountRows {
-    /// With the sums of ratings of the same rows.
+    /// Combines the rows with the rating sums of the same rows.
     pub(super) fn with(self, rating_sums: Vec<f64>) -> impl Iterator<Item = Counts> {
         rating_sums.into_iter().enumerate().map(move |(row, rating_sum)| {
             let slots = self.slots.get(row * self.width..(row + 1) * self.width).unwrap_or_default();
@@ -39,8 +39,8 @@ impl Type<Postgres> for CountRows {
 }
 
 impl<'r> Decode<'r, Postgres> for CountRows {
-    /// PostgreSQL's binary form: dimensions, flags and the element's type, the length and lower bound of each dimension,
-    /// then each element after its length; all in four bytes but the elements.
+    /// Decodes PostgreSQL's binary form: dimensions, flags and element type, then length and lower bound of each
+    /// dimension, then each element after its length. All fields but the elements have four bytes.
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
         let mut rest = value.as_bytes()?;
         let dimensions = word(&mut rest)?;

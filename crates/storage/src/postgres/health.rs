@@ -1,4 +1,4 @@
-//! Health of the database, for probes and `moviemetric doctor`.
+//! Health of the database, for the health endpoints and `moviemetric doctor`.
 
 use std::time::{Duration, Instant};
 
@@ -7,23 +7,23 @@ use sqlx::PgPool;
 
 use crate::StorageError;
 
-/// What one statement tells about the database and the pool.
+/// What one statement measures of the database and the pool.
 #[derive(Debug, Clone)]
 pub struct DatabaseHealth {
-    /// Round trip of one statement, waiting for a connection included.
+    /// Round trip of one statement, including the wait for a connection.
     pub latency: Duration,
     /// `server_version`, such as `18.1`.
     pub version: String,
-    /// Connections open.
+    /// Number of open connections.
     pub pool_size: u32,
-    /// Connections open and not in use.
+    /// Number of open connections that are not in use.
     pub pool_idle: usize,
 }
 
 /// Runs one statement on a connection of the pool.
 ///
 /// # Errors
-/// No connection within the pool's time limit, or the statement failed.
+/// [`StorageError`] when no connection is available within the pool's time limit, or the statement fails.
 pub async fn check(pool: &PgPool) -> Result<DatabaseHealth, StorageError> {
     let start = Instant::now();
     let version =
@@ -34,17 +34,17 @@ pub async fn check(pool: &PgPool) -> Result<DatabaseHealth, StorageError> {
 /// How fresh the batch layer is.
 #[derive(Debug, Clone)]
 pub struct BatchFreshness {
-    /// The newest publication of any artifact.
+    /// The newest publication time of any artifact.
     pub last_update: Option<DateTime<Utc>>,
-    /// Rows of all published runs.
+    /// Number of rows of all published runs.
     pub document_count: i64,
-    /// The last day with a snapshot of any movie.
+    /// The newest day with a snapshot of any movie.
     pub newest_metrics: Option<NaiveDate>,
-    /// Movies, as the planner estimates; 0 before the first `ANALYZE`.
+    /// Number of movies as estimated by the planner; 0 before the first `ANALYZE`.
     pub movie_count: i64,
 }
 
-/// Reads the heads. `movie_count` is the planner's estimate: exact counts of a million rows do not belong in a probe.
+/// Reads [`BatchFreshness`]. `movie_count` is the planner's estimate: counting a million rows is too slow for a probe.
 pub async fn batch(pool: &PgPool) -> Result<BatchFreshness, StorageError> {
     let row = sqlx::query!(
         r#"SELECT max(r.published_at) AS last_update, coalesce(sum(r.row_count), 0)::bigint AS "document_count!",
@@ -62,7 +62,7 @@ pub async fn batch(pool: &PgPool) -> Result<BatchFreshness, StorageError> {
     })
 }
 
-/// Migrations of this program that the database has not applied.
+/// Number of this program's migrations that the database has not applied.
 pub async fn migrations_pending(pool: &PgPool) -> Result<usize, StorageError> {
     let known = crate::MIGRATOR.iter().count();
     let exists = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
@@ -76,10 +76,10 @@ pub async fn migrations_pending(pool: &PgPool) -> Result<usize, StorageError> {
     Ok(known.saturating_sub(usize::try_from(applied).unwrap_or(0)))
 }
 
-/// Whether a service can work: PostgreSQL answers and its schema is the one that this program knows.
+/// Checks that a service can work: PostgreSQL answers, and its schema is the one that this program expects.
 ///
 /// # Errors
-/// What an operator has to mend.
+/// A sentence that names the problem for an operator.
 pub async fn ready(pool: &PgPool) -> Result<(), String> {
     match migrations_pending(pool).await {
         Ok(0) => Ok(()),

@@ -1,4 +1,4 @@
-//! All SQL, sorted by what it holds: one module a feature, one function a question.
+//! All SQL, sorted by the data: one module per feature, one function per query.
 //!
 //! `catalogue` is what sources say of movies, `facts` what viewers did, `speed` and `batch` the two layers of views over
 //! them, `layers` what is read from both at once, `artifacts` runs and heads, `jobs` the ledger, `changes` notifications.
@@ -22,18 +22,18 @@ use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::{StorageError, Store};
 
-/// Threshold of trigram word similarity, 0 to 1, from which a word counts as a typo of another. pg_trgm's default of 0.6
-/// misses transpositions in short words ("godfahter"); below 0.4 unrelated titles match.
+/// Threshold of trigram word similarity, 0 to 1, above which a word counts as a misspelling of another. pg_trgm's
+/// default of 0.6 misses transpositions in short words ("godfahter"); below 0.4 unrelated titles match.
 pub const WORD_SIMILARITY: &str = "0.4";
 
-/// `statement_timeout` of everything else. Compute jobs may take longer as a whole; they stream their rows.
+/// `statement_timeout` of jobs and tools. Compute jobs may take longer in total, since they stream their rows.
 const STATEMENT_TIMEOUT: &str = "600s";
 
-/// Opens a pool. `lazy` pools connect on first use, so that a service starts (and answers 503) while the database is
-/// still on its way.
+/// Opens a pool of `size` connections. A `lazy` pool connects on first use, so that a service starts (and answers 503)
+/// while the database is still unreachable.
 ///
 /// # Errors
-/// A malformed URL ([`StorageError::Configuration`]); with `lazy` false also an unreachable server.
+/// [`StorageError::Configuration`] for a malformed URL; with `lazy` false also an unreachable server.
 pub async fn connect(url: &str, size: u32, acquire_timeout: Duration, lazy: bool) -> Result<PgPool, StorageError> {
     let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(acquire_timeout);
     let options = with_session_settings(parsed(url)?);
@@ -41,30 +41,31 @@ pub async fn connect(url: &str, size: u32, acquire_timeout: Duration, lazy: bool
         return Ok(pool.connect_lazy_with(options));
     }
     match pool.connect_with(options.clone()).await {
-        // sqlx tries a refused connection again until the time is over, and then no longer knows what it was.
+        // sqlx retries a refused connection until the time limit and then reports only the time-out.
         Err(sqlx::Error::PoolTimedOut) => Err(why_unreachable(&options, acquire_timeout).await),
         pool => Ok(pool?),
     }
 }
 
-/// The reason why a connection cannot be had, by trying once more.
+/// Determines why no connection can be opened, by one more attempt.
 async fn why_unreachable(options: &PgConnectOptions, limit: Duration) -> StorageError {
     match tokio::time::timeout(limit, PgConnection::connect_with(options)).await {
         Ok(Err(error)) => error.into(),
-        // Too late now as well: it took longer than the caller can wait.
+        // Connecting took longer than the limit, also when it succeeds now.
         Ok(Ok(_)) | Err(_) => StorageError::TimedOut { store: Store::Postgres, after: limit },
     }
 }
 
-/// `statement_timeout` of requests: by then the client has given up, and an abandoned query must not hold one of the few
-/// connections.
+/// `statement_timeout` of requests: the client has given up by then, and an abandoned query must not occupy one of the
+/// few connections.
 const REQUEST_STATEMENT_TIMEOUT: &str = "10s";
 
-/// Idle time up to which a connection is used without a ping. sqlx would ping before each use, which doubles the round
-/// trips of a point read; a server that went away within the second costs one request a 503.
+/// Longest idle time after which a connection is used without a ping. By default sqlx pings before each use, which
+/// doubles the round trips of a point read; without it, a server that failed within the last second costs one request a
+/// 503.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
-/// Opens a lazy pool for answering requests: short statements, no ping before each.
+/// Opens a lazy pool for requests: short statement time-out, no ping before each use.
 ///
 /// # Errors
 /// A malformed URL ([`StorageError::Configuration`]).
@@ -89,20 +90,20 @@ fn parsed(url: &str) -> Result<PgConnectOptions, StorageError> {
     })
 }
 
-/// A lazy pool to the same database with generic plans (`plan_cache_mode`), so that a statement is planned once a
-/// connection. PostgreSQL plans a statement of many joins for each execution while it expects to gain from the parameters;
-/// for the look-up of movies by id, planning takes longer than execution.
+/// A lazy pool to the same database with generic plans (`plan_cache_mode`), so that a statement is planned once per
+/// connection. By default PostgreSQL plans a statement with many joins at each execution as long as it expects to gain
+/// from the parameters; for the look-up of movies by id, planning takes longer than execution.
 pub fn planned_once(pool: &PgPool, size: u32) -> PgPool {
     let options = PgConnectOptions::clone(&pool.connect_options()).options([("plan_cache_mode", "force_generic_plan")]);
     pool.options().clone().max_connections(size).connect_lazy_with(options)
 }
 
-/// The session settings that our SQL counts on; tests apply them to their own pools.
+/// The session settings that our SQL requires; tests apply them to their own pools.
 pub fn with_session_settings(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("moviemetric").options([
         ("pg_trgm.word_similarity_threshold", WORD_SIMILARITY),
         ("statement_timeout", STATEMENT_TIMEOUT),
-        // Point reads and batch inserts gain nothing from compiling plans, and lose tens of milliseconds a query.
+        // Point reads and chunked inserts gain nothing from JIT compilation and lose tens of milliseconds per query.
         ("jit", "off"),
     ])
 }

@@ -1,8 +1,8 @@
-//! The transport of jobs: apalis on Redis, in the narrow configuration that held under test.
+//! The transport of jobs: apalis on Redis, in the minimal configuration that proved reliable in tests.
 //!
-//! It carries job ids and nothing else. Status, attempts, retries, time-outs and cancellation are the ledger's
-//! ([`crate::postgres::jobs`]), because apalis-redis keeps them badly: an undecodable payload kills its worker, its
-//! retry count is fixed at 25, a killed run counts as no attempt.
+//! It carries job ids only. Status, attempts, retries, time-outs and cancellation are in the ledger
+//! ([`crate::postgres::jobs`]), because apalis-redis handles them badly: an undecodable payload kills its worker, its
+//! retry count is fixed at 25, and a killed run does not count as an attempt.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{StorageError, Store};
 
-/// redis-rs gives up after 500 ms by default; a server that writes its append-only file stalls longer than that.
+/// redis-rs gives up after 500 ms by default; a server that rewrites its append-only file stalls longer than that.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Retention of finished tasks in Redis, for inspection with apalis' own tools.
 const FINISHED_KEPT: Duration = Duration::from_secs(600);
 
-/// Heartbeat of apalis: a worker without one for 5 s × 6 = 30 s counts as dead there. The ledger's lease is shorter;
-/// whichever redelivers first, the claim is granted once.
+/// Heartbeat of apalis: after 5 s × 6 = 30 s without one a worker counts as dead there. The ledger's lease is shorter;
+/// whichever redelivers first, the claim is granted only once.
 const TRANSPORT_HEARTBEAT: Duration = Duration::from_secs(5);
 const TRANSPORT_MISSED_HEARTBEATS: usize = 6;
 
@@ -35,7 +35,7 @@ impl From<apalis_redis::Error> for StorageError {
     }
 }
 
-/// The payload: a job's id as text.
+/// The apalis backend of a queue; the payload is a job's id as text.
 pub type QueueStorage = RedisStorage<String>;
 
 /// A connection to the queues of one installation.
@@ -49,7 +49,7 @@ impl JobQueue {
     /// Connects now and reconnects by itself later. Keys begin with `<prefix>:queue:`.
     ///
     /// # Errors
-    /// A malformed URL or an unreachable server.
+    /// A malformed URL, or an unreachable server.
     pub async fn connect(url: &SecretString, prefix: &str) -> Result<Self, StorageError> {
         let client = redis::Client::open(url.expose_secret())
             .map_err(|error| StorageError::configuration(Store::Redis, error))?;
@@ -60,7 +60,7 @@ impl JobQueue {
     fn config(&self, queue: Queue) -> Config {
         Config::default()
             .queue(format!("{}:queue:{}", self.prefix, queue.as_str()))
-            // Above 1, apalis starves its own heartbeat and jobs run twice.
+            // With more than 1, apalis delays its own heartbeat and jobs run twice.
             .batch_size(1)
             .heartbeat_interval(TRANSPORT_HEARTBEAT)
             .missed_heartbeats(TRANSPORT_MISSED_HEARTBEATS)
@@ -76,7 +76,7 @@ impl JobQueue {
     /// Sends ids to workers, in one command.
     ///
     /// # Errors
-    /// [`StorageError::Redis`] where Redis is away or refuses; some of the ids may have arrived then.
+    /// [`StorageError::Redis`] where Redis is unavailable or refuses the command; some of the ids may have been sent.
     pub async fn push(&self, queue: Queue, ids: &[JobId]) -> Result<(), StorageError> {
         if ids.is_empty() {
             return Ok(());
@@ -100,13 +100,13 @@ impl JobQueue {
         Ok(scheduled + active)
     }
 
-    /// Deletes what apalis keeps of tasks finished for longer than [`FINISHED_KEPT`], and answers how many; nothing of it
-    /// expires by itself. Its `vacuum` would also delete
-    /// failed tasks that wait for a retry, of which we have none: handlers always acknowledge.
+    /// Deletes apalis' records of tasks that finished more than [`FINISHED_KEPT`] ago, since they do not expire;
+    /// returns the number deleted. apalis' own `vacuum` would also delete failed tasks that wait for a retry, of which
+    /// there are none: handlers always acknowledge.
     pub async fn vacuum(&self, queue: Queue) -> Result<usize, StorageError> {
         use apalis_core::backend::Vacuum;
         let removed = self.storage(queue).vacuum_before(FINISHED_KEPT).await?;
-        // apalis keeps a set of finished ids too, which its vacuum leaves and nothing reads.
+        // apalis also keeps a set of finished ids, which its own vacuum leaves and nothing reads.
         redis::cmd("DEL")
             .arg(self.config(queue).done_jobs_set())
             .query_async::<()>(&mut self.connection.clone())
@@ -114,14 +114,14 @@ impl JobQueue {
         Ok(removed)
     }
 
-    /// Round trip of a PING.
+    /// Measures the round trip of a PING.
     pub async fn ping(&self) -> Result<Duration, StorageError> {
         let start = std::time::Instant::now();
         redis::cmd("PING").query_async::<()>(&mut self.connection.clone()).await?;
         Ok(start.elapsed())
     }
 
-    /// `maxmemory-policy`, empty where the server does not tell: a queue's server must not evict.
+    /// Reads `maxmemory-policy`; empty where the server does not report it. The server of a queue must not evict keys.
     pub async fn eviction_policy(&self) -> Result<String, StorageError> {
         let mut conn = self.connection.clone();
         let policy: Vec<String> =

@@ -1,4 +1,4 @@
-//! Meilisearch as search engine.
+//! Meilisearch as a search engine.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{StorageError, Store};
 
-/// Time limit of a search; after it PostgreSQL is asked instead.
+/// Time limit of a search; after it the query goes to PostgreSQL.
 const SEARCH_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// Poll interval and time limit of a task: indexing a batch of 10,000 movies takes seconds, and a busy server queues it
-/// behind others.
+/// Poll interval of a task.
 const TASK_POLL: Duration = Duration::from_millis(50);
+/// Time limit of a task. Indexing a chunk of 10,000 movies takes seconds, and a busy server queues it behind others.
 const TASK_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A Meilisearch server and the index that holds movies.
@@ -42,7 +42,7 @@ impl Meilisearch {
         Ok(self.client.get_version().await?.pkg_version)
     }
 
-    /// Movies in the live index; `None` until it was built once.
+    /// Number of movies in the live index; `None` before the first build.
     pub async fn document_count(&self) -> Result<Option<usize>, StorageError> {
         let stats = self.client.get_stats().await?;
         Ok(stats.indexes.get(&self.index).map(|index| index.number_of_documents))
@@ -51,7 +51,7 @@ impl Meilisearch {
     pub(super) async fn search(&self, query: &SearchQuery) -> Result<SearchResults, StorageError> {
         let filter = filter(query);
         let sort: &[&str] = match query.sort_by {
-            // Nothing is relevant to no words.
+            // Without words there is no relevance.
             SortBy::Relevance if query.text.trim().is_empty() => &["popularity:desc"],
             SortBy::Relevance => &[],
             SortBy::Popularity => &["popularity:desc"],
@@ -87,9 +87,9 @@ impl Meilisearch {
         self.wait(task).await
     }
 
-    /// Starts a new index beside the live one. `build_id` tells two builds apart.
+    /// Creates a new index beside the live one. `build_id` distinguishes concurrent builds.
     pub async fn begin(&self, build_id: &str) -> Result<IndexBuild, StorageError> {
-        // Both must exist for a swap; creating one that exists is an error to be ignored.
+        // A swap requires both indexes; the error of creating an existing one is ignored.
         for name in [&self.index, &build_name(&self.index, build_id)] {
             if self.client.get_raw_index(name).await.is_err() {
                 let task = self.client.create_index(name, Some("movie_id")).await?;
@@ -102,17 +102,17 @@ impl Meilisearch {
         Ok(build)
     }
 
-    /// The live index and whatever builds are beside it.
+    /// Names of the live index and of the builds beside it.
     pub async fn indexes(&self) -> Result<Vec<String>, StorageError> {
         let mut query = IndexesQuery::new(&self.client);
-        // More indexes than one installation makes; others may share the server.
+        // More indexes than one installation creates; other installations may share the server.
         query.with_limit(1_000);
         let all = self.client.list_all_indexes_with(&query).await?.results;
         let builds = build_name(&self.index, "");
         Ok(all.into_iter().map(|i| i.uid).filter(|uid| *uid == self.index || uid.starts_with(&builds)).collect())
     }
 
-    /// Deletes the indexes of builds that did not end.
+    /// Deletes the indexes of unfinished builds.
     pub async fn sweep(&self) -> Result<(), StorageError> {
         for name in self.indexes().await?.into_iter().filter(|name| *name != self.index) {
             let task = self.client.delete_index(&name).await?;
@@ -121,7 +121,7 @@ impl Meilisearch {
         Ok(())
     }
 
-    /// Deletes the index and everything in it.
+    /// Deletes the index with all its documents.
     pub async fn drop_index(&self) -> Result<(), StorageError> {
         let task = self.client.delete_index(&self.index).await?;
         self.wait(task).await
@@ -130,7 +130,7 @@ impl Meilisearch {
     async fn wait(&self, task: TaskInfo) -> Result<(), StorageError> {
         let id = task.task_uid;
         match task.wait_for_completion(&self.client, Some(TASK_POLL), Some(TASK_TIMEOUT)).await {
-            // A failed task comes back as Ok.
+            // A failed task is returned as `Ok`.
             Ok(task) if task.is_failure() => {
                 Err(StorageError::MeilisearchTask { task: id, error: Box::new(task.unwrap_failure()) })
             }
@@ -145,20 +145,20 @@ fn timed_out(after: Duration) -> StorageError {
     StorageError::TimedOut { store: Store::Meilisearch, after }
 }
 
-/// An index being filled. Readers go on with the live one until [`IndexBuild::swap`].
+/// An index that is being filled. Readers use the live one until [`IndexBuild::swap`].
 pub struct IndexBuild {
     meilisearch: Meilisearch,
     name: String,
 }
 
 impl IndexBuild {
-    /// Adds a batch and waits until it is searchable, which bounds what waits on the server.
+    /// Adds a chunk and waits until it is searchable, which bounds the server's task queue.
     pub async fn add(&self, documents: &[SearchDocument]) -> Result<(), StorageError> {
         let task = self.meilisearch.client.index(&self.name).add_documents(documents, Some("movie_id")).await?;
         self.meilisearch.wait(task).await
     }
 
-    /// Makes this index the live one, in one step, and drops the old.
+    /// Makes this index the live one atomically, and deletes the old one.
     pub async fn swap(self) -> Result<(), StorageError> {
         let Meilisearch { client, index } = &self.meilisearch;
         let pair = SwapIndexes { indexes: (index.clone(), self.name.clone()), rename: None };
@@ -171,7 +171,7 @@ fn build_name(index: &str, build_id: &str) -> String {
     format!("{index}-build-{build_id}")
 }
 
-/// What can be searched, filtered and sorted by, and how hits rank: Meilisearch's own rules, then the shorter title,
+/// Searchable, filterable and sortable attributes, and the ranking: Meilisearch's own rules, then the shorter title,
 /// then popularity.
 fn index_settings() -> Settings {
     Settings::new()
@@ -194,7 +194,8 @@ fn index_settings() -> Settings {
 fn filter(query: &SearchQuery) -> String {
     let mut parts = Vec::new();
     if let Some(genre) = &query.genre {
-        // Comparison of strings is case-insensitive in Meilisearch; quotes are escaped, so a genre stays a value.
+        // String comparison in Meilisearch is case-insensitive; quotes are escaped, so a genre cannot change the
+        // filter.
         parts.push(format!("genres = \"{}\"", genre.replace('\\', "\\\\").replace('"', "\\\"")));
     }
     let mut bound = |field: &str, operator: &str, value: Option<f64>| {

@@ -1,4 +1,4 @@
-//! Search: Meilisearch where there is one, PostgreSQL without it and while it is down.
+//! Search: Meilisearch where it is configured and reachable, otherwise PostgreSQL.
 
 mod meilisearch;
 
@@ -12,7 +12,7 @@ pub use meilisearch::{IndexBuild, Meilisearch};
 use crate::StorageError;
 use crate::postgres;
 
-/// PostgreSQL, and Meilisearch where there is one.
+/// PostgreSQL, and Meilisearch where it is configured.
 #[derive(Clone)]
 pub struct SearchIndex {
     pool: PgPool,
@@ -29,20 +29,20 @@ impl SearchIndex {
         Ok(Self { pool, meilisearch })
     }
 
-    /// The Meilisearch half, for the job that fills it.
+    /// The Meilisearch part, for the job that fills it.
     pub fn meilisearch(&self) -> Option<&Meilisearch> {
         self.meilisearch.as_ref()
     }
 
-    /// Answers from Meilisearch; where that fails for whatever reason, from PostgreSQL, and says so in the log and in
-    /// the results' `engine`.
+    /// Searches in Meilisearch; if that fails for any reason, in PostgreSQL, with a warning in the log. The results'
+    /// `engine` names the engine that answered.
     pub async fn search(&self, query: &SearchQuery) -> Result<SearchResults, StorageError> {
         if let Some(meilisearch) = &self.meilisearch {
             match meilisearch.search(query).await {
                 Ok(results) => return Ok(results),
                 Err(error) => {
                     metrics::counter!("search_fallbacks_total").increment(1);
-                    tracing::warn!(%error, "Meilisearch did not answer; PostgreSQL does");
+                    tracing::warn!(%error, "Meilisearch did not answer; PostgreSQL answered instead");
                 }
             }
         }
@@ -57,7 +57,7 @@ impl SearchIndex {
         }
     }
 
-    /// Adds or replaces movies in the live Meilisearch index between rebuilds, as ingest changes them.
+    /// Adds or replaces movies in the live Meilisearch index; ingest uses it between rebuilds.
     pub async fn put(&self, documents: &[SearchDocument]) -> Result<(), StorageError> {
         match &self.meilisearch {
             Some(meilisearch) if !documents.is_empty() => meilisearch.put(documents).await,

@@ -13,7 +13,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::task::JoinHandle;
 
 /// Longest that a notification may take on a busy machine.
-const SOON: Duration = Duration::from_secs(10);
+const NOTIFICATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn followed(pool: &PgPool) -> (Arc<ChangeFeed>, Receiver<Change>, JoinHandle<()>) {
     let feed = Arc::new(ChangeFeed::default());
@@ -25,7 +25,7 @@ async fn followed(pool: &PgPool) -> (Arc<ChangeFeed>, Receiver<Change>, JoinHand
 }
 
 async fn next<T: Clone>(changes: &mut Receiver<T>) -> T {
-    tokio::time::timeout(SOON, changes.recv()).await.expect("nothing was told").unwrap()
+    tokio::time::timeout(NOTIFICATION_TIMEOUT, changes.recv()).await.expect("nothing was told").unwrap()
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

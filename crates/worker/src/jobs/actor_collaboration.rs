@@ -1,4 +1,4 @@
-//! actor_collaboration: who appeared together in leading parts, how often, and how those movies are rated.
+//! Computes actor_collaboration: pairs of people in leading parts, their number of movies, and the mean rating.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use storage::postgres::batch::actor_collaboration;
 use super::{Run, publish};
 use crate::{JobContext, JobError, Shared};
 
-/// Pairs held in memory (some 50 MB) before they are added to the run's rows; a million movies have ten million pairs.
+/// Pairs held in memory (about 50 MB) before they are added to the run's rows; a million movies have ten million pairs.
 const PAIRS_HELD: usize = 500_000;
 
 /// Rows of one INSERT.

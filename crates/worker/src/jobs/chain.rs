@@ -1,5 +1,5 @@
-//! Runs a job that is made of others. Each finished step is a row, so an attempt after a failure or a dead worker goes
-//! on at the step that broke.
+//! Runs a chain. Each finished step is a row, so an attempt after a failure or a dead worker resumes at the step that
+//! failed.
 
 use domain::jobs::{Chain, Step};
 use serde_json::{Map, Value};
@@ -7,7 +7,7 @@ use storage::postgres::jobs::steps;
 
 use crate::{JobContext, JobError, Shared};
 
-/// Runs the steps that are not finished yet. The result names each step with its own result, of whatever attempt.
+/// Runs the steps that are not finished yet. The result contains each step's result by name, from whatever attempt.
 pub(super) async fn run(shared: &Shared, context: &JobContext, chain: &impl Chain) -> Result<Value, JobError> {
     let steps = chain.steps();
     let mut finished = steps::finished(&shared.pool, context.job_id).await?;
@@ -29,7 +29,8 @@ pub(super) async fn run(shared: &Shared, context: &JobContext, chain: &impl Chai
     Ok(Value::Object(results.collect::<Map<_, _>>()))
 }
 
-/// A refused write: the heartbeat will say the same, and the attempt ends without a word in the ledger.
+/// Turns a refused write into an error. The next heartbeat is refused as well, so the attempt ends without writing to
+/// the ledger.
 fn written(written: bool) -> Result<(), JobError> {
     if written { Ok(()) } else { Err(JobError::Transient("the lease was lost between two steps".to_owned())) }
 }

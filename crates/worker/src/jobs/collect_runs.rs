@@ -1,4 +1,4 @@
-//! collect-runs: deletes artifact runs past the number kept, and old rows of the job ledger.
+//! Runs collect-runs: deletes artifact runs beyond the number kept, and old rows of the job ledger.
 
 use domain::artifacts::Artifact;
 use domain::jobs::CollectRuns;

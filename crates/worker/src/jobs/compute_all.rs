@@ -1,4 +1,4 @@
-//! compute-all: the chain of every job that computes an artifact, then the search index.
+//! Runs compute-all: the chain of every job that computes an artifact, then the search index.
 
 use domain::jobs::ComputeAll;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! batch_stats_hourly: what viewers did, by movie and hour, recounted from the stored events.
+//! Computes batch_stats_hourly: counts of viewers' events by movie and hour, recounted from the stored events.
 
 use chrono::{DateTime, Utc};
 use domain::artifacts::Artifact;

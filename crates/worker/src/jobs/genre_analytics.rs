@@ -1,4 +1,4 @@
-//! genre_analytics: the seed's statistics of each genre, by year and month of release.
+//! Computes genre_analytics: the seed's statistics of each genre, by year and month of release.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ impl Run for jobs::GenreAnalytics {
 
 async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     publish::staged(pool, context, Artifact::GenreAnalytics, today, force, |run| async move {
-        // Twenty genres, a century and a half, twelve months: 36,000 at most, however many movies.
+        // Twenty genres, a hundred and fifty years, twelve months: at most 36,000 entries, however many movies.
         let mut sums: BTreeMap<(String, i32, i32), GenreSums> = BTreeMap::new();
         let (mut movies, mut read) = (genre_analytics::movies(pool), 0);
         while let Some(movie) = movies.try_next().await? {

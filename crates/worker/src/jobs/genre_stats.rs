@@ -1,4 +1,4 @@
-//! genre_stats_daily: counts, means and sums per genre.
+//! Computes genre_stats_daily: counts, means and sums per genre.
 
 use std::collections::BTreeMap;
 

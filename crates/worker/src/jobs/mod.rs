@@ -1,5 +1,5 @@
-//! What jobs do: one file a kind, named as the job is. [`Run::run`] is an adapter; the work is a plain function of
-//! explicit arguments that may run twice. What is known about a kind beforehand is its definition, in `domain::jobs`.
+//! The jobs' work: one file per kind, named as the job. [`Run::run`] is an adapter; the work is a plain, idempotent
+//! function with explicit arguments. A kind's definition is in `domain::jobs`.
 
 mod actor_collaboration;
 mod chain;
@@ -27,19 +27,19 @@ use serde_json::Value;
 
 use crate::{JobContext, JobError, Shared};
 
-/// How a kind of job runs.
+/// Execution of a kind of job.
 trait Run: JobType {
-    /// Does the work; answers the job's result.
+    /// Executes the job and returns its result.
     ///
     /// # Errors
-    /// The type says whether another attempt makes sense.
+    /// [`JobError`], whose variant decides whether the job is retried.
     fn run(self, shared: &Shared, context: &JobContext) -> impl Future<Output = Result<Value, JobError>> + Send;
 }
 
-/// Makes the dispatch. A kind of the registry that is not listed does not compile.
+/// Generates the dispatch. If a kind of the registry is missing from the list, it does not compile.
 macro_rules! runners {
     ($($Job:ident),* $(,)?) => {
-        /// Runs a job, or a step of one, with the payload that the ledger holds; answers its result.
+        /// Executes a job or a step with the ledger's payload, and returns its result.
         pub(crate) fn run<'a>(
             kind: JobKind,
             payload: Value,

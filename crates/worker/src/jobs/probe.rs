@@ -1,4 +1,4 @@
-//! probe: holds a worker slot and does nothing.
+//! Runs probe: occupies a worker slot and does nothing.
 
 use std::time::Duration;
 

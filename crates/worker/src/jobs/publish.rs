@@ -11,8 +11,8 @@ use storage::postgres::batch::{self, EventRun, Snapshot};
 
 use crate::{JobContext, JobError};
 
-/// Stages rows with `stage`, which answers their number, and publishes the run. A job that is resumed after it published
-/// answers that run. Rows of an attempt that died stay invisible until collect-runs.
+/// Opens a run, stages rows with `stage`, which returns their number, and publishes the run. If this job has already
+/// published a run, the result is that run. Rows of a dead attempt stay invisible until collect-runs deletes them.
 pub(super) async fn staged<F>(
     pool: &PgPool,
     context: &JobContext,
@@ -33,8 +33,8 @@ where
     Ok(concluded(json!({ "artifact": artifact, "run_id": run, "rows": rows, "as_of": as_of }), decision))
 }
 
-/// [`staged`] for a run over events: `stage` reads them in one snapshot, up to the last full hour, and answers it with
-/// the number of rows.
+/// [`staged`] for a run over events: `stage` reads them in one snapshot, up to the last full hour, and returns the
+/// number of rows with that snapshot.
 pub(super) async fn staged_events<F>(
     pool: &PgPool,
     context: &JobContext,
@@ -61,7 +61,7 @@ where
     Ok(concluded(result, decision))
 }
 
-/// The job's result: the run, and whether it was published.
+/// Adds to the job's result whether the run was published or held back.
 fn concluded(mut result: Value, decision: PublishDecision) -> Value {
     if let PublishDecision::HoldBack { reason } = &decision {
         tracing::warn!(run = %result["run_id"], artifact = %result["artifact"], reason, "run held back");

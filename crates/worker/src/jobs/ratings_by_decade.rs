@@ -1,4 +1,4 @@
-//! ratings_by_decade: how the movies of each decade are rated.
+//! Computes ratings_by_decade: ratings of the movies of each decade.
 
 use std::collections::BTreeMap;
 

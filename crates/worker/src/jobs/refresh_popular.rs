@@ -1,5 +1,5 @@
-//! refresh-popular: asks the source for the current numbers of the most popular movies, the speed layer's observations
-//! between two nightly ingests.
+//! Runs refresh-popular: fetches the current numbers of the most popular movies from the source, which are the speed
+//! layer's observations between two nightly ingests.
 
 use chrono::Utc;
 use domain::events::Observation;
@@ -20,14 +20,14 @@ use crate::{JobContext, JobError, Shared};
 /// Movies of the demo world per transaction.
 const DEMO_PAGE: u32 = 500;
 
-/// Where pages of the most popular movies come from.
+/// The source of the pages of most popular movies.
 enum Pages {
     Tmdb(TmdbClient),
     Demo(Vec<Observation>),
 }
 
 impl Pages {
-    /// Movies on a page.
+    /// Number of movies on a page.
     fn size(&self) -> u32 {
         match self {
             Self::Tmdb(_) => POPULAR_PAGE,
@@ -35,7 +35,7 @@ impl Pages {
         }
     }
 
-    /// Page `page`, from 1.
+    /// Fetches page `page`, counted from 1.
     async fn get(&self, page: u32) -> Result<Popular, JobError> {
         match self {
             Self::Tmdb(client) => client.popular(page).await.map_err(failed),
@@ -54,7 +54,7 @@ impl Run for jobs::RefreshPopular {
     }
 }
 
-/// Commits each page in one transaction with the number of pages done, so that a killed job resumes after it.
+/// Commits each page in one transaction with the number of pages done, so that a killed job resumes after the last one.
 async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
     let movies = shared.settings.refresh_popular_movies;
     let (source, pages) = match shared.tmdb()? {
@@ -62,10 +62,10 @@ async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
         None => {
             let now = Utc::now();
             let Some(world) = loaded(shared, now.date_naive()).await? else {
-                let note = "TMDB_API_KEY is not set and no demo world was loaded, so there is nothing to ask";
+                let note = "TMDB_API_KEY is not set and no demo world was loaded, so there is no source";
                 return Ok(json!({ "source": Source::Demo.as_str(), "observed": 0, "quarantined": 0, "note": note }));
             };
-            // Made-up numbers must not reach movies that another source has taken over.
+            // Made-up numbers must not be written to movies that another source has described since.
             let mut seen = demo::popular(&world, movies.into(), now);
             let ids: Vec<i64> = seen.iter().map(|o| o.movie_id.get()).collect();
             let own = postgres::catalogue::demo::own(&shared.pool, &ids).await?;
@@ -77,14 +77,14 @@ async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
     let (mut observed, mut quarantined) = (0, 0);
     for page in speed::refreshed(&shared.pool, context.job_id).await? + 1..=total {
         let Popular { mut seen, odd, last } = pages.get(page).await?;
-        // The last page may hold more than was asked for.
+        // The last page may contain more movies than required.
         seen.truncate((movies - (page - 1) * pages.size()) as usize);
         observed += seen.len();
         quarantined += odd.len();
         commit(shared, context, source, page, &seen, &odd).await?;
         let done = i64::from(movies.min(page * pages.size()));
-        // A source with fewer movies than asked for is done all the same.
-        context.progress(done, Some(if last { done } else { movies.into() }), "looking at popular movies");
+        // A source with fewer movies than required is complete all the same.
+        context.progress(done, Some(if last { done } else { movies.into() }), "fetching popular movies");
         if last {
             break;
         }

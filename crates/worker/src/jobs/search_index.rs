@@ -1,5 +1,5 @@
-//! search-index: fills the search engines. PostgreSQL's rows are rewritten in place, Meilisearch's index is built beside the live one
-//! and swapped in.
+//! Runs search-index: fills the search engines. PostgreSQL's rows are rewritten in place; Meilisearch's index is built
+//! beside the live one and swapped in.
 
 use chrono::Utc;
 use domain::artifacts::CacheFamily;
@@ -15,7 +15,7 @@ use storage::search_index::{Meilisearch, SearchIndex};
 use super::Run;
 use crate::{JobContext, JobError, Shared};
 
-/// Documents of one Meilisearch task: some 5 MB.
+/// Documents per Meilisearch task: about 5 MB.
 const CHUNK: i64 = 5_000;
 
 impl Run for jobs::SearchIndex {
@@ -60,7 +60,7 @@ async fn build(
         context.progress(total + done, Some(2 * total), "Meilisearch documents");
     }
     building.swap().await?;
-    // What ingest changed meanwhile went to the index that is gone now.
+    // Ingest wrote its changes meanwhile to the old index, so they are written to the new one now.
     index.put(&search::documents_since(pool, started).await?).await?;
     index.remove(&search::tombstones_since(pool, started).await?).await?;
     Ok(done)

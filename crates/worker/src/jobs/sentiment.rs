@@ -1,4 +1,4 @@
-//! batch_sentiment_hourly: sentiment of reviews by movie and hour, of viewers' reviews and of the catalogue's sources'.
+//! Computes batch_sentiment_hourly: sentiment by movie and hour, of the reviews of viewers and of sources.
 
 use chrono::{DateTime, Utc};
 use domain::artifacts::Artifact;
@@ -10,13 +10,13 @@ use futures::TryStreamExt;
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use storage::StorageError;
-use storage::postgres::batch::sentiment::{self, MovieHour, Opinion, Said};
+use storage::postgres::batch::sentiment::{self, MovieHour, ReviewContent, StoredReview};
 use storage::postgres::batch::snapshot;
 
 use super::{Run, publish};
 use crate::{JobContext, JobError, Shared, Stop, Stopped};
 
-/// Reviews scored at a time: some megabytes of text, and a second of work.
+/// Reviews scored per chunk: a few megabytes of text, about a second of work.
 const CHUNK: usize = 5_000;
 
 impl Run for jobs::Sentiment {
@@ -35,7 +35,8 @@ async fn run(pool: &PgPool, context: &JobContext, now: DateTime<Utc>, force: boo
     .await
 }
 
-/// Reads the reviews on `snapshot`'s connection and stages the hours on others, a chunk at a time, so that memory holds one chunk.
+/// Reads the reviews on `snapshot`'s connection and stages the hours on others, chunk by chunk, so that memory holds
+/// one chunk.
 async fn stage(
     pool: &PgPool,
     snapshot: &mut PgConnection,
@@ -43,14 +44,14 @@ async fn stage(
     run: RunId,
     watermark: Hour,
 ) -> Result<u64, JobError> {
-    let mut opinions = sentiment::opinions(snapshot, watermark).try_chunks(CHUNK);
+    let mut stream = sentiment::reviews(snapshot, watermark).try_chunks(CHUNK);
     let (mut open, mut reviews, mut rows): (Option<MovieHour>, i64, u64) = (None, 0, 0);
-    // An error behind a chunk's first reviews is the stream's: nothing of a broken run is used.
-    while let Some(chunk) = opinions.try_next().await.map_err(|broken| broken.1)? {
+    // `try_chunks` returns an error together with the reviews read before it, which are discarded with the run.
+    while let Some(chunk) = stream.try_next().await.map_err(|broken| broken.1)? {
         reviews += chunk.len() as i64;
-        // A thousand words take a millisecond.
+        // Off the async threads: a thousand words take a millisecond.
         let hours = context.blocking(move |stop| fold(open, chunk, stop)).await?;
-        // The last hour may go on in the next chunk.
+        // The last hour may continue in the next chunk.
         open = hours.last().copied();
         let done = hours.len().saturating_sub(1);
         sentiment::stage(pool, run, &hours[..done]).await?;
@@ -62,15 +63,15 @@ async fn stage(
     Ok(rows + open.iter().len() as u64)
 }
 
-/// Adds reviews, which come movie by movie and hour by hour, to the hour that is open.
-fn fold(open: Option<MovieHour>, opinions: Vec<Opinion>, stop: &Stop) -> Result<Vec<MovieHour>, Stopped> {
+/// Folds reviews, ordered by movie and hour, into tallies; `open` is the last hour of the previous chunk.
+fn fold(open: Option<MovieHour>, reviews: Vec<StoredReview>, stop: &Stop) -> Result<Vec<MovieHour>, Stopped> {
     let lexicon = Lexicon::new();
     let mut hours: Vec<MovieHour> = Vec::from_iter(open);
-    for Opinion { movie_id, hour, said } in opinions {
+    for StoredReview { movie_id, hour, content } in reviews {
         stop.check()?;
-        let score = match said {
-            Said::Scored(score) => score,
-            Said::Written(text) => lexicon.score(&text),
+        let score = match content {
+            ReviewContent::Scored(score) => score,
+            ReviewContent::Text(text) => lexicon.score(&text),
         };
         let at: (MovieId, Hour) = (movie_id, hour);
         if hours.last().is_none_or(|(movie, hour, _)| (*movie, *hour) != at) {

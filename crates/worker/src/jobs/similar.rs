@@ -1,4 +1,4 @@
-//! movie_recommendations: similar titles by cosine over genres, keywords, cast, director and era.
+//! Computes movie_recommendations: similar titles by cosine over genres, keywords, cast, director and era.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -20,7 +20,7 @@ use storage::postgres::catalogue::movies::{self, MovieFeaturesRow};
 use super::{Run, publish};
 use crate::{JobContext, JobError, Shared, Stop, Stopped};
 
-/// Movies scored and staged at a time: some 4 MB of rows, and a progress report every second or so.
+/// Movies scored and staged per chunk: about 4 MB of rows, and a progress report about every second.
 const CHUNK: usize = 2_000;
 
 impl Run for jobs::Similar {
@@ -47,7 +47,7 @@ async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool)
     .await
 }
 
-/// Features by what they are, numbered as they come.
+/// Maps features to ordinals, in the order of their first occurrence.
 #[derive(Default)]
 struct Vocabulary {
     ordinals: HashMap<(FeatureKind, Name), u32>,
@@ -81,8 +81,8 @@ impl Vocabulary {
     }
 }
 
-/// Reads every movie's features into an index of some 150 bytes a movie. Movies are in id order, so equal scores rank by
-/// id.
+/// Reads every movie's features into an index of about 150 bytes per movie. Movies are in id order, so equal scores
+/// rank by id.
 async fn load(pool: &PgPool, context: &JobContext) -> Result<(Vec<MovieId>, Index), JobError> {
     let (mut ids, mut builder, mut vocabulary) = (Vec::new(), Builder::default(), Vocabulary::default());
     let mut features = Vec::new();

@@ -1,4 +1,4 @@
-//! TMDB as jobs see it: one client a process, and what its errors mean for a job.
+//! TMDB for jobs: one client per process, and the mapping of its errors to job errors.
 
 use secrecy::ExposeSecret;
 use settings::TmdbSettings;
@@ -8,7 +8,7 @@ use sources::tmdb::TmdbClient;
 use crate::{JobError, Shared};
 
 impl Shared {
-    /// The client; `None` without a key, when the demo world takes TMDB's place.
+    /// The client; `None` without a key, in which case the demo world is the source.
     pub(super) fn tmdb(&self) -> Result<Option<TmdbClient>, JobError> {
         let Some(settings) = &self.settings.tmdb else { return Ok(None) };
         if let Some(client) = self.tmdb.get() {

@@ -1,4 +1,4 @@
-//! movie_trending_daily: every active movie's score over the last week of daily metrics.
+//! Computes movie_trending_daily: every active movie's score over the last week of daily metrics.
 
 use chrono::{NaiveDate, Utc};
 use domain::artifacts::Artifact;
@@ -36,7 +36,8 @@ async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool)
     .await
 }
 
-/// The best [`RANKS_KEPT`] trends. At most four times as many are held, so memory does not grow with the catalogue.
+/// The best [`RANKS_KEPT`] trends. At most four times as many are in memory, so memory does not grow with the
+/// catalogue.
 async fn ranked(pool: &PgPool, context: &JobContext, as_of: NaiveDate) -> Result<Vec<Trend>, JobError> {
     let (mut trends, mut movies): (Vec<Trend>, i64) = (Vec::new(), 0);
     each(pool, as_of, |trend| {
@@ -53,8 +54,8 @@ async fn ranked(pool: &PgPool, context: &JobContext, as_of: NaiveDate) -> Result
     Ok(trends)
 }
 
-/// Hands each active movie's trend to `take`, by movie id. Snapshots come ordered by movie and day, so the first and the
-/// latest of one movie are held.
+/// Passes each active movie's trend to `take`, in id order. Snapshots are ordered by movie and day, so only the first
+/// and the latest of one movie are in memory.
 pub(super) async fn each(pool: &PgPool, as_of: NaiveDate, mut take: impl FnMut(Trend)) -> Result<(), JobError> {
     let mut movie: Option<(DailyMetrics, DailyMetrics)> = None;
     let mut snapshots = trending::window(pool, as_of);

@@ -1,4 +1,4 @@
-//! temporal_trends: daily series of rating, popularity and sentiment, of all movies and of each genre.
+//! Computes temporal_trends: daily series of rating, popularity and sentiment, of all movies and of each genre.
 
 use chrono::{NaiveDate, Utc};
 use domain::artifacts::Artifact;
@@ -18,7 +18,7 @@ impl Run for jobs::Trends {
 
 async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
     let Some(as_of) = trends::newest_day(pool, today).await? else {
-        return Err(JobError::Permanent("there are no daily metrics or reviews to follow; run ingest first".into()));
+        return Err(JobError::Permanent("there are no daily metrics or reviews; run ingest first".into()));
     };
     publish::staged(pool, context, Artifact::TemporalTrends, as_of, force, |run| async move {
         context.progress(0, Some(2), "ratings and popularity");

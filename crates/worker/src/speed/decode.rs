@@ -1,4 +1,4 @@
-//! Entries of the log -> facts to apply.
+//! Decodes entries of the event log into a micro-batch.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,16 +8,16 @@ use storage::event_log::LogEntry;
 use storage::postgres::facts::events::ScoredReview;
 use storage::postgres::speed::MicroBatch;
 
-/// Entries that can be applied together, and those that cannot be read.
+/// Entries that can be applied together, and those that cannot be decoded.
 #[derive(Default)]
 pub(super) struct Decoded {
     pub batch: MicroBatch,
     pub entries: Vec<LogEntry>,
-    /// With the reason.
+    /// Entries that cannot be decoded, with the reason.
     pub unreadable: Vec<(LogEntry, String)>,
 }
 
-/// Reads entries and scores reviews. Takes milliseconds of a core, so call it where that blocks nobody.
+/// Decodes entries and scores reviews. It takes milliseconds of CPU time, so call it on a blocking thread.
 pub(super) fn decode(entries: Vec<LogEntry>) -> Decoded {
     let lexicon = Lexicon::new();
     let mut decoded = Decoded::default();
@@ -25,7 +25,7 @@ pub(super) fn decode(entries: Vec<LogEntry>) -> Decoded {
         match entry.fact() {
             Ok(Fact::Event(event)) => decoded.batch.events.push(event),
             Ok(Fact::Review(review)) => {
-                // One text that a library trips over must not take the micro-batch with it, again and again.
+                // A text at which the library panics must not fail the whole micro-batch at every attempt.
                 let Ok(score) = catch_unwind(AssertUnwindSafe(|| lexicon.score(&review.content))) else {
                     decoded.unreadable.push((entry, "scoring the review panicked".to_owned()));
                     continue;
@@ -33,7 +33,7 @@ pub(super) fn decode(entries: Vec<LogEntry>) -> Decoded {
                 decoded.batch.reviews.push(ScoredReview { review, score });
             }
             Err(error) => {
-                decoded.unreadable.push((entry, format!("not a fact: {error}")));
+                decoded.unreadable.push((entry, format!("the entry is not a fact: {error}")));
                 continue;
             }
         }

@@ -1,4 +1,4 @@
-//! One lane: read, apply, commit.
+//! One lane of the speed layer: read, apply, commit.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 use super::settle::settle;
 use super::{Speed, backoff, wait};
 
-/// How long a read waits for a first fact: also how long a stopping worker may take to notice.
+/// Longest wait of a read for a first fact; also bounds how late a stopping worker notices the signal.
 const READ_WAIT: Duration = Duration::from_millis(500);
 
-/// Tries to commit before the delivery is left to come again, which costs work but no truth.
+/// Attempts to commit a delivery. After that it is delivered again, which costs time but counts nothing twice.
 const COMMIT_TRIES: u32 = 3;
 
-/// Signs of life within the time after which a reader is taken for dead: two may be lost.
-const SIGNS_OF_LIFE: u32 = 3;
+/// Heartbeats within the time after which a reader counts as dead, so that two may be lost.
+const HEARTBEATS_PER_TIMEOUT: u32 = 3;
 
 /// Runs until `stop`, then finishes the delivery in hand.
 pub(super) async fn run(speed: Speed, mut source: Box<dyn EventSource>, stop: CancellationToken) {
@@ -28,7 +28,7 @@ pub(super) async fn run(speed: Speed, mut source: Box<dyn EventSource>, stop: Ca
         let done = match source.next(fetch).await {
             Ok(delivery) => work_on(&speed, source.as_mut(), delivery, &stop).await,
             Err(error) => {
-                tracing::warn!(%error, "the event log cannot be read; trying again");
+                tracing::warn!(%error, "the event log cannot be read; retrying");
                 false
             }
         };
@@ -38,11 +38,11 @@ pub(super) async fn run(speed: Speed, mut source: Box<dyn EventSource>, stop: Ca
         }
     }
     if let Err(error) = source.close().await {
-        tracing::debug!(%error, "the reader did not leave the log; it is forgotten in an hour");
+        tracing::debug!(%error, "the reader did not leave its group; the group deletes it in an hour");
     }
 }
 
-/// Applies a delivery and commits it; answers whether both are done. What is not committed comes again.
+/// Applies and commits a delivery; returns whether both succeeded. An uncommitted delivery comes again.
 async fn work_on(
     speed: &Speed,
     source: &mut dyn EventSource,
@@ -54,21 +54,22 @@ async fn work_on(
     }
     let settled = tokio::select! {
         settled = settle(speed, entries, stop) => settled,
-        never = keep_alive(source, speed.settings.claim_after / SIGNS_OF_LIFE) => match never {},
+        never = keep_alive(source, speed.settings.claim_after / HEARTBEATS_PER_TIMEOUT) => match never {},
     };
     settled && commit(source, &position).await
 }
 
-/// While PostgreSQL is away a delivery may take any time; nobody is to take it over meanwhile.
+/// Sends heartbeats, since processing a delivery may take long while PostgreSQL is unavailable, and another reader must
+/// not take it over.
 async fn keep_alive(source: &mut dyn EventSource, interval: Duration) -> Infallible {
     let mut tick = tokio::time::interval(interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick comes at once, and the reader was heard of just now.
+    // The first tick is immediate, and the read just now was a heartbeat.
     tick.tick().await;
     loop {
         tick.tick().await;
         if let Err(error) = source.keep_alive().await {
-            tracing::debug!(%error, "the event log was not told that the lane lives");
+            tracing::debug!(%error, "a heartbeat to the event log failed");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The speed layer: takes facts from the event log in micro-batches and folds them into the stored facts and the hourly
-//! views, a second after they happened.
+//! The speed layer: reads facts from the event log in micro-batches, stores them and folds them into the hourly views,
+//! about a second after they happened.
 //!
-//! Exactly once in effect: a delivery is applied in one transaction ([`storage::postgres::speed::apply`]), and committed
-//! to the log afterwards. A worker that dies in between leaves it to another, for whom its facts are duplicates.
+//! Effectively exactly once: a delivery is applied in one transaction ([`storage::postgres::speed::apply`]) and
+//! committed to the log afterwards. If the worker dies in between, another worker gets the delivery again and drops its
+//! facts as duplicates.
 
 mod decode;
 mod lane;
@@ -21,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Shared;
 
-/// What a lane works with.
+/// The handles of a lane.
 #[derive(Clone)]
 struct Speed {
     pool: PgPool,
@@ -29,10 +30,11 @@ struct Speed {
     settings: SpeedSettings,
 }
 
-/// Starts the lanes and the upkeep; they run until `stop`, finish the delivery in hand, and then the tracker is done.
+/// Starts the lanes and the upkeep. They run until `stop` and finish the delivery in hand; the returned tracker
+/// completes when all have ended.
 ///
 /// # Errors
-/// A malformed URL of the event log.
+/// [`StorageError::Configuration`] for a malformed URL of the event log.
 pub(crate) fn start(shared: &Shared, stop: &CancellationToken) -> Result<TaskTracker, StorageError> {
     let tasks = TaskTracker::new();
     let settings = &shared.settings;
@@ -53,12 +55,12 @@ pub(crate) fn start(shared: &Shared, stop: &CancellationToken) -> Result<TaskTra
     Ok(tasks)
 }
 
-/// Waits between tries grow from a fifth of a second to five seconds: a restarting server is back in about that.
+/// Back-off from 0.2 s to 5 s, about the time in which a server restarts.
 fn backoff(failures: u32) -> Duration {
     Duration::from_millis(200).saturating_mul(1 << failures.min(10)).min(Duration::from_secs(5))
 }
 
-/// Waits, unless told to stop; answers whether to go on.
+/// Sleeps unless `stop` is cancelled; returns whether to continue.
 async fn wait(time: Duration, stop: &CancellationToken) -> bool {
     tokio::select! {
         () = tokio::time::sleep(time) => true,

@@ -1,7 +1,7 @@
-//! What becomes of a delivery: applied as one micro-batch; where that is refused, in halves until the entries that spoil
-//! it are alone. Those are tried some times, and then kept as dead letters.
+//! Processes a delivery: applies it as one micro-batch. A micro-batch that PostgreSQL rejects is bisected until the
+//! poisonous entries are alone; those are retried a few times and then stored as dead letters.
 //!
-//! The tries are counted here, since a log of offsets counts none. A process that dies in between begins to count anew.
+//! Attempts are counted here, since a log with offsets does not count them. The count restarts when the process dies.
 
 use std::time::{Duration, Instant};
 
@@ -15,22 +15,22 @@ use tokio_util::sync::CancellationToken;
 use super::decode::{Decoded, decode};
 use super::{Speed, backoff, wait};
 
-/// What became of a micro-batch.
+/// The outcome of applying a micro-batch.
 enum Outcome {
     Applied,
-    /// Not while the worker is being stopped; the log delivers it again.
+    /// The worker is stopping; the log delivers the micro-batch again.
     Stopped,
-    /// It will fail again.
+    /// PostgreSQL rejects it permanently.
     Refused(StorageError),
 }
 
-/// An entry that cannot be applied even alone, and why.
+/// A poisonous entry, which cannot be applied even alone, and the error.
 struct Poison {
     entry: LogEntry,
     reason: String,
 }
 
-/// Answers whether every entry is applied or a dead letter, so that the delivery may be committed.
+/// Returns whether every entry is applied or a dead letter, so that the delivery may be committed.
 pub(super) async fn settle(speed: &Speed, entries: Vec<LogEntry>, stop: &CancellationToken) -> bool {
     let Some(mut poison) = apply_all(speed, vec![entries], stop).await else { return false };
     for tries in 1..=speed.settings.tries {
@@ -47,16 +47,16 @@ pub(super) async fn settle(speed: &Speed, entries: Vec<LogEntry>, stop: &Cancell
         let Some(left) = apply_all(speed, alone, stop).await else { return false };
         poison = left;
     }
-    bury(speed, poison).await
+    store_dead_letters(speed, poison).await
 }
 
-/// Applies parts; answers the entries that were refused each by itself. `None`: not finished, and to be delivered again.
+/// Applies parts of a delivery; returns the poisonous entries. `None`: not finished; the delivery must come again.
 async fn apply_all(speed: &Speed, mut parts: Vec<Vec<LogEntry>>, stop: &CancellationToken) -> Option<Vec<Poison>> {
     let mut poison = Vec::new();
     while let Some(part) = parts.pop() {
-        // Scoring reviews may take a while; it must not keep the runtime from renewing jobs' leases.
+        // Scoring reviews may take long, and must not delay the renewal of jobs' leases.
         let Ok(decoded) = tokio::task::spawn_blocking(move || decode(part)).await else {
-            tracing::error!("reading a micro-batch panicked; it will be delivered again");
+            tracing::error!("decoding a micro-batch panicked; it will be delivered again");
             return None;
         };
         let Decoded { batch, mut entries, unreadable } = decoded;
@@ -68,7 +68,7 @@ async fn apply_all(speed: &Speed, mut parts: Vec<Vec<LogEntry>>, stop: &Cancella
                 poison.push(Poison { entry: entries.remove(0), reason: error.to_string() });
             }
             Outcome::Refused(error) => {
-                tracing::warn!(%error, entries = entries.len(), "a micro-batch was refused; trying its halves");
+                tracing::warn!(%error, entries = entries.len(), "a micro-batch was rejected; bisecting it");
                 parts.push(entries.split_off(entries.len() / 2));
                 parts.push(entries);
             }
@@ -77,7 +77,7 @@ async fn apply_all(speed: &Speed, mut parts: Vec<Vec<LogEntry>>, stop: &Cancella
     Some(poison)
 }
 
-/// Applies a micro-batch, waiting as long as PostgreSQL is away: the log keeps what comes meanwhile.
+/// Applies a micro-batch; retries while PostgreSQL is unavailable, and the log keeps new facts meanwhile.
 async fn apply(speed: &Speed, batch: &MicroBatch, stop: &CancellationToken) -> Outcome {
     if batch.is_empty() {
         return Outcome::Applied;
@@ -90,7 +90,7 @@ async fn apply(speed: &Speed, batch: &MicroBatch, stop: &CancellationToken) -> O
                 return Outcome::Applied;
             }
             Err(error) if error.is_transient() || schema_differs(&error) => {
-                tracing::warn!(%error, facts = batch.len(), "a micro-batch was not applied; trying again");
+                tracing::warn!(%error, facts = batch.len(), "a micro-batch was not applied; retrying");
                 if !wait(backoff(failures), stop).await {
                     return Outcome::Stopped;
                 }
@@ -101,8 +101,8 @@ async fn apply(speed: &Speed, batch: &MicroBatch, stop: &CancellationToken) -> O
     Outcome::Stopped
 }
 
-/// Whether code and tables do not fit (SQLSTATE class 42), as between a migration and the restart after it. No entry is to
-/// blame: taken for poison, all that comes meanwhile would become dead letters.
+/// Whether code and schema differ (SQLSTATE class 42), as between a migration and the restart after it. The entries are
+/// not to blame: if they counted as poisonous, every entry would become a dead letter meanwhile.
 fn schema_differs(error: &StorageError) -> bool {
     let StorageError::Database(sqlx::Error::Database(error)) = error else { return false };
     error.code().is_some_and(|code| code.starts_with("42"))
@@ -117,7 +117,7 @@ fn measure(applied: &Applied, took: Duration) {
     metrics::counter!("speed_reopened_hours_total").increment(applied.reopened);
 }
 
-/// From the append to now, of the oldest entry.
+/// Records the delay from the oldest entry's append to now.
 fn measure_delay(entries: &[LogEntry]) {
     if let Some(oldest) = entries.iter().map(|entry| entry.appended_at).min() {
         let delay = (Utc::now() - oldest).to_std().unwrap_or_default();
@@ -125,12 +125,12 @@ fn measure_delay(entries: &[LogEntry]) {
     }
 }
 
-/// Keeps entries that are given up as dead letters, before they leave the log. Answers whether all are kept.
-async fn bury(speed: &Speed, poison: Vec<Poison>) -> bool {
+/// Stores poisonous entries as dead letters, before they leave the log. Returns whether all are stored.
+async fn store_dead_letters(speed: &Speed, poison: Vec<Poison>) -> bool {
     for Poison { entry, reason } in poison {
         let tries = speed.settings.tries;
         if let Err(error) = dead_letters::add(&speed.pool, speed.log.name(), &entry, tries, &reason).await {
-            tracing::warn!(entry = %entry.id, %error, "a dead letter was not written; its entry will come again");
+            tracing::warn!(entry = %entry.id, %error, "a dead letter was not stored; its entry will be delivered again");
             return false;
         }
         tracing::error!(entry = %entry.id, tries, reason, "an entry became a dead letter");

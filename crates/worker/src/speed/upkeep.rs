@@ -1,4 +1,4 @@
-//! Beside the lanes: how far behind they are, and rows that the batch layer answers for by now.
+//! Periodic tasks beside the lanes: measures the backlog, and drops rows that the batch layer covers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use storage::postgres::speed;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-/// How often the backlog is measured.
+/// Interval at which the backlog is measured.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often covered rows are dropped. They are right, only superfluous; an hour more or less costs some megabytes.
+/// Interval at which covered rows are dropped. They are correct but superfluous; an hour's rows take a few megabytes.
 const DROP_INTERVAL: Duration = Duration::from_secs(300);
 
-/// Warns once, at the start, if the log may lose what it has accepted; `moviemetric doctor` says it again.
+/// Warns once at start-up if the log may lose accepted facts; `moviemetric doctor` reports it too.
 pub(super) async fn warn_if_not_durable(log: Arc<dyn EventLog>, stop: CancellationToken) {
     let durability = tokio::select! {
         () = stop.cancelled() => return,
@@ -25,7 +25,7 @@ pub(super) async fn warn_if_not_durable(log: Arc<dyn EventLog>, stop: Cancellati
     match durability {
         Ok(Durability::Durable) => {}
         Ok(Durability::LosesSeconds(advice) | Durability::LosesAll(advice)) => {
-            tracing::warn!("the event log is weaker than it should be: {advice}");
+            tracing::warn!("the event log may lose accepted facts: {advice}");
         }
         Err(error) => tracing::debug!(%error, "the event log's durability was not read"),
     }
@@ -50,7 +50,7 @@ pub(super) async fn run(pool: PgPool, log: Arc<dyn EventLog>, stop: Cancellation
         }
         if dropped.is_none_or(|at| at.elapsed() >= DROP_INTERVAL) {
             dropped = Some(Instant::now());
-            // Rows of a week may be waiting; what is not dropped now is dropped next time.
+            // A week's rows may be waiting; the remaining ones are dropped at the next interval.
             let outcome = tokio::select! {
                 () = stop.cancelled() => return,
                 outcome = speed::drop_covered(&pool, Utc::now()) => outcome,
@@ -58,7 +58,7 @@ pub(super) async fn run(pool: PgPool, log: Arc<dyn EventLog>, stop: Cancellation
             match outcome {
                 Ok(0) => {}
                 Ok(rows) => tracing::info!(rows, "dropped speed rows that the batch layer covers"),
-                Err(error) => tracing::warn!(%error, "covered speed rows were not dropped; trying again later"),
+                Err(error) => tracing::warn!(%error, "covered speed rows were not dropped; retrying later"),
             }
         }
     }

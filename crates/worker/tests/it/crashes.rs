@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use domain::jobs::{JobKind, JobStatus, MAX_CRASHES};
 use sqlx::PgPool;
-use storage::postgres::jobs::lease::{self, Progress, Pulse};
+use storage::postgres::jobs::lease::{self, HeartbeatReply, Progress};
 
 use crate::support::Stack;
 
@@ -60,7 +60,7 @@ async fn a_worker_that_wakes_up_after_its_lease_is_refused(pool: PgPool) {
     storage::postgres::jobs::sweep::expire_leases(&stack.pool).await.unwrap();
     let (_, new) = lease::claim(&stack.pool, id, "other").await.unwrap().unwrap();
     let progress = Progress::default();
-    assert_eq!(lease::heartbeat(&stack.pool, old, &progress).await.unwrap(), Pulse::LeaseLost);
+    assert_eq!(lease::heartbeat(&stack.pool, old, &progress).await.unwrap(), HeartbeatReply::LeaseLost);
     lease::succeed(&stack.pool, old, &serde_json::json!("stale"), &progress).await.unwrap();
     assert_eq!(stack.job(id).await.status, JobStatus::Running, "the sleeper's word no longer counts");
     lease::succeed(&stack.pool, new, &serde_json::json!("fresh"), &progress).await.unwrap();

@@ -221,7 +221,7 @@ async fn without_a_key_somebodys_own_movies_stay_as_they_are(pool: PgPool) {
     let job = stack.run(JobKind::Ingest).await;
     let result = job.result.unwrap();
     assert_eq!(job.status, JobStatus::Succeeded);
-    assert!(result["note"].as_str().unwrap().contains("demo world stays out"), "{result}");
+    assert!(result["note"].as_str().unwrap().contains("demo world was not loaded"), "{result}");
     assert_eq!(fingerprint(&stack.pool).await, before);
     worker.stop().await;
 }

@@ -7,14 +7,14 @@ use super::*;
 
 const GENRES: [&str; 3] = ["Drama", "Comedy", "Action"];
 
-/// What is known of a movie, fact by fact; minutes are before [`now`].
+/// The facts about a movie; times are minutes before [`now`].
 #[derive(Debug, Clone)]
 struct Facts {
     shown: bool,
     genres: Vec<usize>,
     base: Numbers,
     observations: BTreeMap<i64, Numbers>,
-    /// Minute, and the stars of a rating; without stars the viewer did something else.
+    /// Minute, and the stars of a rating; `None` for any other event.
     events: Vec<(i64, Option<u8>)>,
 }
 
@@ -31,10 +31,10 @@ fn movie_id(id: usize) -> MovieId {
 }
 
 fn movie(id: usize, facts: &Facts) -> Movie {
-    let mut last: BTreeMap<Hour, Seen> = BTreeMap::new();
-    // Oldest first, so that the last one of an hour stays.
+    let mut last: BTreeMap<Hour, Observed> = BTreeMap::new();
+    // Oldest first, so that the last one of an hour remains.
     for (minutes, numbers) in facts.observations.iter().rev() {
-        last.insert(Hour::of(ago(*minutes)), Seen::new(ago(*minutes), *numbers));
+        last.insert(Hour::of(ago(*minutes)), Observed::new(ago(*minutes), *numbers));
     }
     let mut hours: BTreeMap<Hour, (i64, f64)> = BTreeMap::new();
     for (minutes, stars) in &facts.events {
@@ -43,7 +43,7 @@ fn movie(id: usize, facts: &Facts) -> Movie {
             *hour = (hour.0 + 1, hour.1 + f64::from(*stars) / 2.0);
         }
     }
-    let latest = facts.observations.iter().next().map(|(minutes, numbers)| Seen::new(ago(*minutes), *numbers));
+    let latest = facts.observations.iter().next().map(|(minutes, numbers)| Observed::new(ago(*minutes), *numbers));
     Movie {
         movie_id: movie_id(id),
         title: format!("Movie {id}"),
@@ -51,12 +51,12 @@ fn movie(id: usize, facts: &Facts) -> Movie {
         shown: facts.shown,
         base: facts.base,
         latest,
-        seen: last.into_values().rev().collect(),
+        observed: last.into_values().rev().collect(),
         touched: hours.into_iter().rev().map(|(hour, (ratings, sum))| Touched::new(hour, ratings, sum)).collect(),
     }
 }
 
-/// The ranking by the words of the formula, from all facts: movie and score.
+/// The ranking computed from all facts by the text of the formula: movie, score and votes.
 fn naive(movies: &[Facts], hours: i64, genre: Option<usize>, limit: usize) -> Vec<(MovieId, f64, i64)> {
     let since = Hour::of(now()).plus(-hours).start();
     let mut ranked = Vec::new();
@@ -102,7 +102,7 @@ fn naive(movies: &[Facts], hours: i64, genre: Option<usize>, limit: usize) -> Ve
 }
 
 fn numbers() -> impl Strategy<Value = Numbers> {
-    // Coarse, so that movies tie.
+    // Coarse values, so that movies tie.
     (0..6u32, 0..20u32, 0..50i64).prop_map(|(popularity, average, vote_count)| Numbers {
         popularity: f64::from(popularity) * 2.5,
         vote_average: f64::from(average) / 2.0,
@@ -139,7 +139,8 @@ fn same(ranking: &Ranking, naive: &[(MovieId, f64, i64)]) -> Result<(), TestCase
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Whatever was known of movies before, in whatever order they are taken over, and whether old hours were forgotten.
+    /// Holds whatever was kept of movies before, in whatever order they are put, and whether or not old hours were
+    /// dropped.
     #[test]
     fn the_ranking_is_the_formulas_own(
         movies in prop::collection::vec(facts(), 0..12),
@@ -170,7 +171,7 @@ fn rated(id: usize, hours_ago: i64) -> Movie {
         shown: true,
         base: numbers,
         latest: None,
-        seen: Vec::new(),
+        observed: Vec::new(),
         touched: vec![Touched::new(Hour::of(now()).plus(-hours_ago), 1, 8.0)],
     }
 }
@@ -190,8 +191,8 @@ fn hours_and_movies_leave_when_their_time_is_over() {
 fn a_ranking_says_what_it_was_made_of_and_finds_genres_in_any_case() {
     let mut active = Active::default();
     active.put(rated(1, 5));
-    let seen = [Seen::new(ago(90), rated(2, 0).base), Seen::new(ago(10), rated(2, 0).base)];
-    active.put(Movie { latest: Some(seen[1]), seen: seen.to_vec(), ..rated(2, 3) });
+    let observed = [Observed::new(ago(90), rated(2, 0).base), Observed::new(ago(10), rated(2, 0).base)];
+    active.put(Movie { latest: Some(observed[1]), observed: observed.to_vec(), ..rated(2, 3) });
     active.put(Movie { shown: false, ..rated(3, 1) });
     let ranking = active.rank(Span::last(6, now()), Some("dRAMA"), 1);
     let hour = |ago: i64| Hour::of(now()).plus(-ago);

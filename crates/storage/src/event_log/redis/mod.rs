@@ -1,10 +1,11 @@
-//! The event log on Redis Streams: one stream, which is one partition; one consumer group, and an entry a fact.
+//! The event log on Redis Streams: one stream, which is one partition; one consumer group; one entry per fact.
 //!
-//! Committed entries leave the stream, so its length is what readers have not done. Readers share the partition: the
-//! group's pending list says who has which entries, and a reader commits its own up to an id.
+//! Committed entries are deleted from the stream, so its length is the number of uncommitted facts. Readers share the
+//! partition: the group's pending list records which reader has which entries, and a reader commits its own entries up
+//! to an id.
 //!
-//! Durability is the server's: only with `appendonly yes` and `appendfsync always` does an accepted fact outlive the
-//! death of Redis and of the machine.
+//! Durability depends on the server's settings: only with `appendonly yes` and `appendfsync always` does an accepted
+//! fact survive a crash of Redis and of the machine.
 
 mod reader;
 
@@ -22,11 +23,13 @@ use self::reader::RedisReader;
 use super::{AppendError, Backlog, Durability, EventLog, EventLogConfig, EventSink, EventSource};
 use crate::{StorageError, Store};
 
-/// A server that rewrites its append-only file stalls for seconds; giving up early would have senders send twice.
+/// Time limit of a command. A server that rewrites its append-only file stalls for seconds; with a shorter limit
+/// senders would send twice.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time limit of opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The one field of an entry.
+/// Name of an entry's only field.
 const FIELD: &str = "fact";
 
 const APPEND: &str = r"
@@ -34,13 +37,13 @@ if redis.call('XLEN', KEYS[1]) + #ARGV - 2 > tonumber(ARGV[1]) then return 0 end
 for i = 3, #ARGV do redis.call('XADD', KEYS[1], '*', ARGV[2], ARGV[i]) end
 return 1";
 
-/// Entries as Redis gives them: id, and fields unless the entry was deleted.
+/// Entries as Redis returns them: id, and fields unless the entry was deleted.
 type RawEntries = Vec<(String, Option<Vec<Vec<u8>>>)>;
 
-/// See the module's head.
+/// See the module's documentation.
 pub(super) struct RedisLog {
     url: SecretString,
-    /// Commands of many tasks share it; replies come in order, so a blocking read must not be among them.
+    /// Shared by many tasks; replies come in order, so blocking reads need a connection of their own.
     shared: ConnectionManager,
     stream: String,
     capacity: usize,
@@ -59,7 +62,7 @@ impl RedisLog {
     }
 
     async fn measure(&self) -> Result<Backlog, StorageError> {
-        // Committed entries leave the stream, so its first one is the oldest that is not committed.
+        // Committed entries are deleted, so the stream's first entry is the oldest uncommitted one.
         let (waiting, oldest, (seconds, micros)): (u64, RawEntries, (i64, i64)) = redis::pipe()
             .cmd("XLEN")
             .arg(&self.stream)
@@ -72,7 +75,7 @@ impl RedisLog {
             .cmd("TIME")
             .query_async(&mut self.shared.clone())
             .await?;
-        // The server wrote the ids' times, so its clock tells their age.
+        // The server's clock made the ids, so the age is computed with the server's clock.
         let now = DateTime::from_timestamp_millis(seconds * 1_000 + micros / 1_000).unwrap_or_default();
         let lag = oldest.first().map(|(id, _)| (now - appended_at(id)).to_std().unwrap_or_default());
         Ok(Backlog { waiting, lag })
@@ -102,7 +105,7 @@ impl EventSink for RedisLog {
             match call.invoke_async(&mut self.shared.clone()).await {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(AppendError::Full),
-                // The server's memory is at its bound, and it may evict nothing: full in another way.
+                // The server has reached its memory limit and may not evict: the log is full as well.
                 Err(error) if error.code() == Some("OOM") => Err(AppendError::Full),
                 Err(error) => Err(AppendError::Unavailable(error.into())),
             }
@@ -125,7 +128,7 @@ impl EventLog for RedisLog {
     }
 
     fn reader(&self, name: &str, dead_after: Duration) -> Result<Box<dyn EventSource>, StorageError> {
-        // A connection of its own: a read that waits would have the others wait with it.
+        // A separate connection, since a blocking read would delay the other commands.
         Ok(Box::new(RedisReader::new(connection(&self.url)?, &self.stream, name, dead_after)))
     }
 }
@@ -140,7 +143,7 @@ fn connection(url: &SecretString) -> Result<ConnectionManager, StorageError> {
     Ok(ConnectionManager::new_lazy_with_config(client, config)?)
 }
 
-/// What `appendonly` and `appendfsync` come to.
+/// The durability that `appendonly` and `appendfsync` give.
 fn durability(append_only: bool, fsync: &str) -> Durability {
     match (append_only, fsync) {
         (true, "always") => Durability::Durable,
@@ -156,7 +159,7 @@ fn durability(append_only: bool, fsync: &str) -> Durability {
     }
 }
 
-/// An id begins with the milliseconds since 1970 at which the entry was appended.
+/// The append time, which an id begins with (milliseconds since 1970).
 fn appended_at(id: &str) -> DateTime<Utc> {
     let millis = id.split('-').next().and_then(|millis| millis.parse().ok());
     millis.and_then(DateTime::from_timestamp_millis).unwrap_or_default()

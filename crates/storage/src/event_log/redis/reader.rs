@@ -1,4 +1,4 @@
-//! A reader: one consumer of the group.
+//! A reader of the Redis log: one consumer of the consumer group.
 
 use std::time::{Duration, Instant};
 
@@ -11,20 +11,22 @@ use super::{FIELD, RESPONSE_TIMEOUT, RawEntries, appended_at};
 use crate::StorageError;
 use crate::event_log::{Delivery, EventSource, Fetch, LogEntry, Position};
 
-/// The one group of readers.
+/// Name of the consumer group.
 const GROUP: &str = "speed";
 
-/// The one partition.
+/// Number of the only partition.
 const PARTITION: u32 = 0;
 
-/// Longest between two searches for dead readers' entries.
-const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(5);
+/// Upper bound of the interval at which a reader searches for dead readers' entries.
+const CLAIM_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Consumers that have nothing and were not heard of for this long are dead processes: names are unique per start.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
+/// Idle time after which a consumer without entries is deleted from the group: it is a dead process, since names are
+/// unique per start.
+const CONSUMER_IDLE_MAX: Duration = Duration::from_secs(3_600);
 
-/// Commits what this consumer has up to an id, in steps that Lua's stack holds. Acknowledging and deleting are one step,
-/// or an entry could be acknowledged and count against the capacity for ever. Answers whether the consumer has more.
+/// Commits this consumer's entries up to an id, in steps that fit Lua's stack. Acknowledging and deleting are atomic;
+/// otherwise an entry could be acknowledged but count against the capacity for ever. Returns whether the consumer has
+/// more entries.
 const COMMIT: &str = r"
 while true do
   local ids = {}
@@ -35,9 +37,9 @@ while true do
 end
 return #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2])";
 
-/// Gives this consumer the entries of one that was not heard of for too long, up to a number; forgets consumers that
-/// have none. One script, so that of two readers that search at once the second finds nothing.
-const TAKE_OVER: &str = r"
+/// Transfers entries of dead readers to this consumer, up to a number, and deletes idle consumers without entries. It
+/// is one script, so that of two readers that search at once the second finds nothing.
+const CLAIM: &str = r"
 local taken = {}
 for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local name, pending, idle = c[2], c[4], c[6]
@@ -56,7 +58,7 @@ for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
 end
 return taken";
 
-/// Takes the consumer off the group if it has nothing; one that has entries stays, so that they can be taken over.
+/// Deletes the consumer from the group if it has no entries; otherwise it stays, so that they can be claimed.
 const LEAVE: &str = r"
 if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) == 0 then
   redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
@@ -67,11 +69,11 @@ pub(super) struct RedisReader {
     stream: String,
     consumer: String,
     dead_after: Duration,
-    /// The group may say that this consumer has entries.
+    /// Whether the group may have pending entries of this consumer.
     uncommitted: bool,
     searched: Option<Instant>,
     commit: Script,
-    take_over: Script,
+    claim: Script,
     leave: Script,
 }
 
@@ -85,7 +87,7 @@ impl RedisReader {
             uncommitted: false,
             searched: None,
             commit: Script::new(COMMIT),
-            take_over: Script::new(TAKE_OVER),
+            claim: Script::new(CLAIM),
             leave: Script::new(LEAVE),
         }
     }
@@ -97,14 +99,15 @@ impl RedisReader {
                 return Ok(own);
             }
         }
-        // Whatever goes wrong from here on, the group may have noted entries as this consumer's.
+        // Whatever fails from here on, the group may have recorded entries as this consumer's.
         self.uncommitted = true;
-        let mut entries = self.of_the_dead(fetch.max).await?;
+        let mut entries = self.claim_from_dead(fetch.max).await?;
         if entries.is_empty() {
             entries = self.read(">", fetch.max, fetch.wait).await?;
             if !entries.is_empty() && entries.len() < fetch.max && !fetch.linger.is_zero() {
                 tokio::time::sleep(fetch.linger).await;
-                // If this fails, the group may have noted more as ours: they have later ids, so the commit leaves them.
+                // If this fails, the group may have recorded further entries as ours. They have later ids, so the
+                // commit excludes them.
                 let more = self.read(">", fetch.max - entries.len(), Duration::ZERO).await;
                 entries.extend(more.unwrap_or_default());
             }
@@ -113,7 +116,7 @@ impl RedisReader {
         Ok(entries)
     }
 
-    /// `from`: `>` for entries that nobody has, an id for this consumer's own after it.
+    /// `from` is `>` for entries that no consumer has, or an id for this consumer's own entries after it.
     async fn read(&mut self, from: &str, max: usize, wait: Duration) -> Result<Vec<LogEntry>, StorageError> {
         match self.read_once(from, max, wait).await {
             Err(error) if no_group(&error) => {
@@ -128,7 +131,7 @@ impl RedisReader {
         let mut command = cmd("XREADGROUP");
         command.arg("GROUP").arg(GROUP).arg(&self.consumer).arg("COUNT").arg(max);
         if !wait.is_zero() {
-            // Well below the response time-out, or the connection would be taken for dead.
+            // Well below the response time-out, or the connection would count as dead.
             command.arg("BLOCK").arg(millis(wait.min(RESPONSE_TIMEOUT / 2)).max(1));
         }
         command.arg("STREAMS").arg(&self.stream).arg(from);
@@ -136,8 +139,8 @@ impl RedisReader {
         Ok(streams.into_iter().flatten().flat_map(|(_, entries)| entries).map(entry).collect())
     }
 
-    /// The group comes with the first reader and again after Redis was emptied; from the stream's beginning, so that
-    /// what was appended before is read.
+    /// Creates the group at the first read, and again after Redis was emptied. It begins at the stream's first entry,
+    /// so that entries appended earlier are read.
     async fn make_group(&mut self) -> Result<(), StorageError> {
         let made: RedisResult<()> = cmd("XGROUP")
             .arg("CREATE")
@@ -153,25 +156,25 @@ impl RedisReader {
         }
     }
 
-    /// The entries of a reader that died, where it is time to look for them.
-    async fn of_the_dead(&mut self, max: usize) -> Result<Vec<LogEntry>, StorageError> {
-        let interval = self.dead_after.min(TAKE_OVER_INTERVAL);
+    /// The entries of a reader that died, if a search for them is due.
+    async fn claim_from_dead(&mut self, max: usize) -> Result<Vec<LogEntry>, StorageError> {
+        let interval = self.dead_after.min(CLAIM_INTERVAL);
         if self.searched.is_some_and(|at| at.elapsed() < interval) {
             return Ok(Vec::new());
         }
         self.searched = Some(Instant::now());
-        let mut call = self.take_over.key(&self.stream);
-        call.arg(GROUP).arg(&self.consumer).arg(millis(self.dead_after)).arg(max).arg(millis(FORGOTTEN_AFTER));
+        let mut call = self.claim.key(&self.stream);
+        call.arg(GROUP).arg(&self.consumer).arg(millis(self.dead_after)).arg(max).arg(millis(CONSUMER_IDLE_MAX));
         let taken: RawEntries = or_without_group(call.invoke_async(&mut self.conn).await)?;
         if !taken.is_empty() {
-            tracing::info!(entries = taken.len(), "taking over what another reader did not finish");
+            tracing::info!(entries = taken.len(), "claimed the entries of a dead reader");
             metrics::counter!("speed_claimed_total").increment(taken.len() as u64);
         }
         Ok(taken.into_iter().map(entry).collect())
     }
 
-    /// Runs a script about this consumer.
-    async fn about_me<T: redis::FromRedisValue + Default>(&mut self, script: Script, upto: &str) -> RedisResult<T> {
+    /// Runs a script with this consumer's name as argument.
+    async fn run_script<T: redis::FromRedisValue + Default>(&mut self, script: Script, upto: &str) -> RedisResult<T> {
         let mut call = script.key(&self.stream);
         call.arg(GROUP).arg(&self.consumer).arg(upto);
         or_without_group(call.invoke_async(&mut self.conn).await)
@@ -189,14 +192,14 @@ impl EventSource for RedisReader {
     }
 
     fn keep_alive(&mut self) -> BoxFuture<'_, Result<(), StorageError>> {
-        // Any read of its own entries is a sign of life.
+        // Any read of its own entries resets the consumer's idle time.
         async move { Ok(self.read_once("0", 1, Duration::ZERO).await.map(drop)?) }.boxed()
     }
 
     fn commit<'a>(&'a mut self, position: &'a Position) -> BoxFuture<'a, Result<(), StorageError>> {
         async move {
             for (_, upto) in &position.0 {
-                self.uncommitted = self.about_me(self.commit.clone(), upto).await?;
+                self.uncommitted = self.run_script(self.commit.clone(), upto).await?;
             }
             Ok(())
         }
@@ -204,11 +207,11 @@ impl EventSource for RedisReader {
     }
 
     fn close(mut self: Box<Self>) -> BoxFuture<'static, Result<(), StorageError>> {
-        async move { Ok(self.about_me(self.leave.clone(), "").await?) }.boxed()
+        async move { Ok(self.run_script(self.leave.clone(), "").await?) }.boxed()
     }
 }
 
-/// There is no group until the first read, and after Redis was emptied: then nobody has anything.
+/// Maps "no such group" to the default: before the first read and after Redis was emptied no consumer has entries.
 fn or_without_group<T: Default>(result: RedisResult<T>) -> RedisResult<T> {
     match result {
         Err(error) if no_group(&error) => Ok(T::default()),
@@ -216,15 +219,15 @@ fn or_without_group<T: Default>(result: RedisResult<T>) -> RedisResult<T> {
     }
 }
 
-/// Within a script Redis says so in words of its own.
+/// Recognises the error of a missing group, which has another text within a script.
 fn no_group(error: &redis::RedisError) -> bool {
     error.code() == Some("NOGROUP")
         || error.detail().is_some_and(|text| text.contains("no such key"))
         || error.to_string().contains("NOGROUP")
 }
 
-/// The payload is the value of our field; an entry of a stranger, without it, is shown whole. Of an entry that was
-/// deleted nothing is left: it is delivered empty and becomes a dead letter, rather than pending for ever.
+/// Converts an entry. An entry without our field was written by another program and is delivered as a whole. A deleted
+/// entry is delivered empty and becomes a dead letter; otherwise it would stay pending for ever.
 fn entry((id, fields): (String, Option<Vec<Vec<u8>>>)) -> LogEntry {
     let fields = fields.unwrap_or_default();
     let ours = fields.chunks(2).find(|pair| pair[0] == FIELD.as_bytes()).and_then(|pair| pair.get(1));

@@ -1,4 +1,4 @@
-//! The artifact actor_collaboration: who appeared together.
+//! The artifact actor_collaboration: pairs of people who appeared together.
 
 use domain::actor_collaboration::{LEADING_CAST, Pair, Together};
 use domain::page::Page;
@@ -12,15 +12,15 @@ use crate::StorageError;
 /// A movie's leading cast and its rating.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CastRow {
-    /// In billing order.
+    /// People in billing order.
     pub cast: Vec<PersonId>,
     /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
-    /// Votes.
+    /// Number of votes.
     pub vote_count: i64,
 }
 
-/// Streams the leading cast of all movies that are shown, by movie.
+/// Streams the leading cast of every movie that is not a tombstone, in movie order.
 pub fn casts(pool: &PgPool) -> BoxStream<'_, Result<CastRow, StorageError>> {
     sqlx::query!(
         r#"SELECT m.vote_average, m.vote_count,
@@ -43,8 +43,7 @@ pub fn casts(pool: &PgPool) -> BoxStream<'_, Result<CastRow, StorageError>> {
     .boxed()
 }
 
-/// Adds what a part of the movies says about some pairs to what the parts before said. Each pair comes once a call, in
-/// order.
+/// Adds a chunk's sums to the rows of the run. Each pair must occur at most once per call, and pairs must be sorted.
 pub async fn add(pool: &PgPool, run: RunId, pairs: &[(Pair, Together)]) -> Result<(), StorageError> {
     let a: Vec<i64> = pairs.iter().map(|(pair, _)| pair.a.get()).collect();
     let b: Vec<i64> = pairs.iter().map(|(pair, _)| pair.b.get()).collect();
@@ -69,7 +68,7 @@ pub async fn add(pool: &PgPool, run: RunId, pairs: &[(Pair, Together)]) -> Resul
     Ok(())
 }
 
-/// Pairs of a run.
+/// Number of pairs of a run.
 pub async fn count(pool: &PgPool, run: RunId) -> Result<u64, StorageError> {
     let n = sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM actor_collaboration WHERE run_id = $1"#, run.0)
         .fetch_one(pool)
@@ -77,22 +76,22 @@ pub async fn count(pool: &PgPool, run: RunId) -> Result<u64, StorageError> {
     Ok(n.unsigned_abs())
 }
 
-/// A person who appeared with the person asked about.
+/// A collaborator of a person.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CollaboratorRow {
-    /// The other person.
+    /// The collaborator.
     pub person_id: i64,
-    /// Their name.
+    /// The collaborator's name.
     pub name: String,
-    /// Movies with both in the leading cast.
+    /// Movies with both people in the leading cast.
     pub movies: i64,
-    /// Movies of these with votes.
+    /// How many of these movies have votes.
     pub rated: i64,
-    /// 0 to 10, over the movies with votes.
+    /// Mean vote average of the movies with votes, 0 to 10; `None` without any.
     pub avg_rating: Option<f64>,
 }
 
-/// A page of a person's collaborators, most movies first, then better rated, and their number.
+/// A page of a person's collaborators, and their total number. Order: most movies first, then highest mean rating.
 pub async fn of_person(
     pool: &PgPool,
     run: RunId,
@@ -127,7 +126,7 @@ pub async fn of_person(
     Ok((rows, total))
 }
 
-/// A person's name; `None`: no person has that id.
+/// A person's name; `None` where no person has that id.
 pub async fn name(pool: &PgPool, person: PersonId) -> Result<Option<String>, StorageError> {
     Ok(sqlx::query_scalar!("SELECT name FROM people WHERE person_id = $1", person.get()).fetch_optional(pool).await?)
 }

@@ -1,4 +1,5 @@
-//! The artifact batch_stats_hourly: what viewers did, by movie and hour, and batch_stats_total, its sums by movie.
+//! The artifact batch_stats_hourly: counts of viewers' events by movie and hour; and batch_stats_total, its sums by
+//! movie.
 
 use domain::RunId;
 use domain::events::EventType;
@@ -7,12 +8,12 @@ use sqlx::PgConnection;
 
 use crate::StorageError;
 
-/// Stages the hours before `watermark`, counted from the events themselves; answers the number of hours. On the
-/// connection of the run's snapshot. One statement: the database counts a hundred million events where they lie, and
-/// spills to disk rather than grow.
+/// Stages the hours before `watermark`, counted from the stored events; returns the number of rows staged. Must run on
+/// the connection of the run's snapshot. It is one statement, so the database counts a hundred million events without
+/// sending them, and spills to disk instead of using more memory.
 pub async fn stage(conn: &mut PgConnection, run: RunId, watermark: Hour) -> Result<u64, StorageError> {
     let types = EventType::ALL.map(|kind| kind.as_str().to_owned());
-    // Arrays of all slots, cut to those that have a type: no slot is named, and a row has no idle ones.
+    // Arrays have all slots and are cut to the known types, so that no slot is named and no unused slot is stored.
     let hours = sqlx::query!(
         "INSERT INTO batch_stats_hourly (run_id, movie_id, hour, counts, rating_sum)
          SELECT $1, movie_id, date_trunc('hour', occurred_at, 'UTC'),

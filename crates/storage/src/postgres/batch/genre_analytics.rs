@@ -1,4 +1,4 @@
-//! The artifact genre_analytics: a genre's movies by year and month of release.
+//! The artifact genre_analytics: sums over a genre's movies by year and month of release.
 
 use chrono::NaiveDate;
 use domain::RunId;
@@ -12,20 +12,20 @@ use sqlx::PgPool;
 
 use crate::StorageError;
 
-/// A movie as statistics see it.
+/// A movie as the statistics use it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Movie {
     /// TMDB's genre names.
     pub genres: Vec<String>,
     /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
-    /// The numbers that are averaged.
+    /// The values that are averaged.
     pub facts: MovieFacts,
-    /// Of its reviews, from the published run of hourly sentiment.
+    /// Sentiment of its reviews, from the published run of hourly sentiment.
     pub sentiment: Sum,
 }
 
-/// Streams all movies that are shown, by id.
+/// Streams every movie that is not a tombstone, in id order.
 pub fn movies(pool: &PgPool) -> BoxStream<'_, Result<Movie, StorageError>> {
     sqlx::query!(
         r#"SELECT m.genres, m.release_date, m.vote_average, m.vote_count, m.popularity, m.revenue, m.budget, m.runtime,
@@ -64,11 +64,11 @@ pub struct Month {
     pub year: i32,
     /// Month of release, 1 to 12; 0: unknown.
     pub month: i32,
-    /// Over the movies of that genre, year and month.
+    /// Sums over the movies of that genre, year and month.
     pub sums: GenreSums,
 }
 
-/// Stages a chunk of months.
+/// Stages a chunk of rows.
 pub async fn stage(pool: &PgPool, run: RunId, months: &[Month]) -> Result<(), StorageError> {
     let genre: Vec<String> = months.iter().map(|month| month.genre.clone()).collect();
     let year: Vec<i32> = months.iter().map(|month| month.year).collect();
@@ -102,7 +102,7 @@ pub async fn stage(pool: &PgPool, run: RunId, months: &[Month]) -> Result<(), St
     Ok(())
 }
 
-/// The sums of a selection of months; all zero where it has no movie.
+/// The sums of a selection of months; all zero where no movie is selected.
 pub async fn sums(pool: &PgPool, run: RunId, selection: &Selection) -> Result<GenreSums, StorageError> {
     let row = sqlx::query!(
         r#"SELECT coalesce(sum(total_movies), 0)::bigint AS "total_movies!",
@@ -134,24 +134,24 @@ pub async fn sums(pool: &PgPool, run: RunId, selection: &Selection) -> Result<Ge
     })
 }
 
-/// A movie of a selection's list.
+/// A movie in the list of a selection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MovieRow {
     /// The movie.
     pub movie_id: i64,
-    /// As the catalogue shows it.
+    /// The title in the catalogue.
     pub title: String,
     /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
     /// TMDB's popularity: no unit, no upper bound.
     pub popularity: f64,
-    /// Votes.
+    /// Number of votes.
     pub vote_count: i64,
     /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
 }
 
-/// Streams all movies of a selection, best rated first, then those with more votes.
+/// Streams all movies of a selection: highest rating first, then most votes.
 pub fn list<'a>(pool: &'a PgPool, selection: &'a Selection) -> BoxStream<'a, Result<MovieRow, StorageError>> {
     let (from, to) = selection.released().unzip();
     sqlx::query_as!(
@@ -171,7 +171,7 @@ pub fn list<'a>(pool: &'a PgPool, selection: &'a Selection) -> BoxStream<'a, Res
     .boxed()
 }
 
-/// The movies of a selection after an id, by id.
+/// The next movies of a selection after an id, in id order.
 pub async fn after(
     pool: &PgPool,
     selection: &Selection,

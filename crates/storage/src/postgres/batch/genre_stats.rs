@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use crate::StorageError;
 
-/// Stages the statistics of all genres; there are some twenty.
+/// Stages the statistics of all genres, which are about twenty.
 pub async fn stage(pool: &PgPool, run: RunId, stats: &[(String, GenreStats)]) -> Result<(), StorageError> {
     let genre: Vec<String> = stats.iter().map(|(genre, _)| genre.clone()).collect();
     let count = |f: fn(&GenreStats) -> i64| stats.iter().map(|(_, s)| f(s)).collect::<Vec<i64>>();
@@ -37,23 +37,23 @@ pub async fn stage(pool: &PgPool, run: RunId, stats: &[(String, GenreStats)]) ->
 pub struct GenreStatsRow {
     /// TMDB's genre name.
     pub genre: String,
-    /// Movies that are shown.
+    /// Number of movies that are not tombstones.
     pub movie_count: i64,
-    /// Votes.
+    /// Number of votes.
     pub vote_count: i64,
     /// Mean vote average of the movies with votes, 0 to 10; `None` without any.
     pub avg_rating: Option<f64>,
     /// Mean of TMDB's popularity.
     pub avg_popularity: Option<f64>,
-    /// US dollars, over the movies whose budget is known.
+    /// Mean in US dollars over the movies whose budget is known.
     pub avg_budget: Option<f64>,
-    /// Minutes, over the movies whose runtime is known.
+    /// Mean in minutes over the movies whose runtime is known.
     pub avg_runtime: Option<f64>,
-    /// US dollars, the sum of what is known.
+    /// Sum in US dollars over the movies whose revenue is known.
     pub total_revenue: i64,
 }
 
-/// Genres with most movies first.
+/// A page of genres, most movies first, and the number of genres.
 pub async fn top(pool: &PgPool, run: RunId, page: Page) -> Result<(Vec<GenreStatsRow>, i64), StorageError> {
     let rows = sqlx::query_as!(
         GenreStatsRow,

@@ -1,5 +1,5 @@
-//! The batch layer: one file an artifact, with what its job reads, stages and counts, and what readers ask of a published
-//! run. Runs and heads are [`super::artifacts`]'s.
+//! The batch layer: one file per artifact with the queries of its job and of its readers. Runs and heads are in
+//! [`super::artifacts`].
 
 pub mod actor_collaboration;
 pub mod event_stats;
@@ -18,7 +18,7 @@ use domain::hours::Hour;
 
 pub use watermark::{EventRun, Snapshot, hold_watermark, publish, snapshot, watermark};
 
-/// An hour's start as PostgreSQL can take it: chrono's calendar reaches farther back. No fact of ours is older.
+/// The start of an hour, clamped to PostgreSQL's range, which is smaller than chrono's. No stored fact is outside it.
 pub(super) fn storable(hour: Hour) -> DateTime<Utc> {
     hour.start().max(DateTime::UNIX_EPOCH)
 }

@@ -1,4 +1,4 @@
-//! The artifact trend_predictions: popularity and trending rank of the days ahead.
+//! The artifact trend_predictions: forecasts of popularity and trending rank.
 
 use chrono::NaiveDate;
 use domain::page::Page;
@@ -20,7 +20,7 @@ pub struct SnapshotRow {
     pub popularity: f64,
 }
 
-/// The history of some movies up to `as_of`, movie by movie and day by day.
+/// The popularity history of some movies up to `as_of`, ordered by movie and day.
 pub async fn history(pool: &PgPool, movies: &[MovieId], as_of: NaiveDate) -> Result<Vec<SnapshotRow>, StorageError> {
     let movies: Vec<i64> = movies.iter().map(|id| id.get()).collect();
     Ok(sqlx::query_as!(
@@ -35,7 +35,7 @@ pub async fn history(pool: &PgPool, movies: &[MovieId], as_of: NaiveDate) -> Res
     .await?)
 }
 
-/// What a run says about one movie on one day.
+/// A run's forecast for one movie and one day.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
     /// The movie.
@@ -44,11 +44,11 @@ pub struct Prediction {
     pub horizon: i16,
     /// The day in UTC.
     pub day: NaiveDate,
-    /// Forecast popularity and its interval.
+    /// The forecast popularity and its interval.
     pub popularity: Estimate,
-    /// The score that the forecast popularity would have.
+    /// The trending score with the forecast popularity.
     pub trending_score: f64,
-    /// Place among all forecast movies of that day, from 1.
+    /// Rank among all forecast movies of that day, from 1.
     pub rank: i32,
 }
 
@@ -78,7 +78,7 @@ pub async fn stage(pool: &PgPool, run: RunId, predictions: &[Prediction]) -> Res
     Ok(())
 }
 
-/// Stores the back-test of a run's method, by horizon from 1; horizons without forecasts are left out.
+/// Stages the back-test of a run's method, one [`Score`] per horizon from 1; horizons without forecasts are left out.
 pub async fn stage_backtest(pool: &PgPool, run: RunId, backtest: &[Score; HORIZON_DAYS]) -> Result<(), StorageError> {
     for (score, horizon) in backtest.iter().zip(1_i16..) {
         let (Some(mae), Some(naive_mae), Some(coverage)) = (score.mae(), score.naive_mae(), score.coverage()) else {
@@ -113,13 +113,13 @@ pub struct MoviePredictionRow {
     pub low: f32,
     /// Upper end of the interval.
     pub high: f32,
-    /// The score that the forecast popularity would have.
+    /// The trending score with the forecast popularity.
     pub trending_score: f32,
-    /// Place among all forecast movies of that day, from 1.
+    /// Rank among all forecast movies of that day, from 1.
     pub rank: i32,
 }
 
-/// A movie's forecast, nearest day first; empty for a movie that was not active, or is newer than the run.
+/// A movie's forecast, nearest day first; empty for a movie that was not active or was added after the run.
 pub async fn of_movie(pool: &PgPool, run: RunId, movie: MovieId) -> Result<Vec<MoviePredictionRow>, StorageError> {
     Ok(sqlx::query_as!(
         MoviePredictionRow,
@@ -135,11 +135,11 @@ pub async fn of_movie(pool: &PgPool, run: RunId, movie: MovieId) -> Result<Vec<M
 /// One place of the ranking forecast for a day.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankedPredictionRow {
-    /// Place among all forecast movies of that day, from 1.
+    /// Rank among all forecast movies of that day, from 1.
     pub rank: i32,
     /// The movie.
     pub movie_id: i64,
-    /// As the catalogue shows it.
+    /// The title in the catalogue.
     pub title: String,
     /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
@@ -155,14 +155,14 @@ pub struct RankedPredictionRow {
     pub low: f32,
     /// Upper end of the interval.
     pub high: f32,
-    /// The score that the forecast popularity would have.
+    /// The trending score with the forecast popularity.
     pub trending_score: f32,
-    /// Popularity as it stands in the catalogue.
+    /// The current popularity in the catalogue.
     pub popularity_now: f64,
 }
 
-/// A page of the ranking so many days ahead, and its length, as deep as trending's own; with `genre` only movies that
-/// carry it, still at their overall ranks. Tombstones made since the run are left out.
+/// A page of the forecast ranking of a horizon, and the ranking's length, cut to the same depth as trending. With
+/// `genre` only movies that have it, at their overall ranks. Tombstones made since the run are left out.
 pub async fn page(
     pool: &PgPool,
     run: RunId,
@@ -206,7 +206,7 @@ pub async fn page(
 pub struct BacktestRow {
     /// Days ahead, 1 to 14.
     pub horizon: i16,
-    /// Forecasts that were compared with what came.
+    /// Number of forecasts that were compared with outcomes.
     pub forecasts: i64,
     /// Mean absolute error of popularity.
     pub mae: f64,

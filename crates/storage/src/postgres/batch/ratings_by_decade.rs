@@ -1,4 +1,4 @@
-//! The artifact ratings_by_decade.
+//! The artifact ratings_by_decade: statistics of the movies of each decade.
 
 use domain::RunId;
 use domain::ratings_by_decade::DecadeStats;
@@ -27,24 +27,24 @@ pub async fn stage(pool: &PgPool, run: RunId, stats: &[(i32, DecadeStats)]) -> R
     Ok(())
 }
 
-/// One decade.
+/// Statistics of one decade.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecadeRow {
     /// First year of the decade of release.
     pub decade: i32,
-    /// Movies that are shown.
+    /// Number of movies that are not tombstones.
     pub movie_count: i64,
-    /// Movies with votes.
+    /// Number of movies with votes.
     pub rated_count: i64,
-    /// Votes.
+    /// Number of votes.
     pub vote_count: i64,
-    /// Mean vote average, each movie counted once, 0 to 10; `None` without votes.
+    /// Mean vote average, 0 to 10, each movie counted once; `None` without votes.
     pub avg_rating: Option<f64>,
-    /// Mean vote, each vote counted once, 0 to 10; `None` without votes.
+    /// Mean vote, 0 to 10, each vote counted once; `None` without votes.
     pub weighted_rating: Option<f64>,
 }
 
-/// All decades, oldest first: cinema has had fifteen.
+/// All decades, oldest first; there are about fifteen, so no paging.
 pub async fn all(pool: &PgPool, run: RunId) -> Result<Vec<DecadeRow>, StorageError> {
     Ok(sqlx::query_as!(
         DecadeRow,

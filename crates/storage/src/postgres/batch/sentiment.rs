@@ -1,4 +1,4 @@
-//! The artifact batch_sentiment_hourly: what reviews say, by movie and hour.
+//! The artifact batch_sentiment_hourly: tallies of review sentiment by movie and hour.
 
 use chrono::{DateTime, Utc};
 use domain::hours::Hour;
@@ -12,29 +12,29 @@ use super::storable;
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
 
-/// One review.
+/// A stored review.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Opinion {
+pub struct StoredReview {
     /// The movie.
     pub movie_id: MovieId,
     /// The hour in which it was written.
     pub hour: Hour,
-    /// Its score, or its text.
-    pub said: Said,
+    /// The review's score, or its text.
+    pub content: ReviewContent,
 }
 
-/// Viewers' reviews were scored when they came in; those of a source are stored as they were written.
+/// Viewers' reviews were scored on arrival; the reviews of sources are stored as text only.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Said {
-    /// The score that it was given when it came in.
+pub enum ReviewContent {
+    /// The score given on arrival.
     Scored(Score),
-    /// The text, to be scored.
-    Written(String),
+    /// The text, still to be scored.
+    Text(String),
 }
 
-/// Streams all reviews from before `watermark`, movie by movie and in the order of time: both tables have an index in
-/// that order, so nothing is sorted and nothing piles up. On the connection of the run's snapshot.
-pub fn opinions(conn: &mut PgConnection, watermark: Hour) -> BoxStream<'_, Result<Opinion, StorageError>> {
+/// Streams all reviews before `watermark`, ordered by movie and time. Both tables have an index in that order, so the
+/// database neither sorts nor buffers. Must run on the connection of the run's snapshot.
+pub fn reviews(conn: &mut PgConnection, watermark: Hour) -> BoxStream<'_, Result<StoredReview, StorageError>> {
     sqlx::query!(
         r#"SELECT movie_id AS "movie_id!", at AS "at!", content, sentiment
            FROM (SELECT movie_id, written_at AS at, content, NULL::real AS sentiment
@@ -47,16 +47,16 @@ pub fn opinions(conn: &mut PgConnection, watermark: Hour) -> BoxStream<'_, Resul
     .fetch(conn)
     .map(|row| {
         let row = row?;
-        let said = match (row.sentiment, row.content) {
-            (Some(score), _) => Said::Scored(Score::new(f64::from(score))),
-            (None, content) => Said::Written(content.unwrap_or_default()),
+        let content = match (row.sentiment, row.content) {
+            (Some(score), _) => ReviewContent::Scored(Score::new(f64::from(score))),
+            (None, content) => ReviewContent::Text(content.unwrap_or_default()),
         };
-        Ok(Opinion { movie_id: movie_id(row.movie_id)?, hour: Hour::of(row.at), said })
+        Ok(StoredReview { movie_id: movie_id(row.movie_id)?, hour: Hour::of(row.at), content })
     })
     .boxed()
 }
 
-/// One movie's hour.
+/// The tally of one movie and hour.
 pub type MovieHour = (MovieId, Hour, Tally);
 
 /// Stages a chunk of hours.

@@ -17,7 +17,7 @@ pub struct Similar {
     pub titles: Vec<(MovieId, f32)>,
 }
 
-/// Stages a chunk of movies. Arrays of arrays do not unnest, so rows travel as JSON.
+/// Stages a chunk of movies. `unnest` flattens arrays of arrays, so rows are sent as JSON.
 pub async fn stage(pool: &PgPool, run: RunId, chunk: &[Similar]) -> Result<(), StorageError> {
     let rows: Value = chunk
         .iter()
@@ -45,7 +45,7 @@ pub async fn stage(pool: &PgPool, run: RunId, chunk: &[Similar]) -> Result<(), S
 pub struct SimilarRow {
     /// The movie.
     pub movie_id: i64,
-    /// As the catalogue shows it.
+    /// The title in the catalogue.
     pub title: String,
     /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
@@ -55,16 +55,16 @@ pub struct SimilarRow {
     pub poster_path: Option<String>,
     /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
-    /// Votes.
+    /// Number of votes.
     pub vote_count: i64,
     /// TMDB's popularity: no unit, no upper bound.
     pub popularity: f64,
-    /// Cosine of the features, 0 to 1.
+    /// Cosine similarity of the features, 0 to 1.
     pub score: f32,
 }
 
-/// A page of a movie's similar titles and their number; tombstones made since the run are left out. `None`: no such
-/// movie. A movie newer than the run has an empty list.
+/// A page of a movie's similar titles, and their number; tombstones made since the run are left out. `None` where the
+/// movie does not exist. A movie added after the run has an empty list.
 pub async fn page(
     pool: &PgPool,
     run: RunId,

@@ -1,4 +1,4 @@
-//! The artifact movie_trending_daily.
+//! The artifact movie_trending_daily: the nightly trending ranking.
 
 use chrono::NaiveDate;
 use domain::RunId;
@@ -12,12 +12,12 @@ use sqlx::PgPool;
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
 
-/// The newest day with metrics, not after `today`.
+/// The newest day that has metrics and is not after `today`.
 pub async fn newest_day(pool: &PgPool, today: NaiveDate) -> Result<Option<NaiveDate>, StorageError> {
     Ok(sqlx::query_scalar!("SELECT max(day) FROM movie_metrics_daily WHERE day <= $1", today).fetch_one(pool).await?)
 }
 
-/// Streams the snapshots of the window that ends with `as_of`, movie by movie and day by day.
+/// Streams the snapshots of the window that ends with `as_of`, ordered by movie and day.
 pub fn window(pool: &PgPool, as_of: NaiveDate) -> BoxStream<'_, Result<DailyMetrics, StorageError>> {
     sqlx::query!(
         "SELECT d.movie_id, d.day, d.popularity, d.vote_average, d.vote_count
@@ -41,7 +41,7 @@ pub fn window(pool: &PgPool, as_of: NaiveDate) -> BoxStream<'_, Result<DailyMetr
     .boxed()
 }
 
-/// Stages ranked trends; `first_rank` is the rank of the first.
+/// Stages a chunk of ranked trends; `first_rank` is the rank of the first.
 pub async fn stage(pool: &PgPool, run: RunId, first_rank: i32, trends: &[Trend]) -> Result<(), StorageError> {
     let rank: Vec<i32> = (first_rank..).take(trends.len()).collect();
     let movie: Vec<i64> = trends.iter().map(|t| t.movie_id.get()).collect();
@@ -71,11 +71,11 @@ pub async fn stage(pool: &PgPool, run: RunId, first_rank: i32, trends: &[Trend])
 /// One place of the ranking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrendingRow {
-    /// Place in the ranking, from 1.
+    /// Rank, from 1.
     pub rank: i32,
     /// The movie.
     pub movie_id: i64,
-    /// As the catalogue shows it.
+    /// The title in the catalogue.
     pub title: String,
     /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
@@ -83,24 +83,24 @@ pub struct TrendingRow {
     pub genres: Vec<String>,
     /// Path under TMDB's image server.
     pub poster_path: Option<String>,
-    /// The score of [`domain::trending::score`].
+    /// The trending score, see [`domain::trending::score`].
     pub trending_score: f64,
-    /// Change of popularity an hour over the window.
+    /// Change of popularity per hour over the window.
     pub popularity_velocity: f64,
-    /// Change of the vote average an hour over the window.
+    /// Change of the vote average per hour over the window.
     pub rating_velocity: f64,
-    /// New votes an hour over the window.
+    /// New votes per hour over the window.
     pub vote_velocity: f64,
     /// TMDB's popularity: no unit, no upper bound.
     pub popularity: f64,
     /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
-    /// Votes.
+    /// Number of votes.
     pub vote_count: i64,
 }
 
-/// A page of a run, by rank; with `genre` only movies that carry it, still at their overall ranks. Tombstones made
-/// since the run are left out.
+/// A page of a run by rank, and the number of ranks. With `genre` only movies that have it, at their overall ranks.
+/// Tombstones made since the run are left out.
 pub async fn page(
     pool: &PgPool,
     run: RunId,

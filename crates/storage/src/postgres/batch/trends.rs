@@ -1,4 +1,5 @@
-//! The artifact temporal_trends: daily series of all movies, of a genre, of a movie.
+//! The artifact temporal_trends: daily series of all movies and of each genre. The series of one movie are read from
+//! their own tables.
 
 use chrono::{NaiveDate, TimeDelta};
 use domain::RunId;
@@ -8,7 +9,7 @@ use sqlx::PgPool;
 
 use crate::StorageError;
 
-/// The newest day, not after `today`, of which anything is known: daily metrics, or the published run of sentiment.
+/// The newest day that has data and is not after `today`: daily metrics, or hours of the published sentiment run.
 pub async fn newest_day(pool: &PgPool, today: NaiveDate) -> Result<Option<NaiveDate>, StorageError> {
     Ok(sqlx::query_scalar!(
         "SELECT greatest(
@@ -23,8 +24,8 @@ pub async fn newest_day(pool: &PgPool, today: NaiveDate) -> Result<Option<NaiveD
     .await?)
 }
 
-/// Stages rating and popularity of the days up to `as_of`, over all movies and by genre; answers the number of rows.
-/// One statement, so that fifty million snapshots stay where they lie.
+/// Stages rating and popularity of the days up to `as_of`, over all movies and by genre; returns the number of rows. It
+/// is one statement, so that fifty million snapshots are not sent.
 pub async fn stage_metrics(pool: &PgPool, run: RunId, as_of: NaiveDate) -> Result<u64, StorageError> {
     let done = sqlx::query!(
         "INSERT INTO temporal_trends (run_id, scope, key, metric, day, value, count)
@@ -49,7 +50,8 @@ pub async fn stage_metrics(pool: &PgPool, run: RunId, as_of: NaiveDate) -> Resul
     Ok(done.rows_affected())
 }
 
-/// Stages the sentiment of the days up to `as_of`, from the published run of hourly sentiment; each review counts once.
+/// Stages the sentiment of the days up to `as_of` from the published run of hourly sentiment, each review counted once;
+/// returns the number of rows.
 pub async fn stage_sentiment(pool: &PgPool, run: RunId, as_of: NaiveDate) -> Result<u64, StorageError> {
     let done = sqlx::query!(
         "INSERT INTO temporal_trends (run_id, scope, key, metric, day, value, count)
@@ -70,8 +72,9 @@ pub async fn stage_sentiment(pool: &PgPool, run: RunId, as_of: NaiveDate) -> Res
     Ok(done.rows_affected())
 }
 
-/// A series from `since` to the run's last day `as_of`, oldest first, at most [`TREND_DAYS`] points. A movie's is read
-/// from its daily snapshots, or its hours of the published sentiment; `count` is then 1, or its reviews.
+/// A series from `since` to the run's last day `as_of`, oldest first, at most [`TREND_DAYS`] points. The series of one
+/// movie comes from its daily snapshots (`count` is 1) or its hours of the published sentiment (`count` is the number
+/// of reviews).
 pub async fn points(
     pool: &PgPool,
     run: RunId,

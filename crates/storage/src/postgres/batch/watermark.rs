@@ -1,8 +1,9 @@
-//! Watermarks: the hour before which a run holds every fact, and how facts that come meanwhile are kept.
+//! Watermarks: the hour before which a run contains every fact, and the treatment of late facts.
 //!
-//! A run reads the facts in one snapshot and is published minutes later. An hour below its watermark that changed in
-//! between is answered wrongly by the run, so publishing reopens it for the speed layer (domain/merge.rs), and closes
-//! the hours whose last change the snapshot has seen. `version` tells: it is the transaction of the last change.
+//! A run reads the facts in one snapshot and is published minutes later. For an hour below its watermark that changed
+//! in between, the run's answer is outdated, so publishing reopens the hour for the speed layer (domain/merge.rs), and
+//! closes the hours whose last change the snapshot includes. The column `version`, the transaction of the last change,
+//! decides.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::RunId;
@@ -13,7 +14,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction};
 use crate::StorageError;
 use crate::postgres::artifacts;
 
-/// A run over events: every fact of the hours before `watermark` that `snapshot` sees.
+/// A run over events: it contains every fact of the hours before `watermark` that is visible in `snapshot`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRun {
     pub run_id: RunId,
@@ -22,26 +23,26 @@ pub struct EventRun {
 }
 
 impl EventRun {
-    /// The last day whose facts the run has seen to the end, or in part.
+    /// The last day whose facts the run includes, completely or in part.
     pub fn as_of(watermark: Hour) -> NaiveDate {
         (watermark.start() - TimeDelta::hours(1)).date_naive()
     }
 }
 
-/// The transactions that a reader saw, as PostgreSQL writes them (`pg_snapshot`).
+/// The set of transactions visible to a reader, in PostgreSQL's notation (`pg_snapshot`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(String);
 
-/// Opens a transaction that sees all facts as they are now, and names that snapshot.
+/// Opens a transaction that sees all facts as of now, and returns it with its snapshot.
 pub async fn snapshot(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Snapshot), StorageError> {
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
-    // The one statement over all facts may take longer than a service's statements otherwise; the job has its own limit.
+    // The statement over all facts may exceed a service's usual limit; the job has its own time limit.
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
     let seen = sqlx::query_scalar!(r#"SELECT pg_current_snapshot()::text AS "seen!""#).fetch_one(&mut *tx).await?;
     Ok((tx, Snapshot(seen)))
 }
 
-/// The watermark of the published run; `None` where none was ever published.
+/// The watermark of the published run; `None` where no run was ever published.
 pub async fn watermark(conn: impl PgExecutor<'_>, artifact: Artifact) -> Result<Option<Hour>, StorageError> {
     let at = sqlx::query_scalar!(
         "SELECT r.watermark FROM artifact_heads h JOIN artifact_runs r USING (run_id) WHERE h.artifact = $1",
@@ -52,8 +53,9 @@ pub async fn watermark(conn: impl PgExecutor<'_>, artifact: Artifact) -> Result<
     Ok(at.flatten().map(Hour::of))
 }
 
-/// [`watermark`], and no other run is published until the caller's transaction ends. For the speed layer: whether an
-/// hour is the batch layer's must not change between its read and its write. Several may hold it.
+/// Reads [`watermark`] and takes a shared lock, so that no other run is published until the caller's transaction ends.
+/// The speed layer uses it: the owner of an hour must not change between its read and its write. Several transactions
+/// may hold the lock.
 pub async fn hold_watermark(conn: &mut PgConnection, artifact: Artifact) -> Result<Option<Hour>, StorageError> {
     sqlx::query!("SELECT pg_advisory_xact_lock_shared(hashtext('watermark'), hashtext($1))", artifact.as_str())
         .execute(&mut *conn)
@@ -61,8 +63,7 @@ pub async fn hold_watermark(conn: &mut PgConnection, artifact: Artifact) -> Resu
     watermark(conn, artifact).await
 }
 
-/// Publishes a run over events as [`artifacts::publish`] does, and in the same transaction settles which hours are
-/// reopened.
+/// Publishes a run over events like [`artifacts::publish`], and in the same transaction sets which hours are reopened.
 pub async fn publish(
     pool: &PgPool,
     artifact: Artifact,
@@ -71,7 +72,7 @@ pub async fn publish(
     force: bool,
 ) -> Result<PublishDecision, StorageError> {
     let mut tx = pool.begin().await?;
-    // Waits for the speed layer's batches that asked for the watermark before; later ones will see the new one.
+    // Waits for the speed layer's transactions that read the old watermark; later ones will read the new one.
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('watermark'), hashtext($1))", artifact.as_str())
         .execute(&mut *tx)
         .await?;
@@ -79,7 +80,8 @@ pub async fn publish(
     sqlx::query!("UPDATE artifact_runs SET watermark = $2 WHERE run_id = $1", run.run_id.0, watermark)
         .execute(&mut *tx)
         .await?;
-    // An older run must not come back even by force: the speed layer may have dropped what only the newer one holds.
+    // Even `force` must not publish an older run: the speed layer may have dropped rows that only the newer run
+    // contains.
     let force = force && !newer_is_published(&mut tx, artifact, run.run_id).await?;
     let decision = artifacts::publish_in(&mut tx, artifact, run.run_id, rows, force).await?;
     if decision == PublishDecision::Publish {
@@ -101,7 +103,8 @@ async fn newer_is_published(conn: &mut PgConnection, artifact: Artifact, run: Ru
     .await?)
 }
 
-/// An hour below the watermark is the speed layer's exactly if the run has not seen its last change.
+/// Sets `reopened` on the hours below the watermark whose last change the run has not read, and clears it on the
+/// others.
 async fn reopen(
     conn: &mut PgConnection,
     artifact: Artifact,

@@ -1,4 +1,4 @@
-//! The demo world's size, stored so that the nightly ingest extends the demo world that was loaded and not another one.
+//! The parameters of the demo world, stored so that the nightly ingest extends the demo world that was loaded.
 
 use std::collections::HashSet;
 
@@ -7,29 +7,29 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::StorageError;
 
-/// Size and seed of a demo world, as `moviemetric demo` was asked for.
+/// Parameters of a demo world, as passed to `moviemetric demo`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DemoWorld {
-    /// Movies, the embedded ones included.
+    /// Number of movies, including the embedded ones.
     pub movies: u64,
-    /// Viewers.
+    /// Number of viewers.
     pub users: u64,
     /// Days of history.
     pub days: u32,
-    /// Ratings within these days.
+    /// Number of ratings within these days.
     pub ratings: u64,
-    /// The seed that everything is computed from.
+    /// Seed of the pseudo-random generator.
     pub seed: u64,
 }
 
-/// The demo world last loaded; `None` where none ever was.
+/// The parameters of the demo world loaded last; `None` where none was ever loaded.
 pub async fn load(pool: &PgPool) -> Result<Option<DemoWorld>, StorageError> {
     let row =
         sqlx::query_scalar!("SELECT cursor FROM source_cursors WHERE source = 'demo'").fetch_optional(pool).await?;
     Ok(row.map(serde_json::from_value).transpose()?)
 }
 
-/// Those of these movies whose last description came from the demo world.
+/// The subset of these movies that the demo world described last.
 pub async fn own(pool: &PgPool, movies: &[i64]) -> Result<HashSet<i64>, StorageError> {
     let own = sqlx::query_scalar!("SELECT movie_id FROM movies WHERE movie_id = ANY($1) AND source = 'demo'", movies)
         .fetch_all(pool)
@@ -37,14 +37,14 @@ pub async fn own(pool: &PgPool, movies: &[i64]) -> Result<HashSet<i64>, StorageE
     Ok(own.into_iter().collect())
 }
 
-/// Whether the catalogue holds movies of another source.
+/// Whether the catalogue contains movies of another source.
 pub async fn has_others(pool: &PgPool) -> Result<bool, StorageError> {
     Ok(sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM movies WHERE source <> 'demo') AS "others!""#)
         .fetch_one(pool)
         .await?)
 }
 
-/// Stores the size of the demo world that was loaded.
+/// Stores the parameters of the demo world that was loaded.
 pub async fn save(conn: &mut PgConnection, world: &DemoWorld) -> Result<(), StorageError> {
     super::save_cursor(conn, domain::ingest::Source::Demo, &serde_json::to_value(world)?).await
 }

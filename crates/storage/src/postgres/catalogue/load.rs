@@ -1,4 +1,4 @@
-//! Loading a whole source: records stream in from a blocking iterator, batches go out as transactions.
+//! Loads a whole source: records stream in from a blocking iterator and are written in chunks, one transaction each.
 
 use domain::ingest::{Record, Source};
 use sqlx::PgPool;
@@ -8,9 +8,9 @@ use super::{IngestCounts, write};
 use crate::StorageError;
 use crate::postgres::changes;
 
-/// Weight of one batch. A movie with its text and people weighs as much as forty plain rows, so a batch is 500 movies or
-/// 20,000 ratings: some megabytes, some hundred milliseconds.
-const BATCH_WEIGHT: usize = 20_000;
+/// Weight of one chunk. A movie with its text and people weighs as much as forty plain rows, so a chunk is 500 movies
+/// or 20,000 ratings: a few megabytes, a few hundred milliseconds.
+const CHUNK_WEIGHT: usize = 20_000;
 
 fn weight(record: &Record) -> usize {
     match record {
@@ -20,14 +20,14 @@ fn weight(record: &Record) -> usize {
     }
 }
 
-/// Why a source was not loaded to its end. What was committed before stays; loading again goes on from the start and
-/// changes nothing that is there.
+/// Why a source was not loaded completely. Committed chunks remain; loading again starts from the beginning and is
+/// idempotent.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError<E> {
-    /// The source cannot go on.
+    /// The source failed.
     #[error("{0}")]
     Source(E),
-    /// A batch could not be written.
+    /// A chunk could not be written.
     #[error("{0}")]
     Storage(#[from] StorageError),
     /// The thread that reads the source panicked.
@@ -41,8 +41,8 @@ impl<E> From<sqlx::Error> for LoadError<E> {
     }
 }
 
-/// Writes all records of a source, in order, and answers what that did. `progress` hears of the records written so far.
-/// Memory holds three batches, however long the source is.
+/// Writes all records of a source in order and returns the counts. `progress` receives the number of records written so
+/// far. Memory is bounded by three chunks, however long the source is.
 pub async fn load<I, E>(
     pool: &PgPool,
     source: Source,
@@ -60,14 +60,14 @@ where
             let record = record?;
             total += weight(&record);
             batch.push(record);
-            if total >= BATCH_WEIGHT {
+            if total >= CHUNK_WEIGHT {
                 total = 0;
                 if sender.blocking_send(std::mem::take(&mut batch)).is_err() {
                     return Ok(());
                 }
             }
         }
-        // The writer is gone only when it failed, and then says so itself.
+        // Sending fails only after the writer has failed, and the writer returns the error.
         let _ = sender.blocking_send(batch);
         Ok(())
     });
@@ -84,12 +84,13 @@ where
     Ok(tally)
 }
 
-/// The catalogue changed: what was cached of it is stale. Rankings carry titles, so they count too.
+/// Marks the catalogue as changed: cached answers become unreachable. Rankings contain titles, so their families count
+/// too.
 pub async fn published(pool: &PgPool) -> Result<(), StorageError> {
     use domain::artifacts::CacheFamily::{Movies, Recommendations, Search, Trending};
     let mut tx = pool.begin().await?;
     changes::bump(&mut tx, &[Movies, Recommendations, Search, Trending]).await?;
-    // Fresh statistics for the planner: the nightly queries come next.
+    // The nightly queries follow, so the planner needs fresh statistics.
     sqlx::query("ANALYZE movies, movie_credits, movie_metrics_daily, movie_search").execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(())

@@ -1,5 +1,5 @@
-//! The catalogue: what sources say of movies. Records of any source are written in chunks, each chunk one transaction with
-//! its cursor.
+//! The catalogue: movies as sources describe them. Records of any source are written in chunks, each chunk in one
+//! transaction with its cursor.
 
 pub mod demo;
 mod load;
@@ -24,17 +24,17 @@ pub use writer::write;
 use super::changes;
 use crate::StorageError;
 
-/// 404s in a row that make a movie a tombstone. A single one may come from a stale cache of TMDB's.
+/// Consecutive 404s after which a movie becomes a tombstone. A single 404 may come from a stale cache of TMDB's.
 pub const MISSING_LIMIT: i32 = 2;
 
-/// What a batch, or a whole ingest, did. Movies that were already as described count as unchanged.
+/// Counts of a chunk or of a whole ingest. A movie whose row already had the same values counts as unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestCounts {
-    /// Movies that the catalogue did not have.
+    /// Movies inserted.
     pub movies_added: u64,
-    /// Movies with at least one new value.
+    /// Movies with at least one changed value.
     pub movies_changed: u64,
-    /// Movies that were already as described.
+    /// Movies whose row already had the same values.
     pub movies_unchanged: u64,
     /// Daily snapshots written.
     pub metrics: u64,
@@ -42,7 +42,7 @@ pub struct IngestCounts {
     pub ratings: u64,
     /// Reviews written.
     pub reviews: u64,
-    /// Records set aside.
+    /// Records put into quarantine.
     pub quarantined: u64,
     /// Movies that became tombstones.
     pub tombstoned: u64,
@@ -61,14 +61,14 @@ impl std::ops::AddAssign for IngestCounts {
     }
 }
 
-/// How far a source has been read; `None` before its first ingest.
+/// The position up to which a source has been read; `None` before its first ingest.
 pub async fn cursor(pool: &PgPool, source: Source) -> Result<Option<Value>, StorageError> {
     Ok(sqlx::query_scalar!("SELECT cursor FROM source_cursors WHERE source = $1", source.as_str())
         .fetch_optional(pool)
         .await?)
 }
 
-/// Moves a source's cursor; in the transaction of the rows it speaks of.
+/// Moves a source's cursor; call it in the transaction that writes the rows before the cursor.
 pub async fn save_cursor(conn: &mut PgConnection, source: Source, cursor: &Value) -> Result<(), StorageError> {
     sqlx::query!(
         "INSERT INTO source_cursors (source, cursor) VALUES ($1, $2)
@@ -81,8 +81,8 @@ pub async fn save_cursor(conn: &mut PgConnection, source: Source, cursor: &Value
     Ok(())
 }
 
-/// Counts one more 404 for each movie; answers those that became tombstones by it. Their history stays, PostgreSQL
-/// search forgets them here and every API process hears of them, Meilisearch is told by the caller.
+/// Counts one more 404 for each movie; returns the movies that became tombstones by it. Their history remains. Their
+/// PostgreSQL search rows are deleted here and every API process is notified; the caller removes them from Meilisearch.
 pub async fn record_missing(conn: &mut PgConnection, ids: &[MovieId]) -> Result<Vec<MovieId>, StorageError> {
     let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
     let gone = sqlx::query_scalar!(
@@ -102,7 +102,7 @@ pub async fn record_missing(conn: &mut PgConnection, ids: &[MovieId]) -> Result<
     gone.into_iter().map(movie_id).collect()
 }
 
-/// At most `limit` movies that were missing once and are to be asked for again, longest missing first.
+/// At most `limit` movies with a 404 that are not tombstones and are to be requested again, longest missing first.
 pub async fn missing_once(pool: &PgPool, limit: i64) -> Result<Vec<MovieId>, StorageError> {
     let rows = sqlx::query_scalar!(
         "SELECT movie_id FROM movies WHERE missing_count > 0 AND tombstoned_at IS NULL ORDER BY updated_at LIMIT $1",
@@ -113,16 +113,16 @@ pub async fn missing_once(pool: &PgPool, limit: i64) -> Result<Vec<MovieId>, Sto
     rows.into_iter().map(movie_id).collect()
 }
 
-/// A stored id as the domain knows it.
+/// Converts a stored id.
 pub(crate) fn movie_id(raw: i64) -> Result<MovieId, StorageError> {
     MovieId::new(raw).map_err(|_| StorageError::Corrupt(format!("movie_id {raw}")))
 }
 
-/// Advisory lock on a source across processes, since two ingests of one source would move each other's cursor. `None`:
-/// another process holds it. It is free again when the guard's connection closes.
+/// Takes an advisory lock on a source across processes, since two concurrent ingests of one source would move each
+/// other's cursor. `None`: another process holds it. The lock is released when the guard's connection closes.
 pub async fn lock(pool: &PgPool, source: Source) -> Result<Option<SourceLock>, StorageError> {
     let lock = PgAdvisoryLock::new(format!("ingest:{}", source.as_str()));
-    // A connection of its own, not the pool's: the lock lives as long as the session.
+    // A connection outside the pool: the lock lives as long as the session.
     let connection = PgConnection::connect_with(&pool.connect_options()).await?;
     Ok(match lock.try_acquire(connection).await? {
         Either::Left(guard) => Some(SourceLock { _connection: guard.leak() }),
@@ -130,7 +130,7 @@ pub async fn lock(pool: &PgPool, source: Source) -> Result<Option<SourceLock>, S
     })
 }
 
-/// Guard of [`lock`]; dropping it frees the source.
+/// Guard of [`lock`]; dropping it releases the lock.
 pub struct SourceLock {
     _connection: PgConnection,
 }

@@ -1,4 +1,4 @@
-//! Reading movies.
+//! Queries for movies.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::MovieId;
@@ -13,14 +13,14 @@ use sqlx::types::Json;
 use super::movie_id;
 use crate::StorageError;
 
-/// A movie's page.
+/// A movie with all its catalogue fields.
 #[derive(Debug, Clone)]
 pub struct MovieDetail {
     /// The movie.
     pub movie_id: i64,
-    /// As the catalogue shows it.
+    /// The title in the catalogue.
     pub title: String,
-    /// In its original language, where that differs.
+    /// The title in the original language, where it differs.
     pub original_title: Option<String>,
     /// The plot in a paragraph.
     pub overview: Option<String>,
@@ -36,9 +36,9 @@ pub struct MovieDetail {
     pub revenue: Option<i64>,
     /// ISO 639-1 code.
     pub original_language: Option<String>,
-    /// TMDB's word: `Released`, `Rumored`, …
+    /// TMDB's status: `Released`, `Rumored`, …
     pub status: Option<String>,
-    /// `tt` and digits.
+    /// IMDb id: `tt` and digits.
     pub imdb_id: Option<String>,
     /// Path under TMDB's image server.
     pub poster_path: Option<String>,
@@ -46,7 +46,7 @@ pub struct MovieDetail {
     pub popularity: f64,
     /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
-    /// Votes.
+    /// Number of votes.
     pub vote_count: i64,
     /// TMDB's genre names.
     pub genres: Vec<String>,
@@ -58,7 +58,7 @@ pub struct MovieDetail {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A movie's people as they are stored: readers pass them on, so parsing every name would buy nothing.
+/// A movie's people as raw JSON: readers pass them on unparsed.
 #[derive(Debug, Clone, Deserialize)]
 pub struct PageCredits {
     /// `[{"person_id", "name"}]`
@@ -67,12 +67,12 @@ pub struct PageCredits {
     pub cast: Box<RawValue>,
 }
 
-/// A movie as a list shows it.
+/// A movie in a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MovieSummary {
     /// The movie.
     pub movie_id: i64,
-    /// As the catalogue shows it.
+    /// The title in the catalogue.
     pub title: String,
     /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
@@ -84,21 +84,21 @@ pub struct MovieSummary {
     pub popularity: f64,
     /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
-    /// Votes.
+    /// Number of votes.
     pub vote_count: i64,
     /// Path under TMDB's image server.
     pub poster_path: Option<String>,
 }
 
-/// What answers about one movie show of it beside their own numbers.
+/// The fields of a movie that answers about one movie include besides their own numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Headline {
     pub title: String,
-    /// The newest observation's, else the catalogue's.
+    /// The newest observation's popularity, else the catalogue's.
     pub popularity: f64,
 }
 
-/// The headline of a movie; `None` where the catalogue does not have it, or no longer shows it.
+/// The headline of a movie; `None` where the movie does not exist or is a tombstone.
 pub async fn headline(pool: &PgPool, id: MovieId) -> Result<Option<Headline>, StorageError> {
     Ok(sqlx::query_as!(
         Headline,
@@ -111,7 +111,7 @@ pub async fn headline(pool: &PgPool, id: MovieId) -> Result<Option<Headline>, St
     .await?)
 }
 
-/// Most popular first, with the number of all movies; `genre` in any case.
+/// A page of movies, most popular first, and the number of all movies; the case of `genre` is ignored.
 pub async fn list(pool: &PgPool, genre: Option<&str>, page: Page) -> Result<(Vec<MovieSummary>, i64), StorageError> {
     let rows = sqlx::query_as!(
         MovieSummary,
@@ -134,7 +134,7 @@ pub async fn list(pool: &PgPool, genre: Option<&str>, page: Page) -> Result<(Vec
     Ok((rows, total))
 }
 
-/// The movies after an id, by id.
+/// The next movies after an id, in id order.
 pub async fn after(
     pool: &PgPool,
     genre: Option<&str>,
@@ -155,7 +155,7 @@ pub async fn after(
     .await?)
 }
 
-/// The name under which movies carry a genre, whatever its case. `None`: no movie has it.
+/// The spelling under which movies carry a genre, for a name in any case. `None` where no movie has the genre.
 pub async fn genre_name(pool: &PgPool, genre: &str) -> Result<Option<String>, StorageError> {
     Ok(sqlx::query_scalar!(
         "SELECT genre FROM genre_stats_daily JOIN artifact_heads USING (run_id) WHERE lower(genre) = lower($1) LIMIT 1",
@@ -165,7 +165,7 @@ pub async fn genre_name(pool: &PgPool, genre: &str) -> Result<Option<String>, St
     .await?)
 }
 
-/// What statistics need of every movie.
+/// The values of a movie that the statistics use.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MovieFactsRow {
     /// TMDB's genre names.
@@ -174,7 +174,7 @@ pub struct MovieFactsRow {
     pub release_date: Option<NaiveDate>,
     /// Mean of the votes, 0 to 10; 0 without votes.
     pub vote_average: f64,
-    /// Votes.
+    /// Number of votes.
     pub vote_count: i64,
     /// TMDB's popularity: no unit, no upper bound.
     pub popularity: f64,
@@ -186,7 +186,7 @@ pub struct MovieFactsRow {
     pub runtime: Option<i32>,
 }
 
-/// Streams the facts of all movies that are shown: memory does not grow with the catalogue.
+/// Streams the values of every movie that is not a tombstone, so that memory does not grow with the catalogue.
 pub fn facts(pool: &PgPool) -> BoxStream<'_, Result<MovieFactsRow, StorageError>> {
     sqlx::query_as!(
         MovieFactsRow,
@@ -198,7 +198,7 @@ pub fn facts(pool: &PgPool) -> BoxStream<'_, Result<MovieFactsRow, StorageError>
     .boxed()
 }
 
-/// What similarity needs of a movie.
+/// The features of a movie that similarity uses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MovieFeaturesRow {
     /// The movie.
@@ -209,13 +209,13 @@ pub struct MovieFeaturesRow {
     pub keywords: Vec<String>,
     /// First release anywhere; `None`: unknown.
     pub release_date: Option<NaiveDate>,
-    /// People who directed it.
+    /// Ids of the directors.
     pub director_ids: Vec<i64>,
-    /// Leading cast in billing order.
+    /// Ids of the leading cast in billing order.
     pub cast_ids: Vec<i64>,
 }
 
-/// Streams the features of all movies that are shown, by id.
+/// Streams the features of every movie that is not a tombstone, in id order.
 pub fn features(pool: &PgPool) -> BoxStream<'_, Result<MovieFeaturesRow, StorageError>> {
     sqlx::query!(
         r#"SELECT movie_id, genres, keywords, release_date,
@@ -240,7 +240,7 @@ pub fn features(pool: &PgPool) -> BoxStream<'_, Result<MovieFeaturesRow, Storage
     .boxed()
 }
 
-/// Movies that are shown.
+/// Number of movies that are not tombstones.
 pub async fn count(pool: &PgPool) -> Result<i64, StorageError> {
     Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM movies WHERE tombstoned_at IS NULL"#)
         .fetch_one(pool)

@@ -1,11 +1,11 @@
-//! Records that a source got wrong.
+//! Quarantine: malformed records of sources.
 
 use domain::ingest::{Quarantined, Source};
 use sqlx::PgConnection;
 
 use crate::StorageError;
 
-/// Keeps bad records with their reasons; one seen before is counted, not stored again.
+/// Stores malformed records with their reasons; a record that is already stored increases its counter.
 pub async fn add(conn: &mut PgConnection, source: Source, rows: &[Quarantined]) -> Result<(), StorageError> {
     if rows.is_empty() {
         return Ok(());
@@ -31,7 +31,7 @@ pub async fn add(conn: &mut PgConnection, source: Source, rows: &[Quarantined]) 
     Ok(())
 }
 
-/// Rows in quarantine of one source.
+/// Number of quarantined records of one source.
 pub async fn count(conn: &mut PgConnection, source: Source) -> Result<i64, StorageError> {
     Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM quarantine WHERE source = $1"#, source.as_str())
         .fetch_one(conn)

@@ -1,4 +1,4 @@
-//! PostgreSQL as search engine: full text for words that are there, trigrams for those that are misspelt.
+//! PostgreSQL as a search engine: full-text search for exact words, trigrams for misspelt ones.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use domain::MovieId;
@@ -22,12 +22,12 @@ struct HitRow {
     total: i64,
 }
 
-/// Answers a search. At most [`MAX_TOTAL`] hits are ranked and counted.
+/// Executes a search. At most [`MAX_TOTAL`] hits are ranked and counted.
 pub async fn search(pool: &PgPool, query: &SearchQuery) -> Result<SearchResults, StorageError> {
     let rows = hits(pool, query, query.page).await?;
     let total = match rows.first() {
         Some(row) => row.total,
-        // Rows carry the total, and behind the end there are none: the first one tells it.
+        // The total is a column of the rows, and a page beyond the end has none: the first row is read for it.
         None if query.page.offset.get() > 0 => {
             let first = Page { limit: Limit::ONE, offset: Offset::default() };
             hits(pool, query, first).await?.first().map_or(0, |row| row.total)
@@ -150,7 +150,7 @@ impl TryFrom<DocumentRow> for SearchDocument {
     }
 }
 
-/// The next `limit` movies after an id as search documents, by id.
+/// The next `limit` movies after an id as search documents, in id order.
 pub async fn documents(pool: &PgPool, after: i64, limit: i64) -> Result<Vec<SearchDocument>, StorageError> {
     let ids = sqlx::query_scalar!(
         "SELECT movie_id FROM movies WHERE movie_id > $1 AND tombstoned_at IS NULL ORDER BY movie_id LIMIT $2",
@@ -162,7 +162,7 @@ pub async fn documents(pool: &PgPool, after: i64, limit: i64) -> Result<Vec<Sear
     documents_of(pool, &ids).await
 }
 
-/// The documents of these movies, by id; without tombstones.
+/// The search documents of these movies in id order, without tombstones.
 pub async fn documents_of(pool: &PgPool, ids: &[i64]) -> Result<Vec<SearchDocument>, StorageError> {
     sqlx::query_as!(
         DocumentRow,
@@ -180,10 +180,10 @@ pub async fn documents_of(pool: &PgPool, ids: &[i64]) -> Result<Vec<SearchDocume
     .collect()
 }
 
-/// Rewrites the PostgreSQL search rows of all movies in batches and answers how many movies
-/// there are. Ingest keeps rows current; this heals drift.
+/// Rewrites the PostgreSQL search rows of all movies in chunks and returns the number of movies. Ingest keeps the rows
+/// current; the rebuild corrects drift.
 pub async fn rebuild(pool: &PgPool, mut progress: impl FnMut(i64)) -> Result<i64, StorageError> {
-    const BATCH: i64 = 5_000;
+    const CHUNK: i64 = 5_000;
     let (mut after, mut done) = (0, 0);
     loop {
         let mut tx = pool.begin().await?;
@@ -204,7 +204,7 @@ pub async fn rebuild(pool: &PgPool, mut progress: impl FnMut(i64)) -> Result<i64
     Ok(done)
 }
 
-/// The documents of movies changed since a moment: what an index build that started then has not seen.
+/// The documents of movies changed since a moment, which an index build that started then has missed.
 pub async fn documents_since(pool: &PgPool, since: DateTime<Utc>) -> Result<Vec<SearchDocument>, StorageError> {
     let ids: Vec<i64> =
         sqlx::query_scalar!("SELECT movie_id FROM movies WHERE updated_at >= $1", since).fetch_all(pool).await?;

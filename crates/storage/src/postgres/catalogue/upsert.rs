@@ -1,4 +1,4 @@
-//! Movies, their people, their search rows.
+//! Writes movies, their people and their search rows.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,8 @@ use sqlx::PgConnection;
 use super::IngestCounts;
 use crate::StorageError;
 
-/// A movie as one JSON object with the columns' names, for `jsonb_to_recordset`: arrays of arrays do not unnest.
+/// A movie as one JSON object with the columns' names for `jsonb_to_recordset`, since `unnest` flattens arrays of
+/// arrays.
 fn row(movie: &Movie) -> Value {
     json!({
         "movie_id": movie.id, "title": movie.title, "original_title": movie.original_title, "overview": movie.overview,
@@ -24,8 +25,8 @@ fn row(movie: &Movie) -> Value {
     })
 }
 
-/// Inserts and updates movies; answers those whose text changed or that are new. A movie that comes back is no longer
-/// missing. An empty keyword list means the source has them elsewhere, and leaves what is there.
+/// Inserts and updates movies; returns those that are new or whose text changed. A movie that is delivered again is no
+/// longer missing. An empty keyword list means that the source has the keywords elsewhere, and leaves the stored ones.
 pub(super) async fn upsert(
     conn: &mut PgConnection,
     source: Source,
@@ -77,7 +78,7 @@ pub(super) async fn upsert(
     Ok(written.into_iter().map(|row| row.movie_id).collect())
 }
 
-/// Inserts movies the catalogue does not have; leaves the others alone.
+/// Inserts movies that the catalogue does not have; leaves the others unchanged.
 pub(super) async fn insert_stubs(
     conn: &mut PgConnection,
     source: Source,
@@ -104,7 +105,7 @@ pub(super) async fn insert_stubs(
     Ok(added)
 }
 
-/// Of `ids`, those that the catalogue has.
+/// The subset of `ids` that the catalogue has.
 pub(crate) async fn known(conn: &mut PgConnection, ids: &[i64]) -> Result<HashSet<i64>, StorageError> {
     Ok(sqlx::query_scalar!("SELECT movie_id FROM movies WHERE movie_id = ANY($1)", ids)
         .fetch_all(conn)
@@ -113,7 +114,7 @@ pub(crate) async fn known(conn: &mut PgConnection, ids: &[i64]) -> Result<HashSe
         .collect())
 }
 
-/// Splits off what belongs to unknown movies, one quarantine row a movie.
+/// Removes the items of unknown movies from `items` and quarantines them, one row per movie.
 pub(super) fn split_unknown<T>(
     items: Vec<T>,
     known: &HashSet<i64>,
@@ -129,7 +130,7 @@ pub(super) fn split_unknown<T>(
     items
 }
 
-/// Replaces the credits of these movies; answers the movies.
+/// Replaces the credits of these movies; returns the movies.
 pub(super) async fn write_credits(
     conn: &mut PgConnection,
     credits: Vec<(MovieId, Credits)>,
@@ -142,7 +143,7 @@ pub(super) async fn write_credits(
     let known = known(conn, &ids).await?;
     let credits = split_unknown(credits, &known, "credits", |c| c.0, bad);
 
-    // Columns of the two inserts, one entry a credit.
+    // Columns of the two inserts, one element per credit.
     let (mut movie, mut role, mut position, mut character) = (vec![], vec![], vec![], vec![]);
     let (mut person, mut name) = (vec![], vec![]);
     let mut pages = Vec::new();
@@ -151,7 +152,7 @@ pub(super) async fn write_credits(
         let cast = credits.cast.iter().map(|c| ("cast", &c.person, c.character.clone()));
         let mut next = [0; 2];
         for (kind, p, part) in directors.chain(cast) {
-            // Positions are counted here: sources repeat and skip numbers, the key may not.
+            // Positions are numbered here: sources repeat and skip positions, but the key must be unique.
             let slot = &mut next[usize::from(kind == "cast")];
             movie.push(id.get());
             role.push(kind.to_owned());
@@ -198,7 +199,7 @@ pub(super) async fn write_credits(
     .await?)
 }
 
-/// The credits as the movie's page shows them.
+/// The credits as JSON for the movie's page.
 fn page(credits: &Credits) -> Value {
     json!({
         "directors": credits.directors.iter().map(|p| json!({"person_id": p.id, "name": p.name})).collect::<Vec<_>>(),
@@ -208,7 +209,7 @@ fn page(credits: &Credits) -> Value {
     })
 }
 
-/// Sets the keywords of these movies; answers those that changed.
+/// Sets the keywords of these movies; returns the movies whose keywords changed.
 pub(super) async fn write_keywords(
     conn: &mut PgConnection,
     keywords: Vec<(MovieId, Vec<String>)>,

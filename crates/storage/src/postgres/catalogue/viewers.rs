@@ -1,4 +1,4 @@
-//! Daily metrics, ratings and reviews that sources bring.
+//! Writes daily metrics, ratings and reviews of sources.
 
 use domain::hours::Hour;
 use domain::ingest::{Quarantined, Source};

@@ -1,4 +1,4 @@
-//! One batch of records, sorted into tables.
+//! Writes one chunk of records, sorted by table.
 
 use domain::MovieId;
 use domain::ingest::{Quarantined, Record, Source};
@@ -9,7 +9,7 @@ use super::{IngestCounts, upsert, viewers};
 use crate::StorageError;
 use crate::postgres::catalogue::quarantine;
 
-/// Records of one batch by kind; a later record of the same movie replaces an earlier one.
+/// Records of one chunk by kind; a later record of the same movie replaces an earlier one.
 #[derive(Default)]
 struct Sorted {
     movies: Vec<Movie>,
@@ -48,16 +48,16 @@ impl Sorted {
     }
 }
 
-/// Keeps the last item of each key, since one INSERT may not touch a row twice. Ends up ordered by key, which also
-/// makes concurrent writers take row locks in the same order.
+/// Keeps the last item of each key, since one INSERT may not touch a row twice. The result is sorted by key, so that
+/// concurrent writers take row locks in the same order and cannot deadlock.
 fn keep_last<T, K: Ord>(items: &mut Vec<T>, key: impl Fn(&T) -> K) {
     items.reverse();
     items.sort_by_key(&key);
     items.dedup_by_key(|item| key(item));
 }
 
-/// Writes a batch; call it within a transaction. Writing the same batch again changes nothing. Facts about movies that
-/// the catalogue does not know are quarantined.
+/// Writes a chunk; call it within a transaction. It is idempotent. Facts about movies that the catalogue does not know
+/// are quarantined.
 pub async fn write(
     conn: &mut PgConnection,
     source: Source,
@@ -68,7 +68,7 @@ pub async fn write(
 
     let mut touched = upsert::upsert(conn, source, &movies, &mut tally).await?;
     touched.extend(upsert::insert_stubs(conn, source, &stubs, &mut tally).await?);
-    // Sources that have credits in the movie's own record and those with a file of their own end up alike.
+    // Credits inside a movie's record and credits from a separate file are stored alike.
     credits.extend(
         movies
             .into_iter()

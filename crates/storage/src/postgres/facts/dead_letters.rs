@@ -1,4 +1,4 @@
-//! Entries of the event log that could not be applied: kept as they came.
+//! Dead letters: entries of the event log that could not be applied, stored unchanged.
 
 use chrono::{DateTime, Utc};
 use domain::page::Page;
@@ -19,14 +19,14 @@ pub struct DeadLetter {
     pub created_at: DateTime<Utc>,
 }
 
-/// Keeps an entry of the log named `stream` that failed `tries` times; to be committed afterwards. Doing so twice keeps one.
+/// Stores an entry of the log named `stream` that failed `tries` times; commit it to the log afterwards. Idempotent.
 pub async fn add(pool: &PgPool, stream: &str, entry: &LogEntry, tries: u64, reason: &str) -> Result<(), StorageError> {
     sqlx::query!(
         "INSERT INTO dead_letters (stream, message_id, payload, reason, tries) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (stream, message_id) DO UPDATE SET reason = excluded.reason, tries = excluded.tries",
         stream,
         entry.id,
-        // What text cannot hold must not keep the letter from being written.
+        // PostgreSQL's `text` type cannot hold NUL; the letter is written with U+FFFD instead.
         entry.payload.replace('\0', "\u{fffd}"),
         reason.replace('\0', "\u{fffd}"),
         i32::try_from(tries).unwrap_or(i32::MAX),
@@ -36,7 +36,7 @@ pub async fn add(pool: &PgPool, stream: &str, entry: &LogEntry, tries: u64, reas
     Ok(())
 }
 
-/// A page of dead letters, newest first, and how many there are.
+/// A page of dead letters, newest first, and their total number.
 pub async fn page(pool: &PgPool, page: Page) -> Result<(Vec<DeadLetter>, i64), StorageError> {
     let rows = sqlx::query_as!(
         DeadLetter,
@@ -57,7 +57,7 @@ pub async fn newest(pool: &PgPool) -> Result<i64, StorageError> {
         .await?)
 }
 
-/// Up to `limit` dead letters with ids above `after` and up to `until`, oldest first.
+/// Up to `limit` dead letters with `after` < id <= `until`, oldest first.
 pub async fn between(pool: &PgPool, after: i64, until: i64, limit: i64) -> Result<Vec<DeadLetter>, StorageError> {
     Ok(sqlx::query_as!(
         DeadLetter,
@@ -72,7 +72,7 @@ pub async fn between(pool: &PgPool, after: i64, until: i64, limit: i64) -> Resul
     .await?)
 }
 
-/// Deletes dead letters, once the log has them again.
+/// Deletes dead letters after they were appended to the log again.
 pub async fn delete(pool: &PgPool, ids: &[i64]) -> Result<(), StorageError> {
     sqlx::query!("DELETE FROM dead_letters WHERE dead_letter_id = ANY($1)", ids).execute(pool).await?;
     Ok(())

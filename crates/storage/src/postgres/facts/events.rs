@@ -1,4 +1,4 @@
-//! The facts themselves: events and reviews of viewers. Views of them are in [`crate::postgres::speed`] and
+//! The stored facts: viewers' events and reviews. The views computed from them are in [`crate::postgres::speed`] and
 //! [`crate::postgres::batch`].
 
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::StorageError;
 
-/// A review and its score by the lexicon: stored together, since another version of the lexicon may give another score,
+/// A review and its score by the lexicon. Both are stored, since another version of the lexicon may give another score,
 /// and the views must agree with the facts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredReview {
@@ -20,8 +20,8 @@ pub struct ScoredReview {
     pub score: Score,
 }
 
-/// Writes events; answers the ids of those that were not there yet. The slice must be sorted by id and without
-/// duplicates: two writers that insert the same events in different orders would wait for each other.
+/// Writes events; returns the ids of those that are new. The slice must be sorted by id and free of duplicates: two
+/// writers that insert the same events in different orders would deadlock.
 pub(in crate::postgres) async fn insert(
     conn: &mut PgConnection,
     events: &[&Event],

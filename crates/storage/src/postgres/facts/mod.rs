@@ -1,4 +1,4 @@
-//! What viewers did, as it was accepted: the truth that both layers' views are computed from.
+//! Accepted facts about viewers: the data from which both layers' views are computed.
 
 pub mod dead_letters;
 pub mod events;

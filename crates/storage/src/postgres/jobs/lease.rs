@@ -1,5 +1,5 @@
-//! What a worker does with a job it holds. Every write names the lease, so a worker that was thought dead and wakes up
-//! finds its writes refused instead of spoiling its successor's.
+//! A worker's operations on a job that it holds. Every write checks the lease (a fencing token), so the writes of a
+//! worker that was presumed dead are refused and cannot corrupt its successor's.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use uuid::Uuid;
 use super::Job;
 use crate::StorageError;
 
-/// A worker's right to one attempt at one job.
+/// A worker's exclusive right to one attempt at one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
     /// The job.
     pub job_id: JobId,
-    /// New with each claim.
+    /// Fencing token, new with each claim.
     pub token: Uuid,
 }
 
-/// Takes a waiting job. `None`: it is running elsewhere, finished or cancelled, and the delivery is a duplicate to be
-/// dropped.
+/// Claims a waiting job. `None`: the job is running elsewhere, finished or cancelled, so the delivery is a duplicate
+/// and must be dropped.
 pub async fn claim(pool: &PgPool, id: JobId, worker: &str) -> Result<Option<(Job, Lease)>, StorageError> {
     let token = Uuid::new_v4();
     let claimed = sqlx::query!(
@@ -45,27 +45,27 @@ pub async fn claim(pool: &PgPool, id: JobId, worker: &str) -> Result<Option<(Job
 /// Progress as a heartbeat reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Units done, of the job's choice.
+    /// Units of work done; the job chooses the unit.
     pub done: i64,
-    /// Units in all; `None` while the job does not know.
+    /// Total units of work; `None` while unknown.
     pub total: Option<i64>,
-    /// What the job is doing, for people.
+    /// What the job is doing, as text for people.
     pub phase: Option<String>,
 }
 
-/// The ledger's answer to a heartbeat.
+/// The result of a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pulse {
+pub enum HeartbeatReply {
     /// The lease is renewed.
     Continue,
-    /// Somebody asked for the job to stop.
+    /// Cancellation of the job was requested.
     CancelRequested,
     /// The job was given to another worker.
     LeaseLost,
 }
 
 /// Renews the lease and reports progress.
-pub async fn heartbeat(pool: &PgPool, lease: Lease, progress: &Progress) -> Result<Pulse, StorageError> {
+pub async fn heartbeat(pool: &PgPool, lease: Lease, progress: &Progress) -> Result<HeartbeatReply, StorageError> {
     let cancel = sqlx::query_scalar!(
         "UPDATE jobs SET heartbeat_at = now(), progress_done = $3, progress_total = $4, progress_phase = $5
          WHERE job_id = $1 AND lease = $2 AND status = 'running'
@@ -79,13 +79,13 @@ pub async fn heartbeat(pool: &PgPool, lease: Lease, progress: &Progress) -> Resu
     .fetch_optional(pool)
     .await?;
     Ok(match cancel {
-        None => Pulse::LeaseLost,
-        Some(true) => Pulse::CancelRequested,
-        Some(false) => Pulse::Continue,
+        None => HeartbeatReply::LeaseLost,
+        Some(true) => HeartbeatReply::CancelRequested,
+        Some(false) => HeartbeatReply::Continue,
     })
 }
 
-/// The job is done.
+/// Marks the job as succeeded.
 pub async fn succeed(pool: &PgPool, lease: Lease, result: &Value, progress: &Progress) -> Result<(), StorageError> {
     sqlx::query!(
         "UPDATE jobs SET status = 'succeeded', result = $3, error = NULL, finished_at = now(), lease = NULL,
@@ -102,8 +102,8 @@ pub async fn succeed(pool: &PgPool, lease: Lease, result: &Value, progress: &Pro
     Ok(())
 }
 
-/// The attempt failed, `progress` says where; with `retry_in` the job waits for another one, otherwise it is failed for
-/// good.
+/// Records a failed attempt with its last progress; with `retry_in` the job waits for another attempt, otherwise it is
+/// marked as failed.
 pub async fn fail(
     pool: &PgPool,
     lease: Lease,
@@ -130,7 +130,7 @@ pub async fn fail(
     Ok(())
 }
 
-/// The job stopped because it was asked to.
+/// Marks the job as cancelled.
 pub async fn cancelled(pool: &PgPool, lease: Lease) -> Result<(), StorageError> {
     sqlx::query!(
         "UPDATE jobs SET status = 'cancelled', lease = NULL, finished_at = now() WHERE job_id = $1 AND lease = $2",
@@ -142,7 +142,7 @@ pub async fn cancelled(pool: &PgPool, lease: Lease) -> Result<(), StorageError> 
     Ok(())
 }
 
-/// The worker is stopping: the job goes back to the queue and the attempt does not count.
+/// Returns the job to the queue because the worker is stopping; the attempt does not count.
 pub async fn release(pool: &PgPool, lease: Lease) -> Result<(), StorageError> {
     sqlx::query!(
         "UPDATE jobs SET status = 'queued', attempts = attempts - 1, lease = NULL, dispatched_at = NULL,

@@ -1,7 +1,7 @@
-//! The job ledger. PostgreSQL is the truth about jobs; Redis only carries their ids to workers.
+//! The job ledger. PostgreSQL is the source of truth about jobs; Redis only transports their ids to workers.
 //!
-//! A job's life: [`enqueue`] -> [`sweep::dispatch`] sends its id to Redis -> [`lease::claim`] -> heartbeats ->
-//! one of [`lease::succeed`], [`lease::fail`], [`lease::release`]. Whatever is lost on the way, the sweep finds.
+//! The life cycle of a job: [`enqueue`] -> [`sweep::dispatch`] sends its id to Redis -> [`lease::claim`] -> heartbeats
+//! -> one of [`lease::succeed`], [`lease::fail`], [`lease::release`]. The sweep recovers jobs that are lost on the way.
 
 pub mod lease;
 pub mod schedules;
@@ -18,34 +18,34 @@ use uuid::Uuid;
 
 use crate::StorageError;
 
-/// One job, as the ledger knows it.
+/// One row of the job ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
-    /// Its id, version 7: ids sort by creation.
+    /// Id of UUID version 7, so that ids sort by creation time.
     pub id: JobId,
-    /// What it does.
+    /// The kind of job.
     pub kind: JobKind,
     /// The options as they were stored; [`domain::jobs::from_ledger`] reads them as the kind's type.
     pub payload: Value,
-    /// As [`NewJob::requested_by`].
+    /// Who enqueued it, see [`NewJob::requested_by`].
     pub requested_by: String,
-    /// Where it stands.
+    /// The current status.
     pub status: JobStatus,
-    /// Attempts begun and not taken back by a crash or a shutdown.
+    /// Number of attempts begun, without those that a crash or a shutdown ended.
     pub attempts: i32,
-    /// Attempts before it is given up.
+    /// Attempts after which the job is marked as failed.
     pub max_attempts: i32,
-    /// Times that its worker died with it.
+    /// Number of times that its worker died while running it.
     pub crashes: i32,
-    /// Whether somebody asked for it to stop.
+    /// Whether cancellation was requested.
     pub cancel_requested: bool,
-    /// Progress of the present or last attempt, in units of the job's choice.
+    /// Units of work done in the present or last attempt; the job chooses the unit.
     pub done: i64,
-    /// `None` while the job does not know.
+    /// Total units of work; `None` while unknown.
     pub total: Option<i64>,
-    /// What it is doing, for people; of a chain it names the step.
+    /// What the job is doing, as text for people; a chain names the step.
     pub phase: Option<String>,
-    /// Of a job that succeeded; its shape depends on the kind.
+    /// Result of a job that succeeded, as JSON whose shape depends on the kind.
     pub result: Option<Value>,
     /// Why the last attempt failed.
     pub error: Option<String>,
@@ -60,7 +60,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Seconds left, while it runs and has done something.
+    /// Estimated seconds left, while the job runs and has made progress.
     pub fn eta_seconds(&self, now: DateTime<Utc>) -> Option<i64> {
         if self.status != JobStatus::Running {
             return None;
@@ -69,7 +69,7 @@ impl Job {
     }
 }
 
-/// The columns of a [`Job`], as SQL gives them.
+/// The columns of a [`Job`] as SQL returns them.
 struct Row {
     job_id: Uuid,
     kind: String,
@@ -120,32 +120,32 @@ impl TryFrom<Row> for Job {
 /// A job to be enqueued.
 #[derive(Debug, Clone)]
 pub struct NewJob {
-    /// What it is to do.
+    /// The kind of job.
     pub kind: JobKind,
     /// Options that fit the kind: from [`JobKind::payload`] or [`NewJob::with`].
     pub payload: Value,
-    /// Enqueueing again with the same key finds the first job.
+    /// Enqueueing again with the same key returns the first job.
     pub idempotency_key: Option<String>,
-    /// `admin`, `schedule:trending`, `cli`: for people who ask where a job came from.
+    /// `admin`, `schedule:trending`, `cli`: shows people where a job came from.
     pub requested_by: String,
 }
 
 impl NewJob {
-    /// A job with the default options, without a key.
+    /// A job with the default options and without a key.
     pub fn of(kind: JobKind, requested_by: impl Into<String>) -> Self {
         Self { kind, payload: Value::Object(Map::new()), idempotency_key: None, requested_by: requested_by.into() }
     }
 
     /// A job with options of its own.
     ///
-    /// # Errors
+    /// [`StorageError`] when the options cannot be serialised, which no payload type of ours causes.
     /// Options that are no JSON; no payload type of ours has such.
     pub fn with<J: JobType>(job: &J, requested_by: impl Into<String>) -> Result<Self, StorageError> {
         Ok(Self { payload: serde_json::to_value(job)?, ..Self::of(J::KIND, requested_by) })
     }
 }
 
-/// Writes a job into the ledger; `true` where this call made it, `false` where its key was known.
+/// Writes a job into the ledger; returns `true` where this call created it, `false` where the key existed.
 pub async fn enqueue(conn: &mut PgConnection, new: NewJob) -> Result<(Job, bool), StorageError> {
     let id = JobId::new();
     let created = sqlx::query!(
@@ -176,7 +176,7 @@ pub async fn enqueue(conn: &mut PgConnection, new: NewJob) -> Result<(Job, bool)
     Ok((job, created))
 }
 
-/// Writes many jobs of one kind at once.
+/// Writes `count` jobs of one kind at once.
 pub async fn enqueue_many(pool: &PgPool, new: &NewJob, count: usize) -> Result<Vec<JobId>, StorageError> {
     let ids: Vec<Uuid> = std::iter::repeat_with(|| JobId::new().0).take(count).collect();
     sqlx::query!(
@@ -194,7 +194,7 @@ pub async fn enqueue_many(pool: &PgPool, new: &NewJob, count: usize) -> Result<V
     Ok(ids.into_iter().map(JobId).collect())
 }
 
-/// One job.
+/// Reads one job; `None` where it does not exist.
 pub async fn get(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, StorageError> {
     sqlx::query_as!(
         Row,
@@ -210,7 +210,7 @@ pub async fn get(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, Stor
     .transpose()
 }
 
-/// Which jobs to list; `None` is any.
+/// Filter of the job list; `None` matches every job.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
     /// Jobs of this kind, under whatever name they were enqueued.
@@ -219,7 +219,7 @@ pub struct JobFilter {
     pub status: Option<JobStatus>,
 }
 
-/// Newest first, with the number of all that match.
+/// A page of jobs, newest first, and the number of jobs that match.
 pub async fn list(pool: &PgPool, filter: &JobFilter, page: Page) -> Result<(Vec<Job>, i64), StorageError> {
     // Rows from before a kind was renamed are listed under its present name too.
     let kinds: Option<Vec<String>> = filter.kind.map(|kind| kind.names().map(str::to_owned).collect());
@@ -248,7 +248,7 @@ pub async fn list(pool: &PgPool, filter: &JobFilter, page: Page) -> Result<(Vec<
     Ok((rows.into_iter().map(Job::try_from).collect::<Result<_, _>>()?, total))
 }
 
-/// Jobs by status, for metrics and doctor.
+/// Number of jobs as (queue, status, number), for metrics and `moviemetric doctor`.
 pub async fn counts(pool: &PgPool) -> Result<Vec<(String, String, i64)>, StorageError> {
     let rows = sqlx::query!(r#"SELECT queue, status, count(*) AS "n!" FROM jobs GROUP BY queue, status"#)
         .fetch_all(pool)
@@ -256,8 +256,8 @@ pub async fn counts(pool: &PgPool) -> Result<Vec<(String, String, i64)>, Storage
     Ok(rows.into_iter().map(|row| (row.queue, row.status, row.n)).collect())
 }
 
-/// Asks for a job to stop: a waiting one is cancelled here and now, a running one at its next heartbeat. Answers the
-/// job as it then stands; a finished one is left as it is.
+/// Requests cancellation: a waiting job is cancelled at once, a running one at its next heartbeat, a finished one is
+/// unchanged. Returns the job's new state; `None` where it does not exist.
 pub async fn cancel(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, StorageError> {
     sqlx::query!(
         "UPDATE jobs SET cancel_requested = true,
@@ -271,8 +271,8 @@ pub async fn cancel(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, S
     get(conn, id).await
 }
 
-/// Queues a failed or cancelled job again with its attempts counted anew; answers it as it then stands. The finished
-/// steps of a chain stay finished ([`steps`]).
+/// Queues a failed or cancelled job again with its attempts reset; returns its new state. The finished steps of a chain
+/// remain finished ([`steps`]).
 pub async fn retry(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, StorageError> {
     sqlx::query!(
         "UPDATE jobs SET status = 'queued', attempts = 0, crashes = 0, cancel_requested = false, lease = NULL,
@@ -287,9 +287,9 @@ pub async fn retry(conn: &mut PgConnection, id: JobId) -> Result<Option<Job>, St
     get(conn, id).await
 }
 
-/// Deletes finished jobs older than `days`, a bounded number at a time; answers how many.
+/// Deletes jobs finished more than `days` days ago, in bounded chunks; returns the number deleted.
 pub async fn collect(pool: &PgPool, days: i32) -> Result<u64, StorageError> {
-    const BATCH: i64 = 10_000;
+    const CHUNK: i64 = 10_000;
     let mut deleted = 0;
     loop {
         let done = sqlx::query!(

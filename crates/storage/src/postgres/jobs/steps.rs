@@ -1,5 +1,5 @@
-//! The steps of chains: which are finished, and with what result. As every write about a running job, these name its
-//! lease, so a worker that lost the job records nothing.
+//! Finished steps of chains, with their results. Like every write about a running job, these check the lease, so a
+//! worker that lost the job records nothing.
 
 use std::collections::HashMap;
 
@@ -19,11 +19,11 @@ pub async fn finished(pool: &PgPool, job: JobId) -> Result<HashMap<JobKind, Valu
     )
     .fetch_all(pool)
     .await?;
-    // A step of a kind that this release does not know is none of the chain's steps any more.
+    // A step whose kind this release does not know is no longer part of the chain.
     Ok(rows.into_iter().filter_map(|row| Some((row.step.parse().ok()?, row.result))).collect())
 }
 
-/// Records that a step begins, and how often it has. `false`: the lease is lost, or the step is finished already.
+/// Records the begin of a step and counts it. Returns `false` where the lease is lost or the step is already finished.
 pub async fn begin(pool: &PgPool, lease: Lease, step: JobKind, position: i32) -> Result<bool, StorageError> {
     let begun = sqlx::query!(
         "INSERT INTO job_steps (job_id, step, position)
@@ -41,7 +41,7 @@ pub async fn begin(pool: &PgPool, lease: Lease, step: JobKind, position: i32) ->
     Ok(begun.rows_affected() == 1)
 }
 
-/// Records the result of a step. `false`: the lease is lost.
+/// Records the result of a step. Returns `false` where the lease is lost.
 pub async fn finish(pool: &PgPool, lease: Lease, step: JobKind, result: &Value) -> Result<bool, StorageError> {
     let finished = sqlx::query!(
         "UPDATE job_steps SET finished_at = now(), result = $4

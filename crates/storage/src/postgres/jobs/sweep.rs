@@ -1,4 +1,4 @@
-//! Moving waiting jobs to Redis, and finding what was lost: by a dead worker, or by Redis.
+//! Sends waiting jobs to Redis, and recovers jobs lost by a dead worker or by Redis.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use sqlx::postgres::PgListener;
 
 use crate::StorageError;
 
-/// Ids waiting in one Redis queue. apalis-redis breaks for good near 8,000 due tasks (its script unpacks them all);
-/// the rest wait in the ledger, which has no such limit.
+/// Most ids waiting in one Redis queue. apalis-redis fails permanently near 8,000 due tasks (its script unpacks them
+/// all); the remaining jobs wait in the ledger, which has no such limit.
 pub const MAX_IN_REDIS: i64 = 1_000;
 
-/// A job whose id went to Redis this long ago, while Redis holds fewer ids than the ledger sent, was forgotten there.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(15);
+/// Age of a dispatch after which the job counts as lost by Redis, if Redis holds fewer ids than the ledger sent.
+const LOST_AFTER: Duration = Duration::from_secs(15);
 
-/// Takes running jobs away from workers that stopped their heartbeat. They wait again, or are parked as failed when it
-/// was the [`MAX_CRASHES`]-th time. Answers (waiting again, parked).
+/// Expires the leases of running jobs without heartbeats. The jobs wait again, or are marked as failed at the
+/// [`MAX_CRASHES`]-th crash. Returns (number waiting again, number failed).
 pub async fn expire_leases(pool: &PgPool) -> Result<(u64, u64), StorageError> {
     let rows = sqlx::query_scalar!(
         "UPDATE jobs SET crashes = crashes + 1, lease = NULL, dispatched_at = NULL, run_after = now(),
@@ -40,8 +40,8 @@ pub async fn expire_leases(pool: &PgPool) -> Result<(u64, u64), StorageError> {
     Ok((rows.len() as u64 - parked, parked))
 }
 
-/// Picks the jobs whose ids are to go to Redis now, given that `in_redis` ids wait there, and marks them as sent. The
-/// caller pushes them; if that fails they count as forgotten and go again later.
+/// Selects the jobs whose ids are to be sent to Redis now, given that `in_redis` ids wait there, and marks them as
+/// sent. The caller pushes them; if that fails, they count as lost and are sent again later.
 pub async fn dispatch(pool: &PgPool, queue: Queue, in_redis: i64) -> Result<Vec<JobId>, StorageError> {
     let room = MAX_IN_REDIS - in_redis;
     if room <= 0 {
@@ -64,17 +64,17 @@ pub async fn dispatch(pool: &PgPool, queue: Queue, in_redis: i64) -> Result<Vec<
         queue.as_str(),
         in_redis,
         room,
-        FORGOTTEN_AFTER.as_secs_f64(),
+        LOST_AFTER.as_secs_f64(),
     )
     .fetch_all(pool)
     .await?;
     let mut ids: Vec<JobId> = ids.into_iter().map(JobId).collect();
-    // UPDATE returns rows in any order; version 7 ids sort by creation.
+    // UPDATE returns rows in any order; version 7 ids sort by creation time.
     ids.sort_unstable();
     Ok(ids)
 }
 
-/// Takes back the mark of [`dispatch`] when the push failed.
+/// Reverts the mark of [`dispatch`] after a failed push.
 pub async fn undispatch(pool: &PgPool, ids: &[JobId]) -> Result<(), StorageError> {
     let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
     sqlx::query!(
@@ -86,7 +86,7 @@ pub async fn undispatch(pool: &PgPool, ids: &[JobId]) -> Result<(), StorageError
     Ok(())
 }
 
-/// A listener that hears when jobs come in.
+/// A listener that is notified when jobs are enqueued.
 pub async fn listen(pool: &PgPool) -> Result<PgListener, StorageError> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen("jobs_waiting").await?;

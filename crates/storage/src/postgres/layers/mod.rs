@@ -1,5 +1,5 @@
-//! What both layers hold of a movie, read in one snapshot: between two reads a run could be published and the hours that
-//! it took over be dropped, and the answers would have a gap between them.
+//! Reads both layers in one snapshot. Between two separate reads a run could be published and the hours that it covers
+//! be dropped, and the answer would have a gap.
 
 mod pages;
 
@@ -16,10 +16,10 @@ use crate::StorageError;
 
 pub use pages::{MergedMovie, MovieLayers, pages};
 
-/// Hours of both layers, for [`domain::merge::merge`] to choose from.
+/// Hours of both layers, which [`domain::merge::merge`] combines.
 #[derive(Debug, Clone)]
 pub struct Layers<T> {
-    /// The batch layer's published run; `None` where none ever was.
+    /// The batch layer's published run; `None` where no run was ever published.
     pub head: Option<Head>,
     pub batch: Vec<(Hour, T)>,
     pub speed: Vec<SpeedRow<T>>,

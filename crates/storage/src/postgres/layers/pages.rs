@@ -1,4 +1,4 @@
-//! A movie's page.
+//! Reads the data of a movie's page from both layers.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,8 @@ use crate::postgres::catalogue::movies::{MovieDetail, PageCredits};
 use crate::postgres::counts::CountRows;
 use crate::postgres::speed::SpeedRow;
 
-/// A movie's page as the layers hold it, read at one moment: what the catalogue has, what a source observed last, and what
-/// viewers did.
+/// The data of a movie's page, read at one moment: the catalogue's row, the latest observation, and the counts of both
+/// layers.
 #[derive(Debug, Clone)]
 pub struct MovieLayers {
     movie: MovieDetail,
@@ -27,14 +27,14 @@ pub struct MovieLayers {
     run_id: Option<RunId>,
     watermark: Option<Hour>,
     total: RunTotal<Counts>,
-    /// Of the run, the hours that the total has and the batch layer does not answer for.
+    /// The run's hours that are in its total but do not belong to the batch layer.
     batch: Vec<(Hour, Counts)>,
     speed: Vec<SpeedRow<Counts>>,
     split: LayerSplit,
 }
 
 impl MovieLayers {
-    /// Each hour from the layer that answers for it.
+    /// Merges the layers: each hour comes from the layer that owns it.
     pub fn merge(self) -> MergedMovie {
         let started = Instant::now();
         let boundary = self.split.boundary(self.watermark);
@@ -56,31 +56,31 @@ impl MovieLayers {
     }
 }
 
-/// A movie's page.
+/// The merged data of a movie's page.
 #[derive(Debug, Clone)]
 pub struct MergedMovie {
     pub movie: MovieDetail,
-    /// Newer than the movie's own numbers: an ingest job that brings newer ones writes them here too, CLI imports and
-    /// `moviemetric demo` do not.
+    /// The latest observation, if it is newer than the movie's row. An ingest job also updates observations; CLI
+    /// imports and `moviemetric demo` do not.
     pub latest: Option<Observation>,
-    /// What viewers did in all hours.
+    /// Counts of viewers' events over all hours.
     pub viewers: Counts,
-    /// Hours with events, by the layer that answered for them.
+    /// Number of hours with events, by the layer that answered them.
     pub batch_hours: i64,
     pub speed_hours: i64,
-    /// When the last of the speed layer's hours changed.
+    /// When the newest of the speed layer's hours changed.
     pub speed_updated_at: Option<DateTime<Utc>>,
-    /// The batch layer's published run; `None` where none ever was.
+    /// The batch layer's published run; `None` where no run was ever published.
     pub run_id: Option<RunId>,
     pub watermark: Option<Hour>,
-    /// How long the merge took in this process.
+    /// Duration of the merge in this process.
     pub merge_time: Duration,
-    /// How the hours were split over the layers.
+    /// How the hours were split between the layers.
     pub split: LayerSplit,
 }
 
 impl MergedMovie {
-    /// The movie's public numbers as they were observed last.
+    /// The movie's latest public numbers.
     fn numbers(&self) -> Numbers {
         let movie = &self.movie;
         let batch =
@@ -88,33 +88,33 @@ impl MergedMovie {
         latest(batch, self.latest.map(Numbers::from))
     }
 
-    /// As observed last.
+    /// The latest popularity.
     pub fn popularity(&self) -> f64 {
         self.numbers().popularity
     }
 
-    /// The source's votes as observed last, and the viewers'.
+    /// The source's latest votes, plus the viewers' ratings.
     pub fn votes(&self) -> Votes {
         let Numbers { vote_average, vote_count, .. } = self.numbers();
         let votes = Votes { average: vote_average, count: vote_count };
         votes.with_ratings(self.viewers.of(EventType::Rating), self.viewers.rating_sum)
     }
 
-    /// Whether the speed layer had a part in it.
+    /// Whether the speed layer contributed to the page.
     pub fn has_speed(&self) -> bool {
         self.speed_hours > 0 || self.latest.is_some()
     }
 
-    /// When the speed layer's part last changed.
+    /// When the speed layer's contribution last changed.
     pub fn speed_changed_at(&self) -> Option<DateTime<Utc>> {
         self.speed_updated_at.max(self.latest.map(|seen| seen.observed_at))
     }
 }
 
-/// The pages of those among `ids` that are shown, in any order. Many at once, since requests that arrive together share
-/// one query, and in one statement, so that no run is published between its parts.
+/// The pages of those among `ids` that exist and are not tombstones, in any order. It reads many movies, since
+/// concurrent requests share one query, and in one statement, so that no run is published between its parts.
 ///
-/// Of the run it reads the movie's total and the few hours that [`merge_total`] must know, whatever the movie's age.
+/// Of the run it reads only the movie's total and the few hours that [`merge_total`] needs, whatever the movie's age.
 pub async fn pages(
     conn: impl PgExecutor<'_>,
     ids: &[i64],
@@ -218,7 +218,7 @@ pub async fn pages(
         .collect()
 }
 
-/// One row's aggregates, unpacked; `None` is no hours.
+/// Decodes one row's aggregates; `None` means no hours.
 fn hours(
     hours: Option<Vec<DateTime<Utc>>>,
     counts: Option<CountRows>,

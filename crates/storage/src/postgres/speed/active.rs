@@ -1,4 +1,4 @@
-//! What the live ranking (domain/src/trending/active.rs) keeps of movies, read from the database.
+//! Queries of the live ranking (domain/src/trending/active.rs).
 
 use std::collections::HashSet;
 
@@ -6,17 +6,17 @@ use chrono::{DateTime, Utc};
 use domain::MovieId;
 use domain::events::EventType;
 use domain::hours::Hour;
-use domain::trending::active::{Active, MAX_MOVIES, Movie, Numbers, Seen, Touched};
+use domain::trending::active::{Active, MAX_MOVIES, Movie, Numbers, Observed, Touched};
 use sqlx::PgPool;
 
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
 
-/// Most movies read in one statement: some ten thousand rows, some tens of milliseconds.
+/// Most movies read in one statement: about ten thousand rows, some tens of milliseconds.
 pub const CHUNK: usize = 2_000;
 
-/// Ids of movies that a source observed or viewers touched from `since` on, the last touched first; [`MAX_MOVIES`] at
-/// most.
+/// Ids of movies that a source observed or viewers touched from `since` on, the most recently touched first; at most
+/// [`MAX_MOVIES`].
 pub async fn ids(pool: &PgPool, since: Hour) -> Result<Vec<i64>, StorageError> {
     Ok(sqlx::query_scalar!(
         r#"SELECT movie_id AS "movie_id!"
@@ -30,7 +30,7 @@ pub async fn ids(pool: &PgPool, since: Hour) -> Result<Vec<i64>, StorageError> {
     .await?)
 }
 
-/// Reads what the database has of these movies, up to [`CHUNK`] of them, and which of them it has no more.
+/// Reads these movies, at most [`CHUNK`] of them, and determines which no longer exist.
 pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded, StorageError> {
     let rows = sqlx::query!(
         r#"SELECT m.movie_id, m.title, m.genres, m.tombstoned_at IS NULL AS "shown!", m.popularity, m.vote_average,
@@ -62,7 +62,7 @@ pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded,
             gone.remove(&r.movie_id);
             let latest = match (r.observed_at, r.latest_popularity, r.latest_average, r.latest_count) {
                 (Some(at), Some(popularity), Some(vote_average), Some(vote_count)) => {
-                    Some(Seen::new(at, Numbers { popularity, vote_average, vote_count }))
+                    Some(Observed::new(at, Numbers { popularity, vote_average, vote_count }))
                 }
                 _ => None,
             };
@@ -73,7 +73,7 @@ pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded,
                 shown: r.shown,
                 base: Numbers { popularity: r.popularity, vote_average: r.vote_average, vote_count: r.vote_count },
                 latest,
-                seen: seen(r.at, r.popularities, r.averages, r.counts),
+                observed: observed(r.at, r.popularities, r.averages, r.counts),
                 touched: touched(r.hours, r.ratings, r.sums),
             })
         })
@@ -82,27 +82,32 @@ pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded,
     Ok(Reloaded { movies, gone })
 }
 
-/// What [`reload`] found.
+/// The result of [`reload`].
 #[derive(Debug)]
 pub struct Reloaded {
     movies: Vec<Movie>,
-    /// The catalogue does not have them.
+    /// Movies that the catalogue does not have.
     gone: Vec<MovieId>,
 }
 
 impl Reloaded {
-    /// Applies it: movies that were found replace what was kept, those that are gone are removed.
+    /// Applies the result: movies that were found replace the kept ones, missing ones are removed.
     pub fn put_into(self, active: &mut Active) {
         self.movies.into_iter().for_each(|movie| active.put(movie));
         self.gone.into_iter().for_each(|id| active.remove(id));
     }
 }
 
-fn seen(at: Vec<DateTime<Utc>>, popularity: Vec<f64>, vote_average: Vec<f64>, vote_count: Vec<i64>) -> Vec<Seen> {
+fn observed(
+    at: Vec<DateTime<Utc>>,
+    popularity: Vec<f64>,
+    vote_average: Vec<f64>,
+    vote_count: Vec<i64>,
+) -> Vec<Observed> {
     let numbers = popularity.into_iter().zip(vote_average).zip(vote_count);
     let numbers =
         numbers.map(|((popularity, vote_average), vote_count)| Numbers { popularity, vote_average, vote_count });
-    at.into_iter().zip(numbers).map(|(at, numbers)| Seen::new(at, numbers)).collect()
+    at.into_iter().zip(numbers).map(|(at, numbers)| Observed::new(at, numbers)).collect()
 }
 
 fn touched(hours: Vec<DateTime<Utc>>, ratings: Vec<i64>, sums: Vec<f64>) -> Vec<Touched> {

@@ -1,4 +1,4 @@
-//! The speed layer's views: what happened to each movie in each hour, seconds after it happened (domain/merge.rs).
+//! The views of the speed layer: counts of each movie and hour, updated seconds after the event (domain/merge.rs).
 
 pub mod active;
 mod observations;
@@ -28,24 +28,25 @@ pub use observations::{follow_catalogue, latest, record};
 pub use refresh::{refreshed, save_refreshed};
 pub use sentiment::hours as sentiment_hours;
 
-/// Most rows deleted in one statement: locks are held for milliseconds, and a week's backlog still goes in a minute.
+/// Most rows deleted in one statement: locks are held for milliseconds, and a week's backlog is still deleted within a
+/// minute.
 const DROP_ROWS_MAX: i64 = 10_000;
 
-/// Most recent rows of a view that are counted for health, which must be quick: fifty thousand movies that are touched in
-/// every hour of two days have millions.
+/// Most recent rows of a view that the health endpoint counts, which must be quick: fifty thousand movies that are
+/// touched in every hour of two days have millions of rows.
 const RECENT_ROWS_MAX: i64 = 100_000;
 
-/// A movie's hours, in the order in which every writer locks them.
+/// Values by movie and hour, in the order in which every writer locks the rows.
 type ByHour<T> = BTreeMap<(MovieId, Hour), T>;
 
-/// One row of a view, and when it last changed.
+/// One row of a view, and the time of its last change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpeedRow<T> {
     pub hour: SpeedHour<T>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// Facts to apply in one transaction.
+/// A micro-batch: facts that are applied in one transaction.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MicroBatch {
     pub events: Vec<Event>,
@@ -53,33 +54,33 @@ pub struct MicroBatch {
 }
 
 impl MicroBatch {
-    /// Facts of both kinds.
+    /// Number of facts of both kinds.
     pub fn len(&self) -> usize {
         self.events.len() + self.reviews.len()
     }
 
-    /// Whether there is no fact.
+    /// Whether there are no facts.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What a micro-batch did.
+/// Counts of an applied micro-batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// New facts, now in tables and views.
+    /// New events, now stored and counted in the views.
     pub events: u64,
     pub reviews: u64,
-    /// Facts that were there already.
+    /// Facts that were already stored.
     pub duplicates: u64,
     /// Facts about movies that the catalogue does not know.
     pub quarantined: u64,
-    /// Hours of movies that a published batch run covers, reopened and recomputed.
+    /// Hours of movies that a published batch run covers and that were reopened and recomputed.
     pub reopened: u64,
 }
 
-/// Stores facts and moves the views by those that are new, in one transaction. The caller commits them to the
-/// event log afterwards; if it dies before, they are delivered again and fall away here on their ids.
+/// Stores facts and updates the views by the new ones, in one transaction. The caller commits the delivery to the event
+/// log afterwards; if it dies before that, the facts are delivered again and are dropped here as duplicates by id.
 pub async fn apply(pool: &PgPool, batch: &MicroBatch) -> Result<Applied, StorageError> {
     let mut applied = Applied::default();
     let mut tx = pool.begin().await?;
@@ -142,8 +143,8 @@ async fn apply_reviews(
     Ok(())
 }
 
-/// A source wrote or changed reviews of these movies' hours: recomputes what the views say of them. In the transaction
-/// that writes the reviews.
+/// Recomputes the views of these hours after a source wrote or changed reviews in them. Call it in the transaction that
+/// writes the reviews.
 pub async fn reviews_changed(conn: &mut PgConnection, mut hours: Vec<(MovieId, Hour)>) -> Result<(), StorageError> {
     if hours.is_empty() {
         return Ok(());
@@ -158,20 +159,20 @@ pub async fn reviews_changed(conn: &mut PgConnection, mut hours: Vec<(MovieId, H
     sentiment::recompute(conn, &late, true).await
 }
 
-/// The movies of these hours, each once.
+/// The movies of these hours, without duplicates.
 fn movies<T>(hours: &ByHour<T>) -> BTreeSet<i64> {
     hours.keys().map(|(movie, _)| movie.get()).collect()
 }
 
-/// Splits hours into those that a published batch run covers and the speed layer's own. The former are recomputed: their
-/// rows may have been dropped, and a delta alone would then stand for the whole hour.
+/// Splits hours into those that a published batch run covers and those that belong to the speed layer. The former must
+/// be recomputed: their rows may have been dropped, and a delta alone would then count as the whole hour.
 fn split<T>(hours: ByHour<T>, watermark: Option<Hour>) -> (Vec<(MovieId, Hour)>, ByHour<T>) {
     let (late, own): (ByHour<T>, ByHour<T>) =
         hours.into_iter().partition(|((_, hour), _)| watermark.is_some_and(|watermark| *hour < watermark));
     (late.into_keys().collect(), own)
 }
 
-/// Puts facts about movies that the catalogue does not know into quarantine, one row a movie; answers the others.
+/// Quarantines facts about movies that the catalogue does not know, one row per movie; returns the other facts.
 async fn known_movies<'a, T: 'a>(
     conn: &mut PgConnection,
     what: &str,
@@ -202,9 +203,9 @@ fn json(fact: &impl Serialize) -> String {
     serde_json::to_string(fact).unwrap_or_default()
 }
 
-/// Deletes the rows that a published batch run answers for now; answers their number.
+/// Deletes the rows that a published batch run covers; returns their number.
 pub async fn drop_covered(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, StorageError> {
-    // Everything before these hours is droppable unless reopened; see `merge::droppable`.
+    // Everything before these hours may be dropped unless reopened; see `merge::droppable`.
     let stats = merge::keep_from(now, watermark(pool, Artifact::BatchStatsHourly).await?);
     let reviews = merge::keep_from(now, watermark(pool, Artifact::BatchSentimentHourly).await?);
     let cutoff = merge::cutoff(now - merge::CLOCK_MARGIN);
@@ -227,9 +228,9 @@ pub async fn drop_covered(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, Stor
 pub struct Freshness {
     /// The newest hour that has a row.
     pub newest_hour: Option<DateTime<Utc>>,
-    /// Rows of all views, as the database's statistics have them.
+    /// Number of rows of all views, estimated from the database's statistics.
     pub rows: i64,
-    /// Rows of hours since the cutoff, of each view no more than [`RECENT_ROWS_MAX`].
+    /// Number of rows of hours since the cutoff, at most [`RECENT_ROWS_MAX`] per view.
     pub recent: i64,
 }
 

@@ -1,4 +1,4 @@
-//! What sources say of movies between two nights: the newest, and one an hour for velocities.
+//! Observations between two nightly ingests: the latest one of each movie, and one per hour for velocities.
 
 use chrono::{DateTime, Utc};
 use domain::MovieId;
@@ -10,14 +10,15 @@ use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
 use crate::postgres::changes;
 
-/// Writes observations; an older one never replaces a newer. Movies that the catalogue does not know are left out. Call
-/// it within a transaction.
+/// Writes observations; an older one never replaces a newer one. Observations of unknown movies are ignored. Call it
+/// within a transaction.
 pub async fn record(conn: &mut PgConnection, seen: &[Observation]) -> Result<(), StorageError> {
     if seen.is_empty() {
         return Ok(());
     }
     let mut seen = seen.to_vec();
-    // The newest of each movie first, and movies in one order for all writers.
+    // The newest observation of each movie first, and movies in the same order for all writers, so that they cannot
+    // deadlock.
     seen.sort_by_key(|o| (o.movie_id, std::cmp::Reverse(o.observed_at)));
     let mut per_hour = seen.clone();
     per_hour.dedup_by_key(|o| (o.movie_id, Hour::of(o.observed_at)));
@@ -83,10 +84,10 @@ fn columns(seen: &[Observation]) -> Columns {
     )
 }
 
-/// An ingest has written numbers that held at `at`: movies whose latest observation is older take them over, so that the
-/// latest observation is the newest whoever made it, and readers need not compare. `movies` are those written, `None` is
-/// the whole catalogue. Movies that were never observed get none, or a full ingest would make a million movies active.
-/// In the transaction that wrote the movies.
+/// Updates latest observations that are older than `at` from the catalogue, after an ingest has written numbers that
+/// were valid at `at`. So the latest observation is the newest whichever job made it, and readers need not compare.
+/// `movies` are the movies written; `None` means the whole catalogue. Movies without an observation get none; otherwise
+/// a full ingest would make a million movies active. Call it in the transaction that wrote the movies.
 pub async fn follow_catalogue(
     conn: &mut PgConnection,
     movies: Option<&[i64]>,
@@ -116,7 +117,7 @@ pub async fn follow_catalogue(
     record(conn, &seen).await
 }
 
-/// The newest observation of each of these movies that has one.
+/// The latest observation of each of these movies that has one.
 pub async fn latest(conn: impl PgExecutor<'_>, movies: &[MovieId]) -> Result<Vec<Observation>, StorageError> {
     let ids: Vec<i64> = movies.iter().map(|id| id.get()).collect();
     let rows = sqlx::query!(
@@ -138,7 +139,8 @@ pub async fn latest(conn: impl PgExecutor<'_>, movies: &[MovieId]) -> Result<Vec
         .collect()
 }
 
-/// Deletes up to `limit` hourly observations before `cutoff`: no window of the speed layer looks further back.
+/// Deletes up to `limit` hourly observations before `cutoff`: no window of the speed layer reaches further back.
+/// Returns the number deleted.
 pub(super) async fn drop_before(pool: &PgPool, cutoff: Hour, limit: i64) -> Result<u64, StorageError> {
     let done = sqlx::query!(
         "DELETE FROM speed_observations WHERE (hour, movie_id) IN

@@ -1,4 +1,4 @@
-//! How far the hourly refresh of popular movies is.
+//! The cursor of the hourly refresh of popular movies.
 
 use domain::JobId;
 use serde_json::json;
@@ -6,8 +6,8 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::StorageError;
 
-/// Pages that this job has committed: where it goes on after its worker died. Another job begins at the first page,
-/// since the list has moved on.
+/// Number of pages that this job has committed, after which it resumes when its worker died. Another job begins at the
+/// first page, since the list has changed.
 pub async fn refreshed(pool: &PgPool, job: JobId) -> Result<u32, StorageError> {
     let pages = sqlx::query_scalar!(
         r#"SELECT (cursor ->> 'pages')::bigint AS "pages!" FROM source_cursors
@@ -19,7 +19,7 @@ pub async fn refreshed(pool: &PgPool, job: JobId) -> Result<u32, StorageError> {
     Ok(pages.and_then(|pages| u32::try_from(pages).ok()).unwrap_or(0))
 }
 
-/// See [`refreshed`]; in the transaction that writes the page.
+/// Stores the number of committed pages, see [`refreshed`]; call it in the transaction that writes the page.
 pub async fn save_refreshed(conn: &mut PgConnection, job: JobId, pages: u32) -> Result<(), StorageError> {
     sqlx::query!(
         "INSERT INTO source_cursors (source, cursor) VALUES ('popular', $1)

@@ -1,4 +1,4 @@
-//! speed_sentiment: what viewers wrote, as the lexicon reads it.
+//! The view speed_sentiment: tallies of review sentiment by movie and hour.
 
 use chrono::{DateTime, Utc};
 use domain::MovieId;
@@ -13,7 +13,7 @@ use crate::StorageError;
 use crate::postgres::batch::storable;
 use crate::postgres::catalogue::movie_id;
 
-/// Moves hours by what is new in them.
+/// Adds deltas to hours.
 pub(super) async fn add(conn: &mut PgConnection, hours: &ByHour<Tally>) -> Result<(), StorageError> {
     if hours.is_empty() {
         return Ok(());
@@ -43,7 +43,7 @@ pub(super) async fn add(conn: &mut PgConnection, hours: &ByHour<Tally>) -> Resul
     Ok(())
 }
 
-/// Recomputes hours from the facts, marking them `reopened` or as they are.
+/// Recomputes hours from the stored facts, and marks them `reopened` or leaves the mark.
 pub(super) async fn recompute(
     conn: &mut PgConnection,
     hours: &[(MovieId, Hour)],
@@ -54,7 +54,7 @@ pub(super) async fn recompute(
     }
     let movie: Vec<i64> = hours.iter().map(|(movie, _)| movie.get()).collect();
     let hour: Vec<DateTime<Utc>> = hours.iter().map(|(_, hour)| hour.start()).collect();
-    // First the rows' locks: who changes the same hour at the same time waits here, or has us wait and then see its facts.
+    // Lock the rows first: a concurrent writer of the same hour waits here, or makes us wait and then see its facts.
     sqlx::query!(
         "INSERT INTO speed_sentiment AS s (movie_id, hour, reopened)
          SELECT *, $3::boolean FROM unnest($1::bigint[], $2::timestamptz[])
@@ -88,8 +88,8 @@ pub(super) async fn recompute(
     Ok(())
 }
 
-/// The facts of these hours: viewers' reviews, which were scored when they came, and those of sources, which are scored
-/// here as the batch layer scores them.
+/// Tallies of the stored reviews of these hours: viewers' reviews, which were scored on arrival, and those of sources,
+/// which are scored here as the batch layer scores them.
 async fn tally(conn: &mut PgConnection, movie: &[i64], hour: &[DateTime<Utc>]) -> Result<ByHour<Tally>, StorageError> {
     let mut rows = sqlx::query!(
         r#"SELECT k.movie_id AS "movie_id!", k.hour AS "hour!", r.sentiment AS "sentiment?", NULL::text AS content
@@ -146,7 +146,8 @@ pub async fn hours(
         .collect())
 }
 
-/// Deletes up to `limit` rows of hours before `boundary` that are not reopened; none without a boundary.
+/// Deletes up to `limit` rows of hours before `boundary` that are not reopened; none where `boundary` is `None`.
+/// Returns the number deleted.
 pub(super) async fn drop_before(pool: &PgPool, boundary: Option<Hour>, limit: i64) -> Result<u64, StorageError> {
     let done = sqlx::query!(
         "DELETE FROM speed_sentiment WHERE (movie_id, hour) IN

@@ -1,4 +1,4 @@
-//! speed_stats: how often viewers did what.
+//! The view speed_stats: counts of viewers' events by movie and hour.
 
 use chrono::{DateTime, Utc};
 use domain::MovieId;
@@ -11,10 +11,10 @@ use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
 use crate::postgres::counts;
 
-/// [`EventType::SLOTS`], as SQL counts.
+/// [`EventType::SLOTS`] as SQL's integer type.
 const SLOTS: i32 = EventType::SLOTS as i32;
 
-/// Moves hours by what is new in them.
+/// Adds deltas to hours.
 pub(super) async fn add(conn: &mut PgConnection, hours: &ByHour<Counts>) -> Result<(), StorageError> {
     if hours.is_empty() {
         return Ok(());
@@ -41,14 +41,14 @@ pub(super) async fn add(conn: &mut PgConnection, hours: &ByHour<Counts>) -> Resu
     Ok(())
 }
 
-/// Recomputes hours from the facts and marks them reopened.
+/// Recomputes hours from the stored facts and marks them reopened.
 pub(super) async fn reopen(conn: &mut PgConnection, hours: &[(MovieId, Hour)]) -> Result<(), StorageError> {
     if hours.is_empty() {
         return Ok(());
     }
     let movie: Vec<i64> = hours.iter().map(|(movie, _)| movie.get()).collect();
     let hour: Vec<DateTime<Utc>> = hours.iter().map(|(_, hour)| hour.start()).collect();
-    // First the rows' locks: who recomputes the same hour at the same time waits here, and then sees our facts too.
+    // Lock the rows first: a concurrent writer that recomputes the same hour waits here, and then sees our facts too.
     sqlx::query!(
         "INSERT INTO speed_stats (movie_id, hour, reopened)
          SELECT *, true FROM unnest($1::bigint[], $2::timestamptz[])
@@ -78,7 +78,7 @@ pub(super) async fn reopen(conn: &mut PgConnection, hours: &[(MovieId, Hour)]) -
     Ok(())
 }
 
-/// What the facts say of these hours.
+/// Counts of the stored events of these hours.
 async fn count(conn: &mut PgConnection, movie: &[i64], hour: &[DateTime<Utc>]) -> Result<ByHour<Counts>, StorageError> {
     let rows = sqlx::query!(
         r#"SELECT k.movie_id AS "movie_id!", k.hour AS "hour!", e.event_type, count(*) AS "events!",
@@ -94,7 +94,7 @@ async fn count(conn: &mut PgConnection, movie: &[i64], hour: &[DateTime<Utc>]) -
     .await?;
     let mut hours = ByHour::<Counts>::new();
     for row in rows {
-        // Types that only a newer release knows are left out, as everywhere.
+        // Event types that only a newer release knows are ignored, as everywhere.
         if let Some(kind) = EventType::named(&row.event_type) {
             let key = (movie_id(row.movie_id)?, Hour::of(row.hour));
             hours.entry(key).or_default().add_events(kind, row.events, row.rating_sum);
@@ -103,7 +103,8 @@ async fn count(conn: &mut PgConnection, movie: &[i64], hour: &[DateTime<Utc>]) -
     Ok(hours)
 }
 
-/// Deletes up to `limit` rows of hours before `boundary` that are not reopened; none without a boundary.
+/// Deletes up to `limit` rows of hours before `boundary` that are not reopened; none where `boundary` is `None`.
+/// Returns the number deleted.
 pub(super) async fn drop_before(pool: &PgPool, boundary: Option<Hour>, limit: i64) -> Result<u64, StorageError> {
     let done = sqlx::query!(
         "DELETE FROM speed_stats WHERE (movie_id, hour) IN

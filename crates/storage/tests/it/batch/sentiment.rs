@@ -7,7 +7,7 @@ use domain::movies::Review;
 use domain::sentiment::{Lexicon, Score, Tally};
 use futures::TryStreamExt;
 use sqlx::PgPool;
-use storage::postgres::batch::sentiment::{self, Opinion, Said};
+use storage::postgres::batch::sentiment::{self, ReviewContent, StoredReview};
 use storage::postgres::speed;
 use test_support::{fixture, live};
 
@@ -25,7 +25,7 @@ fn written(id: &str, movie: i64, content: &str, hour: u32, minute: u32) -> Recor
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn opinions_of_sources_and_viewers_come_movie_by_movie_in_the_order_of_time(pool: PgPool) {
+async fn reviews_of_sources_and_viewers_come_movie_by_movie_in_the_order_of_time(pool: PgPool) {
     fixture::catalogue(&pool).await;
     let records = vec![
         written("a", 603, "Dull.", 9, 0),
@@ -39,14 +39,18 @@ async fn opinions_of_sources_and_viewers_come_movie_by_movie_in_the_order_of_tim
     speed::apply(&pool, &batch).await.unwrap();
 
     let mut conn = pool.acquire().await.unwrap();
-    let opinions: Vec<Opinion> = sentiment::opinions(&mut conn, Hour::of(at(12, 0))).try_collect().await.unwrap();
-    let opinion = |movie, hour, said| Opinion { movie_id: fixture::movie_id(movie), hour: Hour::of(at(hour, 0)), said };
+    let reviews: Vec<StoredReview> = sentiment::reviews(&mut conn, Hour::of(at(12, 0))).try_collect().await.unwrap();
+    let review = |movie, hour, content| StoredReview {
+        movie_id: fixture::movie_id(movie),
+        hour: Hour::of(at(hour, 0)),
+        content,
+    };
     let expected = [
-        opinion(238, 10, Said::Scored(Lexicon::new().score("I loved it."))),
-        opinion(238, 11, Said::Written("Great.".into())),
-        opinion(603, 9, Said::Written("Dull.".into())),
+        review(238, 10, ReviewContent::Scored(Lexicon::new().score("I loved it."))),
+        review(238, 11, ReviewContent::Text("Great.".into())),
+        review(603, 9, ReviewContent::Text("Dull.".into())),
     ];
-    assert_eq!(opinions, expected);
+    assert_eq!(reviews, expected);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

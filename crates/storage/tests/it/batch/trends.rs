@@ -24,9 +24,9 @@ async fn catalogue(pool: &PgPool) {
 }
 
 /// Publishes hours of sentiment: movie, days ago, score.
-async fn opinions(pool: &PgPool, opinions: &[(i64, i64, f64)]) {
+async fn publish_sentiment(pool: &PgPool, scores: &[(i64, i64, f64)]) {
     let run = begin(pool, Artifact::BatchSentimentHourly).await;
-    let hours: Vec<_> = opinions
+    let hours: Vec<_> = scores
         .iter()
         .map(|(movie, back, score)| {
             let mut tally = Tally::default();
@@ -50,7 +50,7 @@ async fn the_newest_day_is_that_of_metrics_or_of_sentiment(pool: PgPool) {
     assert_eq!(trends::newest_day(&pool, fixture::today()).await.unwrap(), Some(fixture::today()));
     sqlx::query("DELETE FROM movie_metrics_daily WHERE day > $1").bind(days_ago(4)).execute(&pool).await.unwrap();
     assert_eq!(trends::newest_day(&pool, fixture::today()).await.unwrap(), Some(days_ago(4)));
-    opinions(&pool, &[(238, 2, 0.5), (238, 3, 0.5)]).await;
+    publish_sentiment(&pool, &[(238, 2, 0.5), (238, 3, 0.5)]).await;
     assert_eq!(trends::newest_day(&pool, fixture::today()).await.unwrap(), Some(days_ago(2)));
     assert_eq!(trends::newest_day(&pool, days_ago(3)).await.unwrap(), Some(days_ago(3)));
 }
@@ -84,7 +84,7 @@ async fn metrics_are_means_over_shown_movies_by_day_and_genre(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn sentiment_counts_each_review_once(pool: PgPool) {
     catalogue(&pool).await;
-    opinions(&pool, &[(238, 1, 1.0), (550, 1, 0.5), (194, 2, -0.25), (603, 1, -1.0), (238, 0, 0.0)]).await;
+    publish_sentiment(&pool, &[(238, 1, 1.0), (550, 1, 0.5), (194, 2, -0.25), (603, 1, -1.0), (238, 0, 0.0)]).await;
     let run = RunId::new();
     let staged = trends::stage_sentiment(&pool, run, days_ago(1)).await.unwrap();
     // Yesterday all, Drama, Crime, Thriller; the day before all, Comedy, Romance.
@@ -97,7 +97,7 @@ async fn sentiment_counts_each_review_once(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_movies_own_series_need_no_run_of_trends(pool: PgPool) {
     catalogue(&pool).await;
-    opinions(&pool, &[(550, 1, 0.5), (550, 3, -0.5)]).await;
+    publish_sentiment(&pool, &[(550, 1, 0.5), (550, 3, -0.5)]).await;
     let movie = || Scope::Movie(fixture::movie_id(550));
     let run = RunId::new();
     assert_eq!(series(&pool, run, movie(), Metric::Popularity, 2).await, [point(2, 62.0, 1), point(1, 66.0, 1)]);

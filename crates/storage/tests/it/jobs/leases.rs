@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::jobs::JobStatus;
 use serde_json::json;
 use sqlx::PgPool;
-use storage::postgres::jobs::lease::{self, Lease, Progress, Pulse};
+use storage::postgres::jobs::lease::{self, HeartbeatReply, Lease, Progress};
 use storage::postgres::jobs::{self, Job, sweep};
 
 use super::{enqueue, get, probe, silence};
@@ -34,15 +34,15 @@ async fn of_many_who_claim_a_job_one_gets_it(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_heartbeat_reports_progress_and_hears_of_a_cancellation(pool: PgPool) {
     let (job, held) = claimed(&pool).await;
-    assert_eq!(lease::heartbeat(&pool, held, &progress(3)).await.unwrap(), Pulse::Continue);
+    assert_eq!(lease::heartbeat(&pool, held, &progress(3)).await.unwrap(), HeartbeatReply::Continue);
     let seen = get(&pool, job.id).await;
     assert_eq!((seen.done, seen.total, seen.phase.as_deref()), (3, Some(10), Some("working")));
     jobs::cancel(&mut pool.acquire().await.unwrap(), job.id).await.unwrap();
-    assert_eq!(lease::heartbeat(&pool, held, &progress(4)).await.unwrap(), Pulse::CancelRequested);
+    assert_eq!(lease::heartbeat(&pool, held, &progress(4)).await.unwrap(), HeartbeatReply::CancelRequested);
     lease::cancelled(&pool, held).await.unwrap();
     let ended = get(&pool, job.id).await;
     assert!(ended.status == JobStatus::Cancelled && ended.finished_at.is_some(), "{ended:?}");
-    assert_eq!(lease::heartbeat(&pool, held, &progress(5)).await.unwrap(), Pulse::LeaseLost);
+    assert_eq!(lease::heartbeat(&pool, held, &progress(5)).await.unwrap(), HeartbeatReply::LeaseLost);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
@@ -88,7 +88,7 @@ async fn whatever_a_worker_says_after_it_lost_its_lease_is_refused(pool: PgPool)
     assert_eq!(sweep::expire_leases(&pool).await.unwrap(), (1, 0));
     let (_, new) = lease::claim(&pool, job.id, "successor").await.unwrap().unwrap();
     let before = get(&pool, job.id).await;
-    assert_eq!(lease::heartbeat(&pool, old, &progress(9)).await.unwrap(), Pulse::LeaseLost);
+    assert_eq!(lease::heartbeat(&pool, old, &progress(9)).await.unwrap(), HeartbeatReply::LeaseLost);
     lease::succeed(&pool, old, &json!("stale"), &progress(9)).await.unwrap();
     lease::fail(&pool, old, "stale", &progress(9), None).await.unwrap();
     lease::cancelled(&pool, old).await.unwrap();

@@ -1,4 +1,5 @@
-//! The demo world: movies, sixty days of metrics, viewers' ratings and reviews, each day one more.
+//! Ingest from the demo world: movies, sixty days of metrics, viewers' ratings and reviews; each run extends it to
+//! today.
 
 use std::convert::Infallible;
 
@@ -13,8 +14,8 @@ use storage::postgres::speed;
 
 use crate::{JobContext, JobError, Shared};
 
-/// Extends the world that was loaded; makes the default one where there is none. `None` if somebody's own movies are
-/// there and no demo world: made-up numbers must not reach real movies.
+/// Extends the demo world that was loaded, or loads the default one. Returns `None` if the catalogue has movies of
+/// another source and no demo world: made-up numbers must not be written to real movies.
 pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Option<IngestCounts>, JobError> {
     let today = Utc::now().date_naive();
     let config = match loaded(shared, today).await? {
@@ -35,14 +36,14 @@ pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Option<
         LoadError::Reader(error) => JobError::Permanent(error.to_string()),
     })?;
     let mut tx = shared.pool.begin().await.map_err(StorageError::from)?;
-    // A day's numbers are those of its first moment; the hourly refresh goes on from there.
+    // A day's numbers are valid at its first moment; the hourly refresh continues from there.
     speed::follow_catalogue(&mut tx, None, midnight).await?;
     postgres::catalogue::demo::save(&mut tx, &DemoWorld { movies, users, days, ratings, seed }).await?;
     tx.commit().await.map_err(StorageError::from)?;
     Ok(Some(tally))
 }
 
-/// The world that was loaded, up to a day.
+/// The configuration of the loaded demo world, with its history up to a day; `None` where none was loaded.
 pub(in crate::jobs) async fn loaded(shared: &Shared, today: NaiveDate) -> Result<Option<DemoConfig>, JobError> {
     let world = postgres::catalogue::demo::load(&shared.pool).await?;
     Ok(world.map(|DemoWorld { movies, users, days, ratings, seed }| DemoConfig {

@@ -1,4 +1,4 @@
-//! ingest: brings the catalogue up to date, from TMDB where there is a key, from the demo world otherwise.
+//! Runs ingest: updates the catalogue from TMDB where there is a key, from the demo world otherwise.
 
 pub(super) mod demo;
 mod tmdb;
@@ -29,10 +29,11 @@ async fn run(shared: &Shared, context: &JobContext, mode: IngestMode) -> Result<
         None => demo::run(shared, context).await,
     };
     if let Ok(None) = outcome {
-        let note = "the catalogue holds movies of other sources, so the demo world stays out; TMDB_API_KEY is not set";
+        let note =
+            "the catalogue holds movies of other sources, so the demo world was not loaded; TMDB_API_KEY is not set";
         return Ok(json!({ "source": source.as_str(), "catalogue": IngestCounts::default(), "note": note }));
     }
-    // Whatever the outcome: pages are committed one by one, so what was cached is stale after an error too.
+    // Also after an error: pages are committed one by one, so cached answers are stale.
     let published = catalogue::published(&shared.pool).await;
     let tally = outcome?.unwrap_or_default();
     published?;
@@ -43,15 +44,15 @@ async fn run(shared: &Shared, context: &JobContext, mode: IngestMode) -> Result<
     Ok(result)
 }
 
-/// Added and changed movies of one ingest above which the search index is rebuilt: that is cheaper than single documents.
-/// Below, ingest has put them into the live index batch by batch.
+/// Number of added and changed movies of an ingest above which the search index is rebuilt, which is then cheaper than
+/// updating documents. Below it, ingest has already updated the live index page by page.
 const REBUILD_ABOVE: u64 = 5_000;
 
 fn many_new(tally: &IngestCounts) -> bool {
     tally.movies_added + tally.movies_changed > REBUILD_ABOVE
 }
 
-/// Enqueues a rebuild, keyed by this job, so that an ingest that is resumed enqueues one.
+/// Enqueues a rebuild with an idempotency key of this job, so that a resumed ingest enqueues only one.
 async fn rebuild_search(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
     let by = format!("ingest:{}", context.job_id);
     let job = NewJob { idempotency_key: Some(format!("{by}:search-index")), ..NewJob::of(JobKind::SearchIndex, by) };

@@ -1,5 +1,5 @@
-//! TMDB: page by page, each page's movies, 404s and cursor in one transaction, so that a killed ingest resumes behind
-//! the last committed page.
+//! Ingest from TMDB. The movies, 404s and cursor of each page are committed in one transaction, so that a killed ingest
+//! resumes after the last committed page.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::MovieId;
@@ -13,7 +13,7 @@ use storage::postgres::speed;
 use crate::jobs::tmdb::failed;
 use crate::{JobContext, JobError, Shared};
 
-/// Movies per ingest that are asked for again after one 404: bounds the requests before the ingest proper.
+/// Movies requested again per ingest after a first 404: bounds the requests before the ingest itself.
 const RECHECKS_MAX: i64 = 500;
 
 pub(super) async fn run(
@@ -28,7 +28,7 @@ pub(super) async fn run(
     let cursor = TmdbCursor::load(stored.as_ref(), mode).map_err(failed)?;
     let mut ingest = TmdbIngest::new(client, mode, cursor, today);
     loop {
-        // From before the requests: an observation made meanwhile may be newer than this batch's numbers.
+        // Taken before the requests: an observation made meanwhile may be newer than this page's numbers.
         let asked_at = Utc::now();
         let Some(batch) = ingest.next_chunk().await.map_err(failed)? else { return Ok(tally) };
         let cursor = serde_json::to_value(&batch.cursor).map_err(StorageError::from)?;
@@ -37,7 +37,7 @@ pub(super) async fn run(
     }
 }
 
-/// A movie that answers 404 again is gone, one that answers is back.
+/// Requests movies with a 404 again: a second 404 makes a tombstone, a success resets the counter.
 async fn recheck_missing(
     shared: &Shared,
     client: &TmdbClient,
@@ -48,7 +48,7 @@ async fn recheck_missing(
     if doubtful.is_empty() {
         return Ok(IngestCounts::default());
     }
-    context.progress(0, None, "looking again for movies that were missing");
+    context.progress(0, None, "requesting movies that were missing");
     let asked_at = Utc::now();
     let movies = client.movies(&doubtful, today).await.map_err(failed)?;
     commit(shared, asked_at, movies.records, &movies.missing, None).await
@@ -76,8 +76,8 @@ async fn commit(
     Ok(tally)
 }
 
-/// Keeps the live index current. Its failure does not fail the ingest: the rows are committed, PostgreSQL search has
-/// them, and the next rebuild heals Meilisearch.
+/// Updates the live search index. A failure does not fail the ingest: the rows are committed, PostgreSQL search has
+/// them, and the next rebuild corrects Meilisearch.
 async fn follow_in_search(shared: &Shared, movies: &[i64], gone: &[MovieId]) {
     if shared.search.meilisearch().is_none() {
         return;
@@ -87,6 +87,6 @@ async fn follow_in_search(shared: &Shared, movies: &[i64], gone: &[MovieId]) {
         shared.search.remove(gone).await
     };
     if let Err(error) = follow.await {
-        tracing::warn!(%error, "Meilisearch did not follow; the next rebuild of the search index heals it");
+        tracing::warn!(%error, "Meilisearch was not updated; the next rebuild of the search index corrects it");
     }
 }

@@ -1,4 +1,4 @@
-//! The rolling back-test: forecasts from past days (origins) with what was known then, compared with the outcomes.
+//! The rolling back-test: forecasts from past days (origins), using only data known then, compared with the outcomes.
 
 use std::array::from_fn;
 
@@ -9,13 +9,13 @@ use rayon::prelude::*;
 use super::method::Method;
 use crate::{Stop, Stopped};
 
-/// Forecasts of a horizon below which its interval is left as the model has it: too few to learn a width from.
+/// Fewest forecasts of a horizon from which a width is estimated; with fewer the model's interval is kept.
 const WIDEN_FORECASTS_MIN: usize = 200;
 
-/// Bounds of the factor that widens an interval: beyond them the model is wrong, not its interval.
+/// Bounds of the factor that widens an interval: a factor outside them means that the model is wrong, not its interval.
 const WIDEN: (f64, f64) = (0.2, 5.0);
 
-/// By horizon: the factor that intervals need, and the errors with those intervals.
+/// The widening factor of each horizon, and the errors with the widened intervals.
 #[derive(Debug, PartialEq)]
 pub(super) struct Backtest {
     pub widen: [f64; HORIZON_DAYS],
@@ -30,19 +30,19 @@ struct Origin<'a> {
     came: &'a [f64],
 }
 
-/// Samples movies evenly. What they have in common is learnt from before the first origin, so no forecast has seen what
-/// it is compared with. Only the width of the intervals is learnt from the outcomes themselves:
-/// one number from hundreds of them, so judging it by them flatters it by nothing that shows.
+/// Back-tests an even sample of movies. The parameters shared by all movies are estimated from days before the first
+/// origin, so no forecast uses its own outcome. Only the width of the intervals is estimated from the outcomes
+/// themselves: it is one number from hundreds of outcomes, so the bias of the measured coverage is negligible.
 ///
 /// # Errors
-/// When it is told to stop, within the time of one movie's fourteen forecasts.
+/// [`Stopped`] when the attempt has ended; it is checked once per movie, that is every fourteen forecasts.
 pub(super) fn backtest(series: &[Vec<f64>], until: NaiveDate, stop: &Stop) -> Result<Backtest, Stopped> {
     let known = |values: &'_ Vec<f64>| values.len().saturating_sub(BACKTEST_DAYS);
     let before = series.iter().map(|values| &values[..known(values)]).filter(|values| !values.is_empty());
     let method = Method::learn(before, until - TimeDelta::days(BACKTEST_DAYS as i64));
     let stride = series.len().div_ceil(BACKTEST_MOVIES).max(1);
     let movies: Vec<&Vec<f64>> = series.iter().step_by(stride).collect();
-    // Collected before they are added up: a parallel sum would round differently each time.
+    // Collected before summation: a parallel sum would round differently each time.
     let origins: Vec<Vec<Origin<'_>>> = movies
         .into_par_iter()
         .map(|values| stop.check().map(|()| origins(method, until, values).collect()))
@@ -67,7 +67,7 @@ fn origins(method: Method, until: NaiveDate, values: &[f64]) -> impl Iterator<It
     })
 }
 
-/// What half-widths are multiplied by so that [`INTERVAL_SHARE`] of the outcomes lie within.
+/// The factor of the half-widths with which the share [`INTERVAL_SHARE`] of the outcomes lies within the intervals.
 fn widen(origins: &[Origin<'_>], day: usize) -> f64 {
     let mut distances: Vec<f64> = origins
         .iter()
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn intervals_hold_what_they_promise_on_movies_that_walk_at_random() {
-        // A walk of steps that are mostly small and now and then large, which no normal interval expects.
+        // A random walk with mostly small and a few large steps, which a normal interval does not expect.
         let mut state = 7_u64;
         let mut unit = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,8 +1,8 @@
-//! The forecast of one movie: exponential smoothing of its popularity, the week's rhythm taken out.
+//! The forecast of one movie: exponential smoothing of its popularity after removing the weekly seasonality.
 //!
-//! On a logarithmic scale, since a movie that is twice as popular moves twice as far and none goes below zero. Of simple
-//! smoothing and a damped trend the one is taken that explains the movie's days better for its number of parameters
-//! (AICc); neither looks farther than the series warrants: the one goes on level, the other slows down.
+//! The model is fitted to logarithms, since changes are proportional to popularity and popularity is never negative. It
+//! is simple smoothing or a damped trend, whichever explains the movie's days better for its number of parameters
+//! (AICc). Both extrapolate cautiously: the first stays level, the second flattens out.
 
 use std::array::from_fn;
 
@@ -11,27 +11,27 @@ use augurs_ets::model::{ErrorComponent, Model, ModelType, SeasonalComponent, Tre
 use chrono::{NaiveDate, TimeDelta};
 use domain::predictions::{Estimate, HORIZON_DAYS, INTERVAL_SHARE, Week};
 
-/// Days below which a model has more parameters than it has to go by; a shorter series goes on level.
+/// Fewest days for a fit: with fewer a model has too many parameters, and the forecast stays level.
 const FIT_DAYS_MIN: usize = 10;
 
-/// Standard errors to each side that hold [`INTERVAL_SHARE`] of a normal distribution.
+/// Standard errors to each side that contain [`INTERVAL_SHARE`] of a normal distribution.
 const Z: f64 = 1.2816;
 
-/// What all movies have in common, and the day from which is forecast.
+/// The parameters shared by all movies, and the day from which forecasts are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Method {
     week: Week,
-    /// Standard deviation of one day's step of the logarithm: the interval where a movie's own days are too few.
+    /// Standard deviation of the logarithm's daily step: gives the interval where a movie's own days are too few.
     step: f64,
-    /// What the model's interval is multiplied by at each horizon to hold what it promises: models take their own
-    /// parameters for certain and are too sure.
+    /// Factor of the model's interval at each horizon that gives the nominal coverage: models ignore the uncertainty of
+    /// their own parameters, so their intervals are too narrow.
     widen: [f64; HORIZON_DAYS],
     /// The day of each series' last value.
     until: NaiveDate,
 }
 
 impl Method {
-    /// Learns from daily series that all end with `until`.
+    /// Estimates the shared parameters from daily series that all end with `until`.
     pub(super) fn learn<'a>(series: impl Iterator<Item = &'a [f64]> + Clone, until: NaiveDate) -> Self {
         let method = Self { week: Week::learn(series.clone(), until), step: 0.0, widen: [1.0; HORIZON_DAYS], until };
         let (mut squares, mut steps) = (0.0, 0_u64);
@@ -44,7 +44,7 @@ impl Method {
         Self { step: if steps > 0 { (squares / steps as f64).sqrt() } else { 0.0 }, ..method }
     }
 
-    /// The same method, forecasting from another day.
+    /// The same parameters, with forecasts from another day.
     pub(super) fn on(self, until: NaiveDate) -> Self {
         Self { until, ..self }
     }
@@ -53,18 +53,18 @@ impl Method {
         Self { widen, ..self }
     }
 
-    /// The days after `until`, nearest first. `values` has at least one.
+    /// The forecast of the days after `until`, nearest first. `values` must not be empty.
     pub(super) fn forecast(&self, values: &[f64]) -> [Estimate; HORIZON_DAYS] {
         self.shown(&self.ahead(values))
     }
 
-    /// [`Method::forecast`] on the model's scale, the interval as the model has it.
+    /// [`Method::forecast`] on the model's logarithmic scale, with the model's own interval.
     pub(super) fn ahead(&self, values: &[f64]) -> [Estimate; HORIZON_DAYS] {
         let scaled = self.scaled(values);
         smoothed(&scaled).unwrap_or_else(|| self.level(scaled.last().copied().unwrap_or(0.0)))
     }
 
-    /// Popularity on its own scale, with the interval widened as the back-test found.
+    /// Converts a forecast to popularity, with the interval widened by the back-test's factor.
     pub(super) fn shown(&self, ahead: &[Estimate; HORIZON_DAYS]) -> [Estimate; HORIZON_DAYS] {
         from_fn(|day| {
             let Estimate { value, low, high } = ahead[day];
@@ -78,7 +78,7 @@ impl Method {
         })
     }
 
-    /// What came `day + 1` days after `until`, on the model's scale.
+    /// The outcome `day + 1` days after `until`, on the model's scale.
     pub(super) fn came(&self, day: usize, popularity: f64) -> f64 {
         (popularity / self.factor(day)).ln_1p()
     }
@@ -93,7 +93,7 @@ impl Method {
         values.iter().enumerate().map(|(at, value)| (value / self.week.factor(day(at))).ln_1p()).collect()
     }
 
-    /// The no-change forecast; its interval widens with the square root of the days ahead.
+    /// The naive forecast: the last value; its interval widens with the square root of the horizon.
     fn level(&self, last: f64) -> [Estimate; HORIZON_DAYS] {
         from_fn(|day| {
             let half = Z * self.step * ((day + 1) as f64).sqrt();
@@ -102,7 +102,7 @@ impl Method {
     }
 }
 
-/// The better model's forecast; `None` where there is nothing to fit: too few days, or days that are all the same.
+/// The better model's forecast; `None` where no model can be fitted: too few days, or constant values.
 fn smoothed(values: &[f64]) -> Option<[Estimate; HORIZON_DAYS]> {
     let moves = values.iter().any(|value| (value - values[0]).abs() > f64::EPSILON);
     if values.len() < FIT_DAYS_MIN || !moves || values.iter().any(|value| !value.is_finite()) {

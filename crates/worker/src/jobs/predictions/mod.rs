@@ -1,4 +1,4 @@
-//! trend_predictions: each active movie's popularity and trending rank on the next fourteen days.
+//! Computes trend_predictions: each active movie's popularity and trending rank on the next fourteen days.
 
 mod backtest;
 mod method;
@@ -24,10 +24,10 @@ use super::trending::each;
 use super::{Run, publish};
 use crate::{JobContext, JobError, Shared, Stop, Stopped};
 
-/// Movies read, and movies forecast, at a time: a second's work each.
+/// Movies read and forecast per chunk: about a second of work each.
 const CHUNK: usize = 1_000;
 
-/// Movies of one INSERT, fourteen rows each.
+/// Movies per INSERT, fourteen rows each.
 const STAGED: usize = 200;
 
 impl Run for jobs::Predictions {
@@ -43,7 +43,7 @@ async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool)
     publish::staged(pool, context, Artifact::TrendPredictions, as_of, force, |run| async move {
         let movies = active(pool, as_of).await?;
         let series = Arc::new(histories(pool, context, &movies, as_of).await?);
-        context.progress(0, None, "trying the method on the past");
+        context.progress(0, None, "back-testing the method");
         let tried = series.clone();
         let (method, scores) = context
             .blocking(move |stop| {
@@ -57,7 +57,7 @@ async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool)
     .await
 }
 
-/// The movies that trending would rank, by id: of more than [`MOVIES_FORECAST`] the most popular.
+/// The movies that trending would rank, in id order; the [`MOVIES_FORECAST`] most popular if there are more.
 async fn active(pool: &PgPool, as_of: NaiveDate) -> Result<Vec<Trend>, JobError> {
     fn keep(movies: &mut Vec<Trend>) {
         movies.sort_unstable_by(|a, b| b.popularity.total_cmp(&a.popularity).then(a.movie_id.cmp(&b.movie_id)));
@@ -76,7 +76,7 @@ async fn active(pool: &PgPool, as_of: NaiveDate) -> Result<Vec<Trend>, JobError>
     Ok(movies)
 }
 
-/// Each movie's daily popularity: 24 MB for the most movies there may be.
+/// Each movie's daily popularity; at most 24 MB.
 async fn histories(
     pool: &PgPool,
     context: &JobContext,
@@ -94,7 +94,7 @@ async fn histories(
         context.progress(series.len() as i64, Some(movies.len() as i64), "reading histories");
     }
     if series.len() != movies.len() {
-        // Ingest took a movie's metrics away between two reads; the next attempt sees one state.
+        // Ingest removed a movie's metrics between two reads; the next attempt reads a consistent state.
         return Err(JobError::Transient("the daily metrics changed while they were read".into()));
     }
     Ok(series)
@@ -119,7 +119,7 @@ async fn forecast(
     Ok(forecasts)
 }
 
-/// Ranks each day as trending would: with the forecast popularity, and with rating and votes moving as they do now.
+/// Ranks each day as trending does: with the forecast popularity, and with the present velocities of rating and votes.
 async fn stage(
     pool: &PgPool,
     run: RunId,
