@@ -1,4 +1,4 @@
-//! From the list of endpoints to actix's resources.
+//! Translates the list of endpoints into actix resources.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -15,9 +15,9 @@ use crate::error::ApiError;
 use crate::middleware::Label;
 use crate::paths::PREFIX;
 
-/// Registers the list, and the answer to every path that is not in it.
+/// Registers every endpoint, and a 404 handler for all other paths.
 pub fn configure(config: &mut ServiceConfig) {
-    // One resource a path: actix would answer 405 for a method that a second resource of the same path takes.
+    // All methods of a path share one resource: with two, actix would answer 405 for the methods of the second.
     let mut order: Vec<String> = Vec::new();
     let mut at_path: HashMap<String, Vec<Endpoint>> = HashMap::new();
     for (path, endpoint) in endpoints()
@@ -43,7 +43,7 @@ async fn unknown_path() -> Result<HttpResponse, ApiError> {
     Err(ApiError::UnknownPath)
 }
 
-/// One method of one resource.
+/// One HTTP method of one path.
 #[derive(Clone)]
 pub struct Endpoint {
     path: &'static str,
@@ -51,27 +51,27 @@ pub struct Endpoint {
     root: bool,
     method: Method,
     route: Rc<dyn Fn() -> Route>,
-    /// Who may call it.
+    /// The access that the endpoint requires.
     pub access: Access,
-    /// Whether its answer is a list that can be had as CSV and NDJSON.
+    /// Whether its answer is a list that is also available as CSV and NDJSON.
     pub is_table: bool,
     documented: Option<&'static str>,
 }
 
 impl Endpoint {
-    /// Under [`PREFIX`] and without it.
+    /// Creates an endpoint that answers under [`PREFIX`] and without it.
     pub(crate) fn both(path: &'static str, access: Access) -> Self {
         let route = Rc::new(|| web::route().to(unknown_path));
         let (method, documented) = (Method::GET, None);
         Self { path, versioned: true, root: true, method, route, access, is_table: false, documented }
     }
 
-    /// Under [`PREFIX`] only.
+    /// Creates an endpoint that answers under [`PREFIX`] only.
     pub(crate) fn versioned(path: &'static str, access: Access) -> Self {
         Self { root: false, ..Self::both(path, access) }
     }
 
-    /// Without [`PREFIX`] only.
+    /// Creates an endpoint that answers without [`PREFIX`] only.
     pub(crate) fn root(path: &'static str, access: Access) -> Self {
         Self { versioned: false, ..Self::both(path, access) }
     }
@@ -124,29 +124,30 @@ impl Endpoint {
         self
     }
 
-    /// Its paths, the canonical one first.
+    /// Returns the endpoint's paths, the canonical one first.
     pub fn paths(&self) -> Vec<String> {
         let versioned = self.versioned.then(|| format!("{PREFIX}{}", self.path));
         versioned.into_iter().chain(self.root.then(|| self.path.to_owned())).collect()
     }
 
+    /// Returns the endpoint's HTTP method.
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The path under which its handler documents itself, where that is not its own.
+    /// Returns the path under which the handler is documented, if the endpoint is an alias.
     pub fn documented(&self) -> Option<&'static str> {
         self.documented
     }
 
-    /// Its routes; an answer to GET is one to HEAD as well, of which actix leaves the body out by itself.
+    /// Returns the endpoint's actix routes. A GET endpoint also answers HEAD; actix omits the body by itself.
     fn routes(&self) -> Vec<Route> {
         let methods =
             if self.method == Method::GET { vec![Method::GET, Method::HEAD] } else { vec![self.method.clone()] };
         methods.into_iter().map(|method| self.guarded((self.route)().method(method))).collect()
     }
 
-    /// Whoever may not call it does not reach its handler. What is open to everybody is not looked at.
+    /// Wraps the route in the access check. Open endpoints skip it, because it costs time on every request.
     fn guarded(&self, route: Route) -> Route {
         let access = self.access;
         if access == Access::Open {
