@@ -58,6 +58,7 @@ pub enum Visibility {
 /// Computes an answer's bytes. It is stored with the entry, so that the cache can recompute the entry by itself: after
 /// its TTL, and after a run was published.
 pub trait Compute<E>: Send + Sync {
+    /// Computes the bytes.
     fn compute(&self) -> BoxFuture<'_, Result<Bytes, E>>;
 }
 
