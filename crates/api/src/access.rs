@@ -1,4 +1,4 @@
-//! Who may call an endpoint, and on whose behalf a request comes.
+//! Authentication and authorization: each endpoint has an [`Access`], each request a [`Principal`].
 
 use std::future::{Ready, ready};
 
@@ -12,29 +12,29 @@ use subtle::ConstantTimeEq;
 
 use crate::error::ApiError;
 
-/// Who may call an endpoint; each includes those after it.
+/// The access that an endpoint requires. Each level includes those after it: an admin may call an operator's endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
-    /// Everybody.
+    /// Everybody, with or without a key.
     Open,
-    /// Whoever has an account.
+    /// Anybody with an account. No endpoint requires it yet.
     Viewer,
-    /// Those who trigger and watch jobs.
+    /// People who trigger and watch jobs.
     Operator,
-    /// Those who may do everything.
+    /// People who may do everything.
     Admin,
 }
 
-/// On whose behalf a request comes. Only admin keys exist so far.
+/// The authenticated caller of a request. Only admin keys exist so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Principal {
     Anonymous,
-    /// Who holds the admin key.
+    /// The holder of the admin key.
     Admin,
 }
 
 impl Principal {
-    /// Whether it may call an endpoint.
+    /// Whether this principal may call an endpoint with the given access.
     pub fn may(self, access: Access) -> bool {
         match self {
             Self::Anonymous => access == Access::Open,
@@ -43,22 +43,22 @@ impl Principal {
     }
 }
 
-/// The keys that are valid, as digests.
+/// The valid keys, stored as digests.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Keys {
-    /// SHA-256 of the admin key; without one nobody is an admin.
+    /// SHA-256 of the admin key. Without it, every admin endpoint answers 403.
     pub admin_sha256: Option<[u8; 32]>,
 }
 
 impl Keys {
-    /// The principal whom a request's headers prove.
+    /// Returns the principal that a request's headers authenticate.
     ///
     /// # Errors
-    /// A key that is wrong, or cannot be checked since none is set.
+    /// The key is wrong, or no admin key is configured to compare it with.
     fn principal(&self, headers: &HeaderMap) -> Result<Principal, ApiError> {
         let Some(sent) = key(headers) else { return Ok(Principal::Anonymous) };
         let expected = self.admin_sha256.as_ref().ok_or(ApiError::AdminDisabled)?;
-        // Digests have one length and are compared in constant time: neither tells how much of a guess was right.
+        // Digests have equal lengths and are compared in constant time, so timing reveals nothing about the key.
         let digest: [u8; 32] = Sha256::digest(sent).into();
         if bool::from(digest.ct_eq(expected)) { Ok(Principal::Admin) } else { Err(ApiError::WrongKey) }
     }
@@ -80,7 +80,7 @@ fn key(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().as_bytes())
 }
 
-/// Lets only those pass who may, and leaves their [`Principal`] with the request.
+/// Middleware that rejects unauthorized requests with 401 or 403 and attaches the [`Principal`] to the others.
 pub(crate) async fn require<B: MessageBody + 'static>(
     access: Access,
     request: ServiceRequest,
@@ -93,7 +93,7 @@ pub(crate) async fn require<B: MessageBody + 'static>(
             Ok(next.call(request).await?.map_into_boxed_body())
         }
         Err(error) => {
-            // As a response, not as an error: only a response still has its request, which metrics and log need.
+            // Return a response, not an error: only a response keeps its request, which metrics and the log need.
             let (request, _) = request.into_parts();
             Ok(ServiceResponse::from_err(error, request))
         }
@@ -104,7 +104,7 @@ impl FromRequest for Principal {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
-    /// The principal that [`require`] found; at an open endpoint the one whom the headers prove.
+    /// Returns the principal that [`require`] attached; at an open endpoint, the one that the headers authenticate.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         if let Some(principal) = request.extensions().get::<Self>() {
             return ready(Ok(*principal));

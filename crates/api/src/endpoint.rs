@@ -20,17 +20,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Under [`PREFIX`] and without it.
+    /// Creates a place that answers under [`PREFIX`] and without it.
     pub fn both(path: &'static str, access: Access) -> Self {
         Self { path, versioned: true, root: true, access }
     }
 
-    /// Under [`PREFIX`] only.
+    /// Creates a place that answers under [`PREFIX`] only.
     pub fn versioned(path: &'static str, access: Access) -> Self {
         Self { root: false, ..Self::both(path, access) }
     }
 
-    /// Without [`PREFIX`] only.
+    /// Creates a place that answers without [`PREFIX`] only.
     pub fn root(path: &'static str, access: Access) -> Self {
         Self { versioned: false, ..Self::both(path, access) }
     }

@@ -1,5 +1,5 @@
-//! The one list of endpoints: where, method, handler, who may, and whether the answer can be had as a table. Routes, the OpenAPI
-//! document, metrics' labels and the check of who may what follow from it.
+//! The list of all endpoints: path, method, handler, required access, and whether the answer is also available as a
+//! table. Routing, the OpenAPI document, metric labels and access control are all derived from it.
 
 use utoipa::OpenApi;
 
@@ -7,11 +7,13 @@ use crate::access::Access;
 use crate::endpoint::{Endpoint, Place};
 use crate::routes::{admin, analytics, docs, events, health, metrics, movies, predictions, reviews, search, trending};
 
-/// Each line: place, path, method, handler, access. `table` marks a list that can be had as CSV and NDJSON ([`crate::export`]).
-/// An alias has a handler of the list above, which is documented at the path that stands behind `as`.
+/// Defines [`endpoints`]. Each line states placement, path, method, handler and access; `table` marks a list that is
+/// also available as CSV and NDJSON ([`crate::export`]). An alias reuses a handler of the first list; `as` names the
+/// path under which OpenAPI documents that handler.
 ///
-/// `both` is under `/api/v1` and, as in seed 3, without it; `versioned` under `/api/v1` only; `root` without it only, for what
-/// describes all versions. A fixed path stands before the pattern that would also take it.
+/// Placement: `both` answers under `/api/v1` and, as in seed 3, without it; `versioned` under `/api/v1` only; `root`
+/// without it only, for documents that describe all versions. A literal path must stand before a pattern that matches
+/// it too.
 macro_rules! endpoints {
     (
         served {
@@ -22,7 +24,7 @@ macro_rules! endpoints {
               $alias_access:ident $(, $alias_table:ident)?;)*
         }
     ) => {
-        /// Every endpoint, in the order in which requests are matched.
+        /// Returns every endpoint, in the order in which actix matches requests.
         pub fn endpoints() -> Vec<Endpoint> {
             vec![
                 $(Place::$place($path, Access::$access).$method($($handler)::+) $(.$table())?,)*
@@ -31,7 +33,7 @@ macro_rules! endpoints {
             ]
         }
 
-        /// What the handlers say of themselves; [`crate::openapi`] completes it.
+        /// The OpenAPI operations as the handlers declare them; [`crate::openapi`] completes them.
         #[derive(OpenApi)]
         #[openapi(paths($($($handler)::+),*))]
         pub(crate) struct Handlers;

@@ -1,7 +1,7 @@
-//! Lists as tables: CSV for spreadsheets (RFC 4180), NDJSON for programs. A table is written while its rows are read, a
-//! chunk at a time, so a whole catalogue takes no more memory than one chunk.
+//! Exports lists as tables: CSV for spreadsheets (RFC 4180), NDJSON for programs. Rows are written while they are read,
+//! one chunk of rows at a time, so memory use is bounded by one chunk, not by the table.
 //!
-//! A table holds the whole list, or the page asked for where `limit` was sent. Tables are not cached.
+//! A table holds the whole list, or one page if the request has `limit`. Tables are not cached.
 
 use actix_web::http::header::{self, Accept, ContentDisposition, DispositionParam, DispositionType, Header, Quality};
 use actix_web::{HttpRequest, HttpResponse};
@@ -39,23 +39,23 @@ impl Format {
     }
 }
 
-/// The table that a client asks for.
+/// The table that a client requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
     pub format: Format,
-    /// Asked for by `format=`, which is an order; `Accept` is a preference.
+    /// `true` if `format=` names the format, which is binding; `false` if only `Accept` prefers it.
     pub insisted: bool,
-    /// The whole list: no `limit` was sent.
+    /// `true` if the request has no `limit`, so that the table holds the whole list.
     pub whole: bool,
 }
 
-/// The table that `format=`, or else `Accept`, asks for; `None` is JSON.
+/// Returns the table that `format=`, or else `Accept`, requests; `None` means JSON.
 ///
 /// # Errors
-/// An unknown format.
+/// `format` is unknown.
 pub fn wanted(request: &HttpRequest) -> Result<Option<Wanted>, ApiError> {
     let query = request.query_string();
-    // Most requests have neither, and are served in microseconds.
+    // Most requests have neither parameter; `contains` spares them the parsing.
     let named = if query.contains("format=") { parameter(query, "format") } else { None };
     let (format, insisted) = match named.as_deref() {
         Some("csv") => (Format::Csv, true),
@@ -83,7 +83,7 @@ fn accepted(request: &HttpRequest) -> Option<Format> {
     let accept = Accept::parse(request).ok()?;
     let acceptable = accept.0.iter().filter(|range| range.quality > Quality::ZERO);
     let mut ranges: Vec<_> = acceptable.collect();
-    // A stable sort: of two formats of one quality, the one named first.
+    // The sort is stable: of two formats with equal quality, the first one wins.
     ranges.sort_by_key(|range| std::cmp::Reverse(range.quality));
     let format = ranges.iter().find_map(|range| match range.item.essence_str() {
         "text/csv" => Some(Some(Format::Csv)),
@@ -94,7 +94,7 @@ fn accepted(request: &HttpRequest) -> Option<Format> {
     format.flatten()
 }
 
-/// A list as a table.
+/// A list that is exported as a table.
 pub struct Table {
     name: &'static str,
     columns: &'static [&'static str],
@@ -102,7 +102,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table of rows that are at hand. `columns` are fields of a row, in the order of the CSV file.
+    /// Creates a table from rows in memory. `columns` are fields of a row, in the order of the CSV columns.
     pub fn of<R: Serialize>(
         name: &'static str,
         columns: &'static [&'static str],
@@ -112,7 +112,7 @@ impl Table {
         Ok(Self { name, columns, chunks: stream::once(async { Ok(rows) }).boxed() })
     }
 
-    /// A table of rows that are read while it is written.
+    /// Creates a table from rows that are read while it is written.
     pub fn of_rows<R: Serialize + Send + 'static>(
         name: &'static str,
         columns: &'static [&'static str],
@@ -121,7 +121,7 @@ impl Table {
         Self { name, columns, chunks: rows.into_stream().map(|rows| values(rows?)).boxed() }
     }
 
-    /// Writes the table while it is read.
+    /// Streams the table as the response body.
     pub fn respond(self, format: Format) -> HttpResponse {
         let Self { name, columns, chunks } = self;
         let file = ContentDisposition {
@@ -137,12 +137,12 @@ impl Table {
             Format::Ndjson => ndjson(&rows?),
         });
         let body = stream::once(async { head }).chain(body).try_filter(|bytes| {
-            // An empty chunk would end a chunked body.
+            // A chunked body ends at the first empty chunk, so empty chunks are dropped.
             let keep = !bytes.is_empty();
             async move { keep }
         });
         let body = body.inspect_err(move |error| {
-            // The status is sent already; the client sees the connection end before the body does.
+            // The status has been sent already; the client notices that the connection closes before the body ends.
             tracing::error!(table = name, %error, cause = error.cause(), "an export broke off");
         });
         HttpResponse::Ok()
@@ -179,7 +179,7 @@ fn writer() -> csv::Writer<Vec<u8>> {
     csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new())
 }
 
-/// A value as text; null is empty, a list has its elements side by side.
+/// Formats a JSON value as a CSV cell: null is empty, the elements of an array are joined by [`CELL_SEPARATOR`].
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

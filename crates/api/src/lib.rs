@@ -1,9 +1,9 @@
-//! The HTTP API: reads precomputed artifacts, searches, and hands job triggers to the ledger.
+//! The HTTP API. It serves precomputed artifacts and search results, and writes job triggers to the job ledger.
 //!
-//! Where to start reading: [`router`] has the whole URL space, a file under `routes/` tells one resource's story.
+//! Start reading at [`endpoints`], the list of all paths; each file under `routes/` implements one resource.
 
 pub mod access;
-pub mod cache;
+pub mod answer;
 mod endpoint;
 pub mod endpoints;
 pub mod error;
@@ -40,13 +40,13 @@ use routes::docs::Description;
 
 pub use state::State;
 
-/// How long requests under way may finish after SIGTERM; below Kubernetes' 30 s.
+/// Graceful-shutdown time for requests in progress after SIGTERM, in seconds; less than Kubernetes' default of 30.
 const DRAIN_SECONDS: u64 = 25;
 
-/// A head that has not arrived by then is answered 408.
+/// Time limit for receiving a request's head; after that the answer is 408.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why the API does not start.
+/// Reasons why the API fails to start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot listen on {address} (API_HOST, API_PORT): {source}")]
@@ -61,25 +61,25 @@ pub enum StartError {
     Server(#[from] io::Error),
 }
 
-/// The API, bound to its port. Production and tests build it here.
+/// The API, bound to its port. Production code and tests build it with [`Application::build`].
 pub struct Application {
     server: Server,
     port: u16,
     state: Data<State>,
     stopping: CancellationToken,
-    /// Tasks beside the requests; they end with the application.
+    /// Background tasks. They are aborted when the application stops.
     background: JoinSet<()>,
 }
 
 impl Application {
-    /// Binds the port (0 for any free one) and prepares everything; requests are answered by
-    /// [`Application::run_until_stopped`].
+    /// Binds the port (0 selects a free one) and starts the background tasks. [`Application::run_until_stopped`] serves
+    /// the requests.
     pub async fn build(settings: ApiSettings) -> Result<Self, StartError> {
         let metrics = telemetry::handle()?;
         let state = Data::new(State::build(&settings, metrics.clone()).await?);
         let (kept, stopping) = (state.clone(), state.stopping.clone());
         let mut background = JoinSet::new();
-        // Before anything is heard, so that nothing of it is missed.
+        // Subscribe before the feed starts, so that no change is missed.
         let (for_cache, for_trending) = (state.feed.subscribe(), state.feed.subscribe());
         background.spawn(state.cache.clone().follow(for_cache));
         let (reader, cache) = (&state.reader, state.cache.clone());
@@ -115,17 +115,17 @@ impl Application {
         Ok(Self { server: server.run(), port, state: kept, stopping, background })
     }
 
-    /// The port that was bound.
+    /// Returns the port that the server is bound to.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Stops the application from outside, as tests do.
+    /// Returns a handle that stops the application; tests use it.
     pub fn handle(&self) -> Handle {
         Handle { server: self.server.handle(), stopping: self.stopping.clone() }
     }
 
-    /// Answers requests until SIGTERM, SIGINT or the handle says stop; requests under way are finished first.
+    /// Serves requests until SIGTERM, SIGINT or [`Handle::stop`], then waits for requests in progress.
     pub async fn run_until_stopped(mut self) -> Result<(), StartError> {
         let handle = self.handle();
         tracing::info!(port = self.port, "listening");
@@ -133,21 +133,22 @@ impl Application {
         let signals = tokio::spawn(async move {
             match shutdown::requested().await {
                 Ok(()) => stop.stop().await,
-                Err(error) => tracing::error!(%error, "signals cannot be heard; stop the process with SIGKILL"),
+                Err(error) => tracing::error!(%error, "cannot listen for signals; only SIGKILL stops this process"),
             }
         });
         let mut server = pin!(self.server);
         let outcome = tokio::select! {
             outcome = &mut server => outcome,
-            // They never end by themselves. Without one of them answers would grow old unseen: better to be restarted.
+            // Background tasks never end normally. Without one of them, answers would become outdated unnoticed, so the
+            // process stops and its supervisor restarts it.
             Some(ended) = self.background.join_next() => {
-                tracing::error!(?ended, "a task that answers depend on has died; stopping");
+                                tracing::error!(?ended, "a background task has ended; stopping");
                 let (_, outcome) = futures::join!(handle.stop(), server);
-                outcome.and(Err(io::Error::other("a task beside the requests has died")))
+                                outcome.and(Err(io::Error::other("a background task has ended")))
             }
         };
         signals.abort();
-        // The listener among these tasks holds a connection that closing the pool would wait for.
+        // Closing the pool waits for all connections, and the change feed's listener holds one.
         self.background.shutdown().await;
         self.state.reader.close().await;
         self.state.pool.close().await;
@@ -168,14 +169,14 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Ends answers that go on, then waits for the requests under way.
+    /// Ends all event streams, then waits for the requests in progress.
     pub async fn stop(&self) {
         self.stopping.cancel();
         self.server.stop(true).await;
     }
 }
 
-/// One worker thread a core.
+/// Returns the default number of worker threads: one per CPU core.
 pub fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }

@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
     match serve(settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // One line on standard error even where logs are filtered away.
+            // Also print the reason to standard error, in case the log filter hides it.
             eprintln!("api: {error}");
             ExitCode::FAILURE
         }

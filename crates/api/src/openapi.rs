@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 description, from the handlers and the list of endpoints.
+//! Builds the OpenAPI 3.1 document from the handlers and the list of endpoints.
 
 use query::trending::{ChangeView, RankingView};
 use utoipa::openapi::path::{HttpMethod, Operation, ParameterBuilder, ParameterIn};
@@ -19,29 +19,29 @@ use crate::error::Problem;
     info(
         title = "MovieMetric",
         description = "Analytics-ready movie data, computed ahead of time and served fast.\n\n\
-            `x-also-at` names a path's form without `/api/v1`, where it has one. Answers that come from the cache say so in \
-            `X-Cache` and carry an `ETag`; `Cache-Control: no-cache` asks for a fresh one. \
-            Lists can be had as CSV and NDJSON: `format=csv` or `Accept: text/csv`. Every answer carries `X-Request-ID`, and \
+            `x-also-at` names a path's form without `/api/v1`, if there is one. `X-Cache` tells whether an answer comes from \
+            the cache; such answers have an `ETag`, and `Cache-Control: no-cache` bypasses the cache. \
+            Lists are also available as CSV and NDJSON: `format=csv` or `Accept: text/csv`. Every answer has `X-Request-ID`, and \
             every failure is an `application/problem+json` (RFC 9457).",
         license(name = "MIT", identifier = "MIT"),
     ),
     components(schemas(Problem, RankingView, ChangeView)),
     tags(
-        (name = "events", description = "What viewers do and write"),
-        (name = "movies", description = "Movies"),
-        (name = "trending", description = "What moves: in the last hours, and by the nightly ranking"),
-        (name = "analytics", description = "Statistics"),
+        (name = "events", description = "Viewers' events and reviews"),
+        (name = "movies", description = "Movies: list, details, sentiment"),
+        (name = "trending", description = "Trending movies: nightly ranking and ranking of the last hours"),
+        (name = "analytics", description = "Statistics by genre, decade, day and actor"),
         (name = "predictions", description = "Forecasts"),
         (name = "search", description = "Full-text search"),
         (name = "recommendations", description = "Similar titles"),
-        (name = "admin", description = "Jobs; asks for the admin key"),
+        (name = "admin", description = "Jobs and the cache; requires the admin key"),
         (name = "health", description = "Health and metrics"),
-        (name = "docs", description = "This description"),
+        (name = "docs", description = "This document and pages that render it"),
     ),
 )]
 struct Document;
 
-/// The whole description: each endpoint of the list, documented by its handler.
+/// Builds the whole document: every endpoint of the list, with the operation that its handler declares.
 pub fn document() -> openapi::OpenApi {
     let mut document = Document::openapi();
     let handlers = Handlers::openapi();
@@ -49,7 +49,7 @@ pub fn document() -> openapi::OpenApi {
     if let Some(found) = handlers.components {
         components.schemas.extend(found.schemas);
     }
-    // The two headers that take the admin key.
+    // The two headers that accept the admin key.
     let header = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
     components.add_security_scheme("admin_key", header);
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
@@ -68,7 +68,7 @@ pub fn document() -> openapi::OpenApi {
     document
 }
 
-/// What the handler says of itself.
+/// Finds the operation that the endpoint's handler declares.
 fn operation(item: &PathItem, endpoint: &Endpoint) -> Option<(HttpMethod, Operation)> {
     let (method, operation) = match endpoint.method().as_str() {
         "GET" => (HttpMethod::Get, &item.get),
@@ -80,7 +80,7 @@ fn operation(item: &PathItem, endpoint: &Endpoint) -> Option<(HttpMethod, Operat
     Some((method, operation.clone()?))
 }
 
-/// With what follows from the list, said once here instead of at each handler.
+/// Adds what follows from the list of endpoints, so that handlers need not repeat it: security, formats, errors.
 fn completed(mut operation: Operation, endpoint: &Endpoint) -> Operation {
     let paths = endpoint.paths();
     if let Some(also_at) = paths.get(1) {
@@ -88,7 +88,7 @@ fn completed(mut operation: Operation, endpoint: &Endpoint) -> Operation {
         operation.extensions.get_or_insert_default().merge(extensions);
     }
     if endpoint.documented().is_some() {
-        // Two operations cannot share an id, from which clients make the names of functions.
+        // Operation ids must be unique, because client generators name functions after them.
         let id = operation.operation_id.take().unwrap_or_default();
         let path = paths[0].trim_start_matches(crate::paths::PREFIX);
         operation.operation_id = Some(format!("{id}_at{}", path.replace(['/', '-'], "_").replace(['{', '}'], "")));
@@ -109,15 +109,15 @@ fn completed(mut operation: Operation, endpoint: &Endpoint) -> Operation {
     operation
 }
 
-/// A list can be had as CSV and NDJSON.
+/// Documents the CSV and NDJSON forms of a list.
 fn as_table(operation: &mut Operation) {
     let format = ParameterBuilder::new()
         .name("format")
         .parameter_in(ParameterIn::Query)
         .required(Required::False)
         .description(Some(
-            "json, csv or ndjson; without it `Accept` decides. As a table the list is whole unless `limit` is sent: movies \
-             without end, search as far as it counts, all else up to 10,000.",
+            "json, csv or ndjson; without it `Accept` decides. A table holds the whole list unless `limit` is sent: all movies, \
+             all counted search results, and up to 10,000 rows of any other list.",
         ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["json", "csv", "ndjson"]))))
         .build();
@@ -130,7 +130,7 @@ fn as_table(operation: &mut Operation) {
     }
 }
 
-/// OpenAPI wants a description of every response; a success needs no words of its own.
+/// Adds a description where the handler gives none; OpenAPI requires one for every response.
 fn describe(status: &str, response: &mut RefOr<Response>) {
     let RefOr::T(response) = response else { return };
     if response.description.is_empty() {

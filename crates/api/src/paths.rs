@@ -1,4 +1,4 @@
-//! Where the API's paths begin.
+//! The prefix of the API's paths.
 
-/// What the canonical paths begin with.
+/// The prefix of versioned paths, which are the canonical ones.
 pub const PREFIX: &str = "/api/v1";

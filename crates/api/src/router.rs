@@ -1,4 +1,4 @@
-//! From the list of endpoints to actix's resources.
+//! Translates the list of endpoints into actix resources.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,9 @@ use crate::endpoints::endpoints;
 use crate::error::ApiError;
 use crate::middleware::Label;
 
-/// Registers the list, and the answer to every path that is not in it.
+/// Registers every endpoint, and a 404 handler for all other paths.
 pub fn configure(config: &mut ServiceConfig) {
-    // One resource a path: actix would answer 405 for a method that a second resource of the same path takes.
+    // All methods of a path share one resource: with two, actix would answer 405 for the methods of the second.
     let mut order: Vec<String> = Vec::new();
     let mut at_path: HashMap<String, Vec<Endpoint>> = HashMap::new();
     for (path, endpoint) in endpoints()

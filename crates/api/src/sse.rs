@@ -1,4 +1,4 @@
-//! Server-sent events (WHATWG HTML, section 9.2): an answer that goes on for as long as somebody reads it.
+//! Server-sent events (WHATWG HTML, section 9.2): a response that stays open and carries one event after another.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,29 +13,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
 
-/// A comment as often shows proxies that somebody is there (nginx gives up after 30 s of silence), and shows us who has
-/// gone.
+/// Interval of comment lines. They keep proxies from closing the connection (nginx does so after 30 s of silence) and
+/// reveal clients that have disconnected.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Milliseconds after which a client comes again.
+/// Reconnection delay that clients are told to use: 2,000 ms.
 const RETRY: &str = "retry: 2000\n\n";
 
-/// One event, written out.
+/// One serialized event.
 #[derive(Debug, Clone)]
 pub struct Event(Bytes);
 
 impl Event {
-    /// `data` in JSON, which has no line breaks.
+    /// Serializes an event. JSON has no raw line breaks, so `data` fits on one line.
     ///
     /// # Errors
-    /// None that data of ours could cause.
+    /// `data` cannot be serialized, which is a defect of its type.
     pub fn new(name: &str, id: u64, data: &impl Serialize) -> Result<Self, ApiError> {
         let data = serde_json::to_string(data).map_err(|error| ApiError::Internal(error.to_string().into()))?;
         Ok(Self(Bytes::from(format!("event: {name}\nid: {id}\ndata: {data}\n\n"))))
     }
 }
 
-/// Sends events until there are no more, the reader goes, or the server stops: it would wait for the reader otherwise.
+/// Streams events until the stream ends, the client disconnects or `stopping` is cancelled; without the latter the
+/// server would wait for the client at shutdown.
 pub fn answer(events: impl Stream<Item = Event> + 'static, stopping: CancellationToken) -> HttpResponse {
     let mut beat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -50,7 +51,7 @@ pub fn answer(events: impl Stream<Item = Event> + 'static, stopping: Cancellatio
     HttpResponse::Ok()
         .content_type(ContentType(actix_web::mime::TEXT_EVENT_STREAM))
         .insert_header((CACHE_CONTROL, "no-store"))
-        // Compression would hold events back until its block is full, nginx until its buffer is.
+        // Compression and nginx would each hold events back until a buffer is full.
         .insert_header((CONTENT_ENCODING, "identity"))
         .insert_header(("x-accel-buffering", "no"))
         .streaming(body.map(Ok::<_, Infallible>).take_until(stopping.cancelled_owned()))

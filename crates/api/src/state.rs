@@ -1,4 +1,4 @@
-//! What handlers work with; one per process, shared by all worker threads.
+//! The state that handlers share; one instance per process, used by all worker threads.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,39 +17,40 @@ use storage::search_index::SearchIndex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::cache::{Answers, ResponseCache};
+use crate::answer::{Answers, ResponseCache};
 
-/// Longest the start waits for the database, to cache from the first request on. It may well be away then.
+/// Time limit for the first read of the cache generations at start. With it, answers are cached from the first request
+/// on; without the database the API starts all the same.
 const FIRST_READ: Duration = Duration::from_millis(800);
 
-/// Operators who follow a job at a time: each asks the database once a second.
+/// Number of concurrent job streams; each may query the database once a second.
 const JOB_STREAMS_MAX: usize = 64;
 
-/// The stores behind the API, and what it was told.
+/// Stores, caches and settings of the running API.
 pub struct State {
     pub pool: PgPool,
-    /// Where events and reviews are safe before they are counted.
+    /// The event log, which stores events and reviews durably until the speed layer has counted them.
     pub event_log: Arc<dyn EventSink>,
-    /// Reads what questions about movies ask for.
+    /// Answers questions about movies from the stores.
     pub reader: Arc<Reader>,
-    /// Answers them, from `cache` or by `reader`.
+    /// Answers requests from `cache`, or by `reader`.
     pub answers: Answers,
-    /// What the database tells this process.
+    /// Receives the database's notifications and distributes them to this process.
     pub feed: Arc<ChangeFeed>,
     pub cache: Arc<ResponseCache>,
-    /// Places for those who follow a job.
+    /// Permits for job streams, [`JOB_STREAMS_MAX`] in total.
     pub job_streams: Arc<Semaphore>,
-    /// Cancelled when answers that go on have to end.
+    /// Cancelled at shutdown; ends all event streams.
     pub stopping: CancellationToken,
     pub assets_dir: PathBuf,
     pub metrics: PrometheusHandle,
 }
 
 impl State {
-    /// Connects to nothing that must be there: every store may be down when the API starts.
+    /// Creates the state. No store has to be reachable: the API starts while any of them is down.
     ///
     /// # Errors
-    /// A malformed URL.
+    /// A store's URL is malformed.
     pub async fn build(settings: &ApiSettings, metrics: PrometheusHandle) -> Result<Self, StorageError> {
         let database = &settings.database;
         let pool = storage::postgres::connect_for_requests(
@@ -62,7 +63,7 @@ impl State {
         match tokio::time::timeout(FIRST_READ, feed.read(&pool)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "starting without the database"),
-            Err(_) => tracing::warn!("starting without the database, which does not answer"),
+            Err(_) => tracing::warn!(timeout = ?FIRST_READ, "starting without the database: it does not answer"),
         }
         let event_log: Arc<dyn EventSink> = storage::event_log::open(&EventLogConfig {
             url: settings.event_log.url(&settings.redis).clone(),

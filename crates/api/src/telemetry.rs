@@ -1,16 +1,16 @@
-//! The process's metrics: one recorder, however many applications a process (a test) builds.
+//! The metrics recorder. A process has one recorder, even if (in tests) it builds several applications.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 
-/// Histograms collect raw samples until they are drained; between two scrapes that would be all of them.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// Interval of draining histograms. They keep raw samples until then, so the interval bounds their memory use.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 static HANDLE: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
-/// The recorder's handle; installs the recorder on the first call.
+/// Returns the recorder's handle. The first call installs the recorder.
 pub fn handle() -> Result<PrometheusHandle, BuildError> {
     let mut handle = HANDLE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = &*handle {
@@ -19,10 +19,10 @@ pub fn handle() -> Result<PrometheusHandle, BuildError> {
     Ok(handle.insert(settings::telemetry::init_metrics()?).clone())
 }
 
-/// Drains the histograms now and then, for as long as the process runs.
+/// Drains the histograms every [`UPKEEP_INTERVAL`], as long as the process runs.
 pub async fn upkeep(handle: PrometheusHandle) {
     loop {
-        tokio::time::sleep(UPKEEP).await;
+        tokio::time::sleep(UPKEEP_INTERVAL).await;
         handle.run_upkeep();
     }
 }

@@ -1,4 +1,4 @@
-//! From a subject to an answer: kept, shared, or computed once for all who wait.
+//! Answers a subject: from the cache, or by one computation that concurrent callers share.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -9,30 +9,30 @@ use crate::entry::{Entry, Times, now};
 use crate::subject::{Compute, Failure, Subject};
 use crate::{Freshness, ResponseCache};
 
-/// How an answer was come by.
+/// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     Memory,
     Redis,
-    /// From either, beyond its time.
+    /// From either tier, after its TTL.
     Stale,
     Miss,
-    /// Computed for this caller, and not looked for.
+    /// Computed for this caller without a look-up.
     Bypass,
 }
 
-/// An entry, and how it was come by.
+/// A cache entry and where it comes from.
 pub struct Answer<E> {
     pub entry: Arc<Entry<E>>,
     pub source: Source,
 }
 
 impl<E: Failure> ResponseCache<E> {
-    /// The answer for a subject, from either tier or computed by what `compute` makes. `fresh`: the caller takes no answer
-    /// of before.
+    /// Returns the answer for a subject, from either tier or by the computation that `compute` creates. With `fresh`
+    /// the caller accepts no cached answer.
     ///
     /// # Errors
-    /// The computation's, where nothing is kept that could be returned instead.
+    /// The computation failed and no cached answer can be served instead.
     pub async fn answer(
         self: &Arc<Self>,
         subject: &Subject,
@@ -64,10 +64,10 @@ impl<E: Failure> ResponseCache<E> {
         Ok(self.counted(subject, entry, source))
     }
 
-    /// Computes without looking at what is kept, and keeps nothing.
+    /// Computes the answer without look-up, and does not cache it.
     ///
     /// # Errors
-    /// The computation's.
+    /// The computation failed.
     pub async fn bypass(&self, subject: &Subject, compute: Arc<dyn Compute<E>>) -> Result<Answer<E>, Arc<E>> {
         let body = compute.compute().await?;
         let entry = Arc::new(Entry::new(body, Times::NONE, 0, now(), compute));
@@ -81,8 +81,8 @@ impl<E: Failure> ResponseCache<E> {
         Answer { entry, source }
     }
 
-    /// What the process does not have, or not fresh: from Redis, or computed. Callers that ask the same at the same time wait
-    /// for one computation.
+    /// Finds an answer that memory does not have, or not fresh: in Redis, or by computing it. Concurrent callers share
+    /// one computation (single-flight).
     async fn find(
         self: &Arc<Self>,
         subject: &Subject,
@@ -91,7 +91,7 @@ impl<E: Failure> ResponseCache<E> {
     ) -> Result<(Arc<Entry<E>>, Source), Arc<E>> {
         let source = Cell::new(Source::Miss);
         let flight = async {
-            // Another process may have computed it meanwhile.
+            // Another process may have computed a newer one meanwhile.
             let newer = |entry: &Entry<E>| kept.as_ref().is_none_or(|kept| entry.created_at > kept.created_at);
             let shared = self.shared.get(&subject.key, self.families.times(subject.family), &compute).await;
             if let Some(entry) = shared.filter(newer).map(Arc::new) {
@@ -115,27 +115,28 @@ impl<E: Failure> ResponseCache<E> {
             Ok(entry) if entry.times == Times::NONE => Ok((entry, Source::Bypass)),
             Ok(entry) => Ok((entry, source.get())),
             Err(error) if error.is_ours() => {
-                // Found by this caller, or in Redis by the one that computed.
+                // Either this caller has found an older entry, or the caller that computed has found one in Redis.
                 let Some(kept) = self.memory.get(&subject.key).await.or(kept) else { return Err(error) };
-                tracing::debug!(key = subject.key, %error, "answered with what was kept");
+                tracing::debug!(key = subject.key, %error, "computation failed; serving the cached answer");
                 self.failing.insert(subject.key.clone(), ()).await;
                 Ok((kept, Source::Stale))
             }
             Err(error) => {
-                // It is no more, or nobody may have it: what was kept must not be returned again.
+                // The answer no longer exists or is no longer permitted, so the cached one must not be served again.
                 self.memory.invalidate(&subject.key).await;
                 Err(error)
             }
         }
     }
 
-    /// Whoever finds another entry outdated, or under another generation, starts a computation of its own.
+    /// Key of a computation. Callers that hold a different outdated entry, or expect another generation, start a
+    /// computation of their own.
     fn flight_key(&self, subject: &Subject, kept: Option<&Entry<E>>) -> String {
         let generation = self.feed.generation(subject.family);
         format!("{}@{generation:?}.{}", subject.key, kept.map_or(0, |entry| entry.created_at))
     }
 
-    /// One computation for all who ask under the same key, which is forgotten when it is done.
+    /// Runs one computation for all callers with the same key; its result is dropped from the map when it is done.
     async fn single_flight(
         &self,
         key: String,
@@ -148,9 +149,10 @@ impl<E: Failure> ResponseCache<E> {
         outcome.map_err(Arc::unwrap_or_clone)
     }
 
-    /// Computes an answer and keeps it.
+    /// Computes an answer and caches it.
     async fn compute(&self, subject: &Subject, compute: Arc<dyn Compute<E>>) -> Result<Arc<Entry<E>>, Arc<E>> {
-        // Both read before computing: what is computed while a run is published may be of the old one.
+        // Both are read before computing: an answer that is computed while a run is published may belong to the old
+        // run.
         let (created_at, generation) = (now(), self.feed.generation(subject.family));
         let body = compute.compute().await?;
         let (times, generation) = match generation {
@@ -166,8 +168,8 @@ impl<E: Failure> ResponseCache<E> {
         Ok(entry)
     }
 
-    /// Keeps an answer, unless the same one is kept and has half its life ahead: a client that always asks for a fresh answer
-    /// must not turn each of its reads into a write.
+    /// Caches an answer, unless the cache has the same one with at least half of its TTL left: a client that always
+    /// requests fresh answers must not turn each of its reads into a write.
     async fn keep(&self, subject: &Subject, entry: &Arc<Entry<E>>) {
         if let Some(before) = self.memory.get(&subject.key).await {
             let young = before.age() < entry.times.fresh / 2;
@@ -180,9 +182,9 @@ impl<E: Failure> ResponseCache<E> {
         self.memory.insert(subject.key.clone(), entry.clone()).await;
     }
 
-    /// Has an answer computed anew that is returned meanwhile.
+    /// Recomputes, in the background, an answer that is served stale meanwhile.
     fn refresh_soon(self: &Arc<Self>, subject: &Subject, entry: &Arc<Entry<E>>) {
-        // One at a time, and after a failure a pause.
+        // At most one refresh per entry, with a pause after a failure.
         if self.failing.contains_key(&subject.key) || !entry.begin_refresh() {
             return;
         }
@@ -197,7 +199,7 @@ impl<E: Failure> ResponseCache<E> {
         let computation = self.compute(subject, entry.compute.clone());
         if let Err(error) = self.single_flight(self.flight_key(subject, Some(entry)), computation).await {
             if error.is_ours() {
-                tracing::debug!(key = subject.key, %error, "could not be computed anew");
+                tracing::debug!(key = subject.key, %error, "background refresh failed");
                 self.failing.insert(subject.key.clone(), ()).await;
             } else {
                 self.memory.invalidate(&subject.key).await;

@@ -1,4 +1,4 @@
-//! One ready-made answer.
+//! A cache entry: one serialized answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -10,41 +10,41 @@ use sha2::{Digest, Sha256};
 
 use crate::subject::Compute;
 
-/// Bytes of a digest that name a body: enough that two bodies of one URL never share a tag.
+/// Number of digest bytes in an entity tag; 128 bits make collisions between two bodies of one URL negligible.
 const DIGEST_BYTES: usize = 16;
 
-/// First byte of an entry in Redis; counts up when the layout changes.
+/// Version of the entries' layout in Redis, stored as their first byte; incremented when the layout changes.
 const LAYOUT: u8 = 2;
 const HEAD_BYTES: usize = 1 + 8 + 8;
 
-/// What an entry weighs beside its key and body: tag, times, its question, the maps' own nodes.
+/// Estimated bytes of an entry beside key and body: tag, times, question and map nodes.
 const OVERHEAD_BYTES: usize = 384;
 
-/// A body, its validator and its times.
+/// A body, its entity tag and its times.
 pub struct Entry<E> {
     pub body: Bytes,
-    /// A weak entity tag (RFC 9110, section 8.8.3), quotes included. Weak, since the compressed answer is another sequence of
+    /// Weak entity tag (RFC 9110, section 8.8.3), quotes included. It is weak because the compressed response has other
     /// bytes.
     pub etag: Bytes,
     pub times: Times,
-    /// Of its family when it was computed.
+    /// Generation of the family when the body was computed.
     pub(crate) generation: i64,
-    /// Milliseconds since 1970, the same in every process that shares the cache. When computing began: what was told
-    /// since is not in it.
+    /// Start of the computation in milliseconds since 1970, comparable between processes. Changes after this time are
+    /// not in the body.
     pub(crate) created_at: u64,
     pub(crate) compute: Arc<dyn Compute<E>>,
     hits: AtomicU32,
     refreshing: AtomicBool,
 }
 
-/// How long an answer is of use.
+/// How long an answer may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
-    /// Reused without asking.
+    /// TTL: the answer is fresh for this long.
     pub fresh: Duration,
-    /// After that, still given while it is computed anew (RFC 5861, section 3).
+    /// After the TTL: how long it may be served while it is recomputed (RFC 5861, section 3).
     pub while_revalidate: Duration,
-    /// After that, given where it cannot be computed anew (RFC 5861, section 4).
+    /// After the TTL: how long it may be served if recomputing fails (RFC 5861, section 4).
     pub if_error: Duration,
 }
 
@@ -77,17 +77,17 @@ impl<E> Entry<E> {
         }
     }
 
-    /// Time since the body was computed. A clock that was set back makes it zero.
+    /// Time since the body was computed; zero if the clock was set back.
     pub fn age(&self) -> Duration {
         Duration::from_millis(now().saturating_sub(self.created_at))
     }
 
-    /// Time the body may still be of use.
+    /// Total time for which the body may be used in any way.
     pub(crate) fn kept(&self) -> Duration {
         self.times.kept().saturating_sub(self.age())
     }
 
-    /// Bytes this entry is accounted for under `key`.
+    /// Bytes that this entry counts for in the memory limit.
     pub(crate) fn weight(&self, key: &str) -> u32 {
         u32::try_from(key.len() + self.body.len() + OVERHEAD_BYTES).unwrap_or(u32::MAX)
     }
@@ -100,7 +100,7 @@ impl<E> Entry<E> {
         self.hits.load(Ordering::Relaxed)
     }
 
-    /// Whether the caller is the one to compute it anew.
+    /// Whether this caller is the one that must recompute the entry.
     pub(crate) fn begin_refresh(&self) -> bool {
         !self.refreshing.swap(true, Ordering::AcqRel)
     }
@@ -109,12 +109,12 @@ impl<E> Entry<E> {
         self.refreshing.store(false, Ordering::Release);
     }
 
-    /// Takes over half of its predecessor's hits: what was asked for lately counts more than what once was.
+    /// Inherits half of the predecessor's hits, so that recent requests count more than old ones.
     pub(crate) fn succeeds(&self, before: &Self) {
         self.hits.fetch_add(before.hits() / 2, Ordering::Relaxed);
     }
 
-    /// For Redis: layout, time of creation, generation, body. The tag follows from the body.
+    /// Serializes the entry for Redis: layout, time of creation, generation, body. The tag is derived from the body.
     pub(crate) fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(HEAD_BYTES + self.body.len());
         bytes.extend_from_slice(&[LAYOUT]);
@@ -124,7 +124,7 @@ impl<E> Entry<E> {
         bytes.freeze()
     }
 
-    /// Reads [`Entry::encode`]; `None` where that is not what the bytes are, or where the entry is of no use any more.
+    /// Parses [`Entry::encode`]; `None` if the bytes have another layout or the entry has expired.
     pub(crate) fn decode(bytes: Vec<u8>, times: Times, compute: Arc<dyn Compute<E>>) -> Option<Self> {
         let bytes = Bytes::from(bytes);
         let (head, _) = bytes.split_at_checked(HEAD_BYTES)?;
@@ -149,13 +149,13 @@ fn etag(body: &[u8]) -> Bytes {
     text.into()
 }
 
-/// Milliseconds since 1970.
+/// Current time in milliseconds since 1970.
 pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Lets the in-process layer drop an entry when it is of no use any more, wherever it was made.
+/// Expiry policy of the in-process tier: drops entries that can no longer be used, whichever process computed them.
 pub(crate) struct UntilUseless;
 
 impl<E> Expiry<String, Arc<Entry<E>>> for UntilUseless {

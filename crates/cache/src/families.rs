@@ -1,4 +1,4 @@
-//! Times and counters of each family.
+//! Times and counters of each cache family.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use settings::CacheSettings;
 use crate::Source;
 use crate::entry::Times;
 
-/// What the cache has done since the process started.
+/// Counters of the cache since the process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheCounts {
     pub hits: u64,
@@ -18,7 +18,7 @@ pub struct CacheCounts {
     pub memory_bytes: u64,
 }
 
-/// The same, of one family.
+/// Counters of one family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FamilyCounts {
     pub family: CacheFamily,
@@ -38,7 +38,7 @@ struct Family {
     misses: AtomicU64,
 }
 
-/// All families, by [`CacheFamily`].
+/// All families, indexed by [`CacheFamily`].
 pub(crate) struct Families([Family; CacheFamily::ALL.len()]);
 
 impl Families {
@@ -69,7 +69,7 @@ impl Families {
         self.0[family as usize].times
     }
 
-    /// Counts an answer; returns whether it counts as a use of its entry.
+    /// Counts an answer; returns whether it counts as a hit of its entry.
     pub fn count(&self, family: CacheFamily, source: Source) -> bool {
         let of = &self.0[family as usize];
         let (counter, total) = match source {

@@ -1,4 +1,4 @@
-//! The cache's part of the change feed.
+//! Applies the change feed to the cache.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::ResponseCache;
 use crate::subject::Failure;
 
 impl<E: Failure> ResponseCache<E> {
-    /// Follows the change feed for as long as it lives. Subscribe before the feed is followed, so that nothing is missed.
+    /// Applies changes until the feed closes. Subscribe before the feed starts, so that no change is missed.
     pub async fn follow(self: Arc<Self>, mut changes: Receiver<Change>) {
         loop {
             match changes.recv().await {

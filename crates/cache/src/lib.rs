@@ -1,11 +1,11 @@
-//! Ready-made answers by key, in two tiers: in the process (moka), then in Redis.
+//! A response cache with two tiers: in the process (moka), then in Redis. Both hold serialized answers by key.
 //!
-//! An entry knows the generation of its family, which publishing a run moves on ([`storage::changes`]), and when it was
-//! computed. From both follows its [`Freshness`]: fresh, aged (returned while it is computed anew) or outdated (returned only
-//! if computing fails). Failures are not kept. Every part may fail on its own: without Redis the process still caches,
-//! without the database what was asked before is still answered.
+//! An entry stores when it was computed and the generation of its family, which publishing a run increments
+//! ([`storage::changes`]). Both determine its [`Freshness`]: fresh, aged (served while it is recomputed) or outdated
+//! (served only if recomputing fails). Failures are not cached. Every part may fail on its own: without Redis the
+//! process still caches, and without the database cached answers are still served.
 //!
-//! This crate knows neither HTTP nor the questions: what is cached is a [`Subject`] and whatever can [`Compute`] its bytes.
+//! This crate knows neither HTTP nor the questions. It caches the bytes that a [`Compute`] returns for a [`Subject`].
 
 mod answer;
 mod entry;
@@ -39,14 +39,14 @@ pub use entry::{Entry, Times};
 pub use families::{CacheCounts, FamilyCounts};
 pub use subject::{Compute, Failure, Live, Subject, Visibility};
 
-/// After a computation has failed, its outdated answer is returned without another try for this long: while the database is
-/// away, readers would otherwise wait for its time-out, one after another.
+/// Time for which the outdated answer is served without another attempt after a computation has failed: while the
+/// database is unreachable, each reader would otherwise wait for its time-out.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Computations under way, and failures remembered.
+/// Maximum number of concurrent computations, and of failures that are remembered.
 const FLIGHTS_MAX: u64 = 10_000;
 
-/// The response cache of one process; `E` is why a computation failed.
+/// The response cache of one process. `E` is the error type of computations.
 pub struct ResponseCache<E> {
     memory: Cache<String, Arc<Entry<E>>>,
     /// Computations that several callers wait for.
@@ -60,17 +60,17 @@ pub struct ResponseCache<E> {
     warming: Warming,
 }
 
-/// What an entry is good for.
+/// What an entry may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Freshness {
     Fresh,
-    /// To be returned, and computed anew meanwhile.
+    /// Serve it, and recompute it in the background.
     Aged,
     /// To be computed anew, and returned if that fails.
     Outdated,
 }
 
-/// What the process holds for a subject.
+/// State of the in-process entry of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peek {
     Absent,
@@ -79,10 +79,10 @@ pub enum Peek {
 }
 
 impl<E: Failure> ResponseCache<E> {
-    /// Must be called within a runtime: writes to Redis are a task of their own.
+    /// Creates the cache. It must be called within a runtime, because a task writes to Redis.
     ///
     /// # Errors
-    /// A malformed URL of Redis.
+    /// The URL of Redis is malformed.
     pub fn new(settings: &CacheSettings, feed: Arc<ChangeFeed>) -> Result<Self, StorageError> {
         let memory = Cache::builder()
             .max_capacity(settings.memory_bytes)
@@ -93,7 +93,7 @@ impl<E: Failure> ResponseCache<E> {
         let longest = CacheFamily::ALL.map(|family| settings.ttl_of(family)).into_iter().max();
         Ok(Self {
             memory,
-            // Forgotten when done; the time is for one whose callers all gave up at that moment.
+            // Entries are removed when the computation ends; the TTL removes one whose callers have all been cancelled.
             flights: Cache::builder().max_capacity(FLIGHTS_MAX).time_to_live(FAILURE_PAUSE).build(),
             failing: Cache::builder().max_capacity(FLIGHTS_MAX).time_to_live(FAILURE_PAUSE).build(),
             shared: Shared::new(RedisCache::new(&settings.url, &settings.prefix)?),
@@ -107,7 +107,7 @@ impl<E: Failure> ResponseCache<E> {
     fn freshness(&self, entry: &Entry<E>, subject: &Subject) -> Freshness {
         let (age, times) = (entry.age(), &entry.times);
         match self.feed.generation(subject.family) {
-            // Nobody can tell whether it is still right, nor compute it anew in time.
+            // Without the database, whether the answer is current is unknown, and recomputing would fail.
             Generation::Last(_) | Generation::Unknown => Freshness::Aged,
             Generation::Current(generation) if generation != entry.generation => Freshness::Outdated,
             Generation::Current(_) if self.touched.outdates(subject.live, entry.created_at, age) => Freshness::Outdated,
@@ -117,7 +117,7 @@ impl<E: Failure> ResponseCache<E> {
         }
     }
 
-    /// What this process holds for a subject; computes nothing and asks nobody.
+    /// Returns the state of this process's entry for a subject, without computing and without asking Redis.
     pub async fn peek(&self, subject: &Subject) -> Peek {
         let Some(entry) = self.memory.get(&subject.key).await else { return Peek::Absent };
         let (age, generation) = (entry.age(), entry.generation);
@@ -127,45 +127,45 @@ impl<E: Failure> ResponseCache<E> {
         }
     }
 
-    /// Forgets a family's answers in this process, stale ones too.
+    /// Removes a family's answers from this process, stale ones included.
     pub fn purge(&self, family: CacheFamily) {
         let prefix = subject::prefix(family);
         if let Err(error) = self.memory.invalidate_entries_if(move |key, _| key.starts_with(&prefix)) {
-            tracing::error!(%error, family = family.as_str(), "the family's cached answers cannot be purged");
+            tracing::error!(%error, family = family.as_str(), "cannot purge the family's cached answers");
         }
     }
 
-    /// Forgets a family's answers in the tier that all processes share; returns how many there were.
+    /// Removes a family's answers from the tier that all processes share; returns their number.
     ///
     /// # Errors
-    /// Redis is away.
+    /// Redis is unreachable.
     pub async fn purge_shared(&self, family: CacheFamily) -> Result<u64, StorageError> {
         self.redis().remove_under(&subject::prefix(family)).await
     }
 
-    /// Outdates every answer that counts live facts, though no movie's have changed: what all of them say of the speed layer
-    /// is not right any more.
+    /// Outdates every answer that counts live facts. Called when the lag crosses its limit, because these answers
+    /// report whether the speed layer is stale.
     pub fn outdate_live(&self) {
         self.touched.outdate();
     }
 
-    /// The process's own copy of the live facts has caught up with what was told: answers about all movies that were computed
-    /// from it before, though after the telling, count less than is known now.
+    /// Outdates answers about all movies that were computed before the in-process copy of the live facts had applied
+    /// all changes received so far.
     pub fn caught_up(&self) {
         self.touched.caught_up();
     }
 
-    /// Hits, misses and size since the process started.
+    /// Returns hits, misses and size since the process started.
     pub fn counts(&self) -> CacheCounts {
         self.families.counts(self.memory.entry_count(), self.memory.weighted_size())
     }
 
-    /// Hits and misses of each family since the process started.
+    /// Returns hits and misses of each family since the process started.
     pub fn family_counts(&self) -> [FamilyCounts; CacheFamily::ALL.len()] {
         self.families.each()
     }
 
-    /// The shared tier's server, for health.
+    /// Returns the client of the shared tier, for health checks.
     pub fn redis(&self) -> &RedisCache {
         self.shared.redis()
     }

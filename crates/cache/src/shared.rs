@@ -1,4 +1,4 @@
-//! The tier that all API processes share.
+//! The cache tier that all API processes share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,17 +11,18 @@ use tokio::sync::mpsc;
 use crate::entry::{Entry, Times};
 use crate::subject::{Compute, Failure};
 
-/// After a failure Redis is left alone for this long, then one request tries it: a dead server costs one request a
-/// second its timeout instead of every request.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Open time of the circuit breaker: after a failure, Redis gets no requests for this long, then one trial request. An
+/// unreachable server costs one time-out per second, not one per request.
+const OPEN_TIME: Duration = Duration::from_secs(1);
 
-/// Entries that wait to be written. When Redis cannot keep up, the newest are dropped: they can be computed again.
+/// Maximum number of entries that wait to be written. If Redis cannot keep up, the newest are dropped, since they can
+/// be recomputed.
 const WAITING_MAX: usize = 1_024;
 
-/// Entries written in one round trip.
-const WRITE_BATCH: usize = 64;
+/// Maximum number of entries written in one round trip.
+const ENTRIES_PER_WRITE_MAX: usize = 64;
 
-/// Redis behind a circuit breaker, with a writer of its own so that no request waits for a write.
+/// Redis behind a circuit breaker. A writer task keeps requests from waiting for writes.
 pub(crate) struct Shared<E> {
     redis: RedisCache,
     breaker: Arc<Breaker>,
@@ -29,7 +30,7 @@ pub(crate) struct Shared<E> {
 }
 
 impl<E: Failure> Shared<E> {
-    /// The writer ends with the last sender.
+    /// Starts the writer, which ends when the last sender is dropped.
     pub fn new(redis: RedisCache) -> Self {
         let (writes, waiting) = mpsc::channel(WAITING_MAX);
         let breaker = Arc::new(Breaker::new());
@@ -37,7 +38,7 @@ impl<E: Failure> Shared<E> {
         Self { redis, breaker, writes }
     }
 
-    /// The entry, if Redis answers and has it.
+    /// Returns the entry if Redis answers and has it.
     pub async fn get(&self, key: &str, times: Times, compute: &Arc<dyn Compute<E>>) -> Option<Entry<E>> {
         if !self.breaker.allows() {
             return None;
@@ -47,7 +48,7 @@ impl<E: Failure> Shared<E> {
         Entry::decode(answer.ok()??, times, compute.clone())
     }
 
-    /// Has the entry written soon, or not at all.
+    /// Queues the entry for writing; drops it if the queue is full.
     pub fn put(&self, key: &str, entry: &Arc<Entry<E>>) {
         if self.writes.try_send((key.to_owned(), entry.clone())).is_err() {
             metrics::counter!("cache_writes_dropped_total").increment(1);
@@ -60,8 +61,8 @@ impl<E: Failure> Shared<E> {
 }
 
 async fn write<E>(redis: RedisCache, breaker: Arc<Breaker>, mut waiting: mpsc::Receiver<(String, Arc<Entry<E>>)>) {
-    let mut batch = Vec::with_capacity(WRITE_BATCH);
-    while waiting.recv_many(&mut batch, WRITE_BATCH).await > 0 {
+    let mut batch = Vec::with_capacity(ENTRIES_PER_WRITE_MAX);
+    while waiting.recv_many(&mut batch, ENTRIES_PER_WRITE_MAX).await > 0 {
         let encoded: Vec<_> = batch.drain(..).map(|(key, entry)| (key, entry.encode(), entry.kept())).collect();
         if breaker.allows() {
             let entries = encoded.iter().map(|(key, bytes, ttl)| (key.as_str(), bytes.as_ref(), *ttl));
@@ -70,10 +71,10 @@ async fn write<E>(redis: RedisCache, breaker: Arc<Breaker>, mut waiting: mpsc::R
     }
 }
 
-/// Closed while Redis answers; after a failure open for [`PAUSE`], then half open for one attempt.
+/// Circuit breaker: closed while Redis answers, open for [`OPEN_TIME`] after a failure, then half-open for one attempt.
 struct Breaker {
     since: Instant,
-    /// Milliseconds after `since` at which the next attempt is allowed; 0 is "closed".
+    /// Milliseconds after `since` at which the next attempt is allowed; 0 means closed.
     retry_at: AtomicU64,
 }
 
@@ -86,16 +87,16 @@ impl Breaker {
         u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Whether this caller may try.
+    /// Whether this caller may send a request.
     fn allows(&self) -> bool {
         let retry_at = self.retry_at.load(Ordering::Relaxed);
-        let next = self.millis() + PAUSE.as_millis() as u64;
+        let next = self.millis() + OPEN_TIME.as_millis() as u64;
         retry_at == 0
             || (retry_at <= self.millis()
                 && self.retry_at.compare_exchange(retry_at, next, Ordering::Relaxed, Ordering::Relaxed).is_ok())
     }
 
-    /// Takes in how the attempt went; the log hears of a change only.
+    /// Records the outcome of a request; logs only changes of state.
     fn note<T>(&self, outcome: &Result<T, StorageError>) {
         match outcome {
             Ok(_) => {
@@ -105,9 +106,9 @@ impl Breaker {
             }
             Err(error) => {
                 metrics::counter!("cache_redis_errors_total").increment(1);
-                let next = self.millis() + PAUSE.as_millis() as u64;
+                let next = self.millis() + OPEN_TIME.as_millis() as u64;
                 if self.retry_at.swap(next, Ordering::Relaxed) == 0 {
-                    tracing::warn!(%error, "the cache's Redis does not answer; caching in the process only");
+                    tracing::warn!(%error, "the cache's Redis does not answer; caching in this process only");
                 }
             }
         }

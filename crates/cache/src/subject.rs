@@ -1,4 +1,4 @@
-//! What is cached, as the cache sees it.
+//! What the cache knows about an answer: its key, family, live facts and visibility, and how to compute it.
 
 use std::fmt::Write;
 
@@ -7,13 +7,13 @@ use domain::MovieId;
 use domain::artifacts::CacheFamily;
 use futures::future::BoxFuture;
 
-/// Part of every key, so that a new release never returns bodies that an old one made.
+/// Part of every key, so that a new release never serves bodies of an old one.
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
-/// What an answer is about.
+/// Identifies an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// What makes answers obsolete together; also the group of their time to live.
+    /// Answers of one family share a TTL and become obsolete together.
     pub family: CacheFamily,
     pub(crate) key: String,
     pub live: Live,
@@ -21,8 +21,8 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// `question` is equal for two questions that mean the same: a canonical path with normalised parameters. A private one
-    /// names its viewer.
+    /// Creates a subject. `question` must be equal for two questions with the same meaning: a path with normalized
+    /// parameters. A private question includes its viewer.
     pub fn new(family: CacheFamily, question: &str, live: Live, visibility: Visibility) -> Self {
         let mut key = String::with_capacity(96);
         // Writing to a String cannot fail.
@@ -31,38 +31,40 @@ impl Subject {
     }
 }
 
-/// What every key of a family begins with.
+/// Returns the common prefix of a family's keys.
 pub(crate) fn prefix(family: CacheFamily) -> String {
     format!("{RELEASE}:{}:", family.as_str())
 }
 
-/// Live facts that an answer counts. When they change it is computed anew, whatever is left of its time.
+/// Live facts that an answer counts. When they change, the answer is recomputed before its TTL ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Live {
     Nothing,
     Movie(MovieId),
-    /// Those of all movies.
+    /// The facts of all movies.
     AllMovies,
 }
 
-/// Who may see an answer, and so which caches on the way may keep it.
+/// Who may see an answer, which determines which HTTP caches may store it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Visibility {
-    /// Everybody gets the same.
+    /// Everybody gets the same answer.
     #[default]
     Public,
-    /// One viewer's alone.
+    /// Only one viewer may see the answer.
     Private,
 }
 
-/// Computes an answer's bytes: kept with the entry, so that the cache can have it computed again by itself, before its time is
-/// over and after a run was published.
+/// Computes an answer's bytes. It is stored with the entry, so that the cache can recompute the entry by itself: after
+/// its TTL, and after a run was published.
 pub trait Compute<E>: Send + Sync {
+    /// Computes the bytes.
     fn compute(&self) -> BoxFuture<'_, Result<Bytes, E>>;
 }
 
-/// Why a computation failed.
+/// An error of a computation.
 pub trait Failure: std::fmt::Display + Send + Sync + 'static {
-    /// Whether we failed, so that an earlier answer is better than none. `false`: there is no answer, or nobody may have it.
+    /// Whether the failure is the server's, so that an earlier answer is better than none. `false` means that there is
+    /// no answer, or that the client may not have it.
     fn is_ours(&self) -> bool;
 }

@@ -1,4 +1,4 @@
-//! Which movies' live facts have changed lately: what was cached of them before is not of use any more.
+//! Records which movies' live facts have changed, so that older answers about them count as outdated.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,17 +8,17 @@ use moka::sync::Cache;
 use crate::entry::now;
 use crate::subject::Live;
 
-/// Movies remembered. One that falls out is cached for its time to live at most.
+/// Maximum number of movies recorded. If one is evicted, its older answers are served until their TTL ends.
 const MOVIES_MAX: u64 = 200_000;
 
-/// An answer that is younger is used although its movie has changed since: a movie that everybody rates is still computed
-/// twice a second only.
-const REUSE_MOVIE: Duration = Duration::from_millis(500);
+/// Least age at which an answer is outdated by a change of its movie. It bounds recomputation for a movie that is rated
+/// often to twice a second.
+const MOVIE_REUSE_TIME: Duration = Duration::from_millis(500);
 
-/// The same for answers that count all movies, of which one or another always changes.
-const REUSE_ALL_MOVIES: Duration = Duration::from_secs(2);
+/// The same bound for answers that count all movies, since one of them changes almost always.
+const ALL_MOVIES_REUSE_TIME: Duration = Duration::from_secs(2);
 
-/// Times are milliseconds since 1970, as in an entry.
+/// Records of changes; times are milliseconds since 1970, as in entries.
 pub(crate) struct Touched {
     movies: Cache<i64, u64>,
     last: AtomicU64,
@@ -26,14 +26,14 @@ pub(crate) struct Touched {
 }
 
 impl Touched {
-    /// Remembers movies for `memory`, the longest time that an answer may be used.
+    /// Creates an empty record. `memory` is the longest time for which an answer may be used.
     pub fn new(memory: Duration) -> Self {
-        let movies = Cache::builder().max_capacity(MOVIES_MAX).time_to_live(memory.max(REUSE_ALL_MOVIES)).build();
+        let movies = Cache::builder().max_capacity(MOVIES_MAX).time_to_live(memory.max(ALL_MOVIES_REUSE_TIME)).build();
         let (last, everything) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { movies, last, everything }
     }
 
-    /// Takes in movies whose facts have changed.
+    /// Records that these movies' facts have changed.
     pub fn movies(&self, ids: &[i64]) {
         let at = now();
         for id in ids {
@@ -42,7 +42,7 @@ impl Touched {
         self.last.store(at, Ordering::Release);
     }
 
-    /// Any movie may have changed.
+    /// Records that any movie may have changed.
     pub fn outdate(&self) {
         let at = now();
         self.everything.store(at, Ordering::Release);
@@ -54,15 +54,15 @@ impl Touched {
         self.last.store(now(), Ordering::Release);
     }
 
-    /// Whether an answer of that time and age counts less than is known now.
+    /// Whether an answer of this time and age misses a recorded change.
     pub fn outdates(&self, live: Live, created_at: u64, age: Duration) -> bool {
         let (touched, reuse) = match live {
             Live::Nothing => return false,
             Live::Movie(id) => {
                 let movie = self.movies.get(&id.get()).unwrap_or_default();
-                (movie.max(self.everything.load(Ordering::Acquire)), REUSE_MOVIE)
+                (movie.max(self.everything.load(Ordering::Acquire)), MOVIE_REUSE_TIME)
             }
-            Live::AllMovies => (self.last.load(Ordering::Acquire), REUSE_ALL_MOVIES),
+            Live::AllMovies => (self.last.load(Ordering::Acquire), ALL_MOVIES_REUSE_TIME),
         };
         touched >= created_at && age >= reuse
     }

@@ -1,4 +1,4 @@
-//! After a run was published, what was asked most is computed before anybody asks again.
+//! Cache warming: after a run is published, the most requested answers are recomputed before they are requested again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,18 +12,18 @@ use crate::ResponseCache;
 use crate::entry::Entry;
 use crate::subject::{Failure, Live, Subject, Visibility, prefix};
 
-/// Time between two rounds, whatever moves how often.
-const PAUSE: Duration = Duration::from_secs(5);
+/// Least time between two rounds of warming.
+const WARMING_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Answers computed at a time, so that readers' own questions do not wait for the pool.
-const AT_ONCE: usize = 2;
+/// Maximum number of concurrent computations, so that warming does not take the pool from requests.
+const COMPUTATIONS_MAX: usize = 2;
 
-/// Asked at least so often to be worth it.
+/// Least number of hits that an answer needs to be warmed.
 const HITS_MIN: u32 = 2;
 
-/// Families that wait to be warmed.
+/// The families that wait to be warmed.
 pub(crate) struct Warming {
-    /// Answers a family and round; 0 for none.
+    /// Maximum number of answers per family and round; 0 disables warming.
     most: usize,
     wanted: [AtomicBool; CacheFamily::ALL.len()],
     wake: Notify,
@@ -36,13 +36,13 @@ impl Warming {
 }
 
 impl<E: Failure> ResponseCache<E> {
-    /// The family's generation has moved.
+    /// Schedules a family whose generation has changed.
     pub(crate) fn warm_soon(&self, family: CacheFamily) {
         self.warming.wanted[family as usize].store(true, Ordering::Release);
         self.warming.wake.notify_one();
     }
 
-    /// Computes a family's most asked answers anew; answers how many.
+    /// Recomputes a family's most requested answers; returns their number.
     pub(crate) async fn warm_family(&self, family: CacheFamily) -> usize {
         let prefix = prefix(family);
         let of_family = |(key, entry): (Arc<String>, Arc<Entry<E>>)| {
@@ -53,7 +53,7 @@ impl<E: Failure> ResponseCache<E> {
         asked.truncate(self.warming.most);
         let count = asked.len();
         futures::stream::iter(asked)
-            .for_each_concurrent(AT_ONCE, |(_, key, entry)| async move {
+            .for_each_concurrent(COMPUTATIONS_MAX, |(_, key, entry)| async move {
                 let (live, visibility) = (Live::Nothing, Visibility::Public);
                 let subject = Subject { family, key: String::clone(&key), live, visibility };
                 self.refresh(&subject, &entry).await;
@@ -62,7 +62,7 @@ impl<E: Failure> ResponseCache<E> {
         count
     }
 
-    /// Warms whatever moves, for as long as the process runs.
+    /// Warms scheduled families for as long as the process runs.
     pub async fn warm(self: Arc<Self>) {
         loop {
             self.warming.wake.notified().await;
@@ -72,7 +72,7 @@ impl<E: Failure> ResponseCache<E> {
                     metrics::counter!("cache_warmed_total", "family" => family.as_str()).increment(answers as u64);
                 }
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(WARMING_INTERVAL).await;
         }
     }
 }

@@ -18,23 +18,23 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Bring the database schema up to date
+    /// Apply pending migrations to the database schema
     Migrate,
-    /// Load the demo world: well-known movies, sixty days of metrics, simulated viewers
+    /// Load the demo world: well-known movies, 60 days of metrics, simulated viewers
     Demo(demo::Args),
-    /// Import a data set's files
+    /// Import the files of a data set
     Import(import::Args),
     /// Enqueue a job
     Enqueue(enqueue::Args),
     /// List jobs, or show one
     Jobs(jobs::Args),
-    /// Play viewers against a running API: events and reviews at a steady rate
+    /// Simulate viewers of a running API: events and reviews at a steady rate
     Simulate(simulate::Args),
-    /// List events that could not be counted, or hand them to the speed layer again
+    /// List events that could not be applied, or replay them
     DeadLetters(dead_letters::Args),
-    /// Check every dependency and say what is wrong and how to mend it
+    /// Check every dependency and say what is wrong and how to repair it
     Doctor,
-    /// Make an admin key: the key for clients, its hash for the API's setting ADMIN_API_KEY_SHA256
+    /// Generate an admin key: the key for clients, and its hash for the setting ADMIN_API_KEY_SHA256
     AdminKey,
 }
 

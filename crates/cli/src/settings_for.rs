@@ -1,4 +1,4 @@
-//! The part of the settings that a command needs.
+//! Loads the part of the settings that a command needs.
 
 use settings::{DatabaseSettings, load_or_exit};
 use sqlx::PgPool;

@@ -87,7 +87,7 @@ async fn import_sets_bad_rows_aside_and_says_how_many(pool: PgPool) {
     .unwrap();
     let output = run(Some(&pool), &[], &["import", "movielens", dir.path().to_str().unwrap()]).await;
     let out = text(&output.stdout);
-    assert!(output.status.success() && out.contains("2 records were set aside"), "{out} {}", text(&output.stderr));
+    assert!(output.status.success() && out.contains("2 records were quarantined"), "{out} {}", text(&output.stderr));
     let movie: (i64, String, Vec<String>) =
         sqlx::query_as("SELECT movie_id, title, genres FROM movies").fetch_one(&pool).await.unwrap();
     assert_eq!(movie, (603, "The Matrix".into(), vec!["Action".into(), "Science Fiction".into()]));
@@ -158,7 +158,7 @@ async fn a_job_is_enqueued_with_its_own_options_and_no_others(pool: PgPool) {
     assert_eq!(jobs, expected.map(|(kind, payload)| (kind.to_owned(), payload)));
     for options in [&["--mode", "full"][..], &["--option", "colour=1"], &["--option", "force=perhaps"]] {
         let refused = run(Some(&pool), &[], &[&["enqueue", "trending"], options].concat()).await;
-        assert!(!refused.status.success() && text(&refused.stderr).contains("trending takes no such options"));
+        assert!(!refused.status.success() && text(&refused.stderr).contains("trending does not accept these options"));
     }
     let sideways = run(Some(&pool), &[], &["enqueue", "ingest", "--mode", "sideways"]).await;
     assert!(text(&sideways.stderr).contains("mode: unknown variant"), "{}", text(&sideways.stderr));

@@ -12,25 +12,25 @@ use utoipa::ToSchema;
 use crate::movies::PersonView;
 use crate::{ArtifactList, IntoRows, PagedList, QueryError, Reader};
 
-/// The people with whom an actor appeared, the most movies together first.
+/// The people with whom an actor appeared, most common movies first.
 #[derive(Debug, Clone, Serialize)]
 pub struct Collaborators {
     pub person_id: PersonId,
     pub as_of: Option<NaiveDate>,
 }
 
-/// Somebody who appeared with the person asked about.
+/// A person who appeared with the actor.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CollaboratorItem {
     pub person_id: i64,
     #[schema(example = "Al Pacino")]
     pub name: String,
-    /// Movies in which both were among the leading cast.
+    /// Number of movies in which both are among the leading cast.
     #[serde(rename = "films")]
     pub movies: i64,
-    /// Movies of these with votes.
+    /// Number of these movies that have votes.
     pub rated: i64,
-    /// 0 to 10, over the movies with votes.
+    /// Mean vote average of the movies that have votes, 0 to 10.
     pub avg_rating: Option<f64>,
 }
 
@@ -41,7 +41,7 @@ impl From<CollaboratorRow> for CollaboratorItem {
     }
 }
 
-/// The person whose collaborators are listed, and the list.
+/// An actor and the list of collaborators.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CollaboratorsView {
     pub person: PersonView,

@@ -1,4 +1,4 @@
-//! The run that answers a question about an artifact.
+//! Selects the run that answers a question about an artifact.
 
 use chrono::NaiveDate;
 use domain::artifacts::Artifact;
@@ -7,11 +7,11 @@ use storage::postgres::artifacts::{self, Head};
 use crate::{QueryError, Reader};
 
 impl Reader {
-    /// The published run, or with `as_of` the newest run that has seen no facts of a later day. A run's rows do not
-    /// change, so reading them by its id afterwards is consistent, whatever is published meanwhile.
+    /// Returns the published run or, with `as_of`, the newest run that contains no later day's facts. A run's rows
+    /// never change, so later reads by its id are consistent even if another run is published meanwhile.
     ///
     /// # Errors
-    /// No run was ever published, or none of those kept (about a week of them) is old enough.
+    /// No run was ever published, or every kept run (about a week of them) is newer than `as_of`.
     pub(crate) async fn run(&self, artifact: Artifact, as_of: Option<NaiveDate>) -> Result<Head, QueryError> {
         match as_of {
             Some(day) => self.run_as_of(artifact, "as_of", day).await,
@@ -19,7 +19,7 @@ impl Reader {
         }
     }
 
-    /// [`Reader::run`] of a day that the question's `field` names.
+    /// Like [`Reader::run`], for a day that the question's `field` names.
     pub(crate) async fn run_as_of(
         &self,
         artifact: Artifact,

@@ -1,11 +1,11 @@
-//! Why a question has no answer.
+//! Reasons why a question has no answer.
 
 use std::sync::Arc;
 
 use domain::artifacts::Artifact;
 use storage::StorageError;
 
-/// A question that could not be answered. Cloned where several readers waited for one read.
+/// Why a question could not be answered. It is `Clone`, because several readers may wait for one read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum QueryError {
     /// The question names something that does not exist; `field` is the question's field that names it.
@@ -15,15 +15,15 @@ pub enum QueryError {
     #[error("{} has not been computed yet", artifact.as_str())]
     NotComputed { artifact: Artifact },
     /// The active movies are not loaded yet ([`crate::active`]).
-    #[error("the movies that are active now are still being read")]
+    #[error("the active movies are still being loaded")]
     NotReady,
-    /// The bound on followed rankings is reached ([`crate::active::Watched`]).
-    #[error("too many rankings are followed at this time")]
+    /// The maximum number of followers or followed rankings is reached ([`crate::active::Watched`]).
+    #[error("too many rankings are being followed")]
     TooManyStreams,
-    /// A store failed, or is away.
+    /// A store failed or is unreachable.
     #[error(transparent)]
     Storage(Arc<StorageError>),
-    /// A defect of ours.
+    /// A defect of this program.
     #[error("{0}")]
     Internal(String),
 }
@@ -35,7 +35,7 @@ impl From<StorageError> for QueryError {
 }
 
 impl QueryError {
-    /// The question's `field` names a movie that the catalogue does not have, or no longer shows.
+    /// The error for a movie, named by the question's `field`, that the catalogue does not have or no longer shows.
     pub(crate) fn no_movie(field: &'static str, id: domain::MovieId) -> Self {
         Self::NotFound { field, what: format!("movie {id}") }
     }

@@ -1,4 +1,4 @@
-//! One genre in depth.
+//! Statistics and movies of one genre.
 
 use std::sync::Arc;
 
@@ -25,15 +25,15 @@ use crate::{IntoRows, Listing, QueryError, Question, Reader, Rows};
 /// Window of the genre's trends: the default of the trends question, so that both answers agree.
 const TRENDS_WINDOW: Window = Window::Days(30);
 
-/// A genre's statistics and movies, of all times or of a year or month of release.
+/// Asks for a genre's statistics and movies, for all time or for a year or month of release.
 #[derive(Debug, Clone, Serialize)]
 pub struct GenreAnalytics {
-    /// Name of a genre, in any case.
+    /// Name of a genre; upper and lower case are equal.
     pub genre: String,
     pub year: Option<i32>,
-    /// 1 to 12; without a year, of every year.
+    /// 1 to 12; without a year, this month of every year.
     pub month: Option<i32>,
-    /// The day of statistics and trends; the list of movies is always the current catalogue's.
+    /// Day of statistics and trends; the list of movies is always current.
     pub as_of: Option<NaiveDate>,
 }
 
@@ -45,31 +45,31 @@ pub struct GenreView {
     pub year: Option<i32>,
     pub month: Option<i32>,
     pub statistics: GenreStatistics,
-    /// All of them as the catalogue has them now, best rated first.
+    /// All movies of the selection in the current catalogue, best rated first.
     pub top_movies: Vec<GenreMovie>,
     pub trends: GenreTrends,
     #[schema(example = "batch")]
     pub data_source: &'static str,
-    /// The last day whose facts the run has seen.
+    /// The last day whose facts the run contains.
     pub as_of: NaiveDate,
     #[schema(value_type = Uuid)]
     pub run_id: RunId,
 }
 
-/// Null where no movie of the selection has the value.
+/// Statistics of the selected movies; null if no movie has the value.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct GenreStatistics {
     pub total_movies: i64,
-    /// 0 to 10, over movies with votes.
+    /// Mean over movies with votes, 0 to 10.
     pub avg_rating: Option<f64>,
-    /// -1 to 1, over reviews.
+    /// Mean over reviews, -1 to 1.
     pub avg_sentiment: Option<f64>,
     pub avg_popularity: Option<f64>,
-    /// US dollars.
+    /// Sum in US dollars.
     pub total_revenue: i64,
-    /// US dollars.
+    /// Mean in US dollars.
     pub avg_budget: Option<f64>,
-    /// Minutes.
+    /// Mean in minutes.
     pub avg_runtime: Option<f64>,
 }
 
@@ -105,7 +105,7 @@ impl From<MovieRow> for GenreMovie {
     }
 }
 
-/// Directions of the genre as a whole over the last 30 days; null until trends are computed.
+/// Trends of the whole genre over the last 30 days; null until trends have been computed.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct GenreTrends {
     #[schema(example = "increasing")]
@@ -149,7 +149,7 @@ impl Listing for GenreAnalytics {
     const COLUMNS: &'static [&'static str] =
         &["movie_id", "title", "vote_average", "popularity", "vote_count", "release_date"];
 
-    /// In the order of ids, since it is read in steps.
+    /// Ordered by id, because the rows are read in steps.
     async fn export(self, reader: Arc<Reader>, _whole: bool) -> Result<Rows<RowOf<Self>>, QueryError> {
         let (_, selection, _) = self.select(&reader).await?;
         let read = move |after| -> BoxFuture<'static, _> {
@@ -165,7 +165,7 @@ impl Listing for GenreAnalytics {
 }
 
 impl GenreAnalytics {
-    /// The run, what is selected of it, and the selection's statistics.
+    /// Returns the run, the selection within it, and the selection's statistics.
     async fn select(&self, reader: &Reader) -> Result<(Head, Selection, Statistics), QueryError> {
         let run = reader.run(Artifact::GenreAnalytics, self.as_of).await?;
         let known = movies::genre_name(&reader.pool, &self.genre).await?;
@@ -173,7 +173,7 @@ impl GenreAnalytics {
         let genre = known.unwrap_or_else(|| self.genre.clone());
         let selection = Selection { genre, year: self.year, month: self.month };
         let sums = genre_analytics::sums(&reader.pool, run.run_id, &selection).await?;
-        // A genre that the statistics do not know may be newer than they are.
+        // A genre without statistics may be newer than the run, so its movies decide whether it exists.
         if unknown && sums.total_movies == 0 {
             return Err(QueryError::NotFound { field: "genre", what: format!("genre {}", selection.genre) });
         }

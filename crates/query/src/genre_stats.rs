@@ -1,4 +1,4 @@
-//! Genres by their number of movies.
+//! Genres and their number of movies.
 
 use chrono::NaiveDate;
 use domain::artifacts::{Artifact, CacheFamily};
@@ -10,27 +10,27 @@ use utoipa::ToSchema;
 
 use crate::{ArtifactList, PagedList, QueryError, Reader};
 
-/// Genres, the one with the most movies first.
+/// Asks for the genres, the one with the most movies first.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct TopGenres {
     pub as_of: Option<NaiveDate>,
 }
 
-/// One genre. An average is null where no movie's value is known.
+/// Statistics of one genre. A mean is null if no movie has the value.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct GenreItem {
     #[schema(example = "Drama")]
     pub genre: String,
     pub movie_count: i64,
     pub vote_count: i64,
-    /// 0 to 10, over movies with votes.
+    /// Mean over movies with votes, 0 to 10.
     pub avg_rating: Option<f64>,
     pub avg_popularity: Option<f64>,
-    /// US dollars.
+    /// Mean in US dollars.
     pub avg_budget: Option<f64>,
-    /// Minutes.
+    /// Mean in minutes.
     pub avg_runtime: Option<f64>,
-    /// US dollars.
+    /// Sum in US dollars.
     pub total_revenue: i64,
 }
 

@@ -1,4 +1,4 @@
-//! How far the speed layer is behind the event log. Answers that need the speed layer say so when it lags.
+//! The lag of the speed layer behind the event log. Answers that need the speed layer report when it is too large.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,34 +6,34 @@ use std::time::Duration;
 
 use storage::event_log::EventSink;
 
-/// How often the backlog is measured, however many readers ask for it.
+/// Interval of measuring the backlog, independent of the number of readers.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Longest that a measurement may take.
+/// Time limit of a measurement.
 const MEASURE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Sentinel in place of milliseconds: the event log could not be asked.
+/// Sentinel: the event log did not answer, so the lag in milliseconds is unknown.
 const UNKNOWN: u64 = u64::MAX;
 
-/// The last measurement, and the limit from which on it is too much.
+/// The last measurement, and the limit that it is compared with.
 pub struct Lag {
     log: Arc<dyn EventSink>,
     limit: Duration,
-    /// Milliseconds, or [`UNKNOWN`].
+    /// Lag in milliseconds, or [`UNKNOWN`].
     last: AtomicU64,
 }
 
-/// A measurement.
+/// A measurement of the lag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// The age of the oldest fact that is not counted yet; zero where all are.
+    /// The age of the oldest event that is not counted yet; zero if all are counted.
     Behind(Duration),
-    /// The event log could not be asked.
+    /// The event log did not answer.
     Unknown,
 }
 
 impl Reading {
-    /// In seconds, for bodies; `None` is unknown.
+    /// The lag in seconds; `None` if it is unknown.
     pub fn seconds(self) -> Option<f64> {
         match self {
             Self::Behind(lag) => Some(lag.as_secs_f64()),
@@ -43,12 +43,12 @@ impl Reading {
 }
 
 impl Lag {
-    /// Unknown at first. Beyond `limit` the speed layer counts as lagging.
+    /// Creates a lag that is unknown until it is measured. Beyond `limit` the speed layer counts as lagging.
     pub fn new(log: Arc<dyn EventSink>, limit: Duration) -> Self {
         Self { log, limit, last: AtomicU64::new(UNKNOWN) }
     }
 
-    /// The last measurement, without waiting: a second old at most while [`watch`] runs.
+    /// Returns the last measurement without waiting; it is at most one second old while [`watch`] runs.
     pub fn read(&self) -> Reading {
         match self.last.load(Ordering::Relaxed) {
             UNKNOWN => Reading::Unknown,
@@ -61,7 +61,7 @@ impl Lag {
         self.is_beyond_limit(self.read())
     }
 
-    /// Asks the event log and keeps its answer.
+    /// Measures the backlog and stores the result.
     pub async fn measure(&self) -> Reading {
         let reading = self.ask().await;
         let millis = match reading {
@@ -76,28 +76,28 @@ impl Lag {
         match tokio::time::timeout(MEASURE_TIMEOUT, self.log.backlog()).await {
             Ok(Ok(backlog)) => Reading::Behind(backlog.lag.unwrap_or_default()),
             Ok(Err(error)) => {
-                tracing::debug!(%error, "the event log's backlog cannot be read");
+                tracing::debug!(%error, "cannot read the event log's backlog");
                 Reading::Unknown
             }
             Err(_elapsed) => Reading::Unknown,
         }
     }
 
-    /// Whether a measurement is beyond the limit. An unknown one is not: while the log is away it takes no facts, so the
-    /// speed layer misses what was waiting then and nothing since.
+    /// Whether a measurement is beyond the limit. An unknown one is not: an event log that is unreachable accepts no
+    /// events, so the speed layer misses only what was waiting before.
     pub fn is_beyond_limit(&self, reading: Reading) -> bool {
         matches!(reading, Reading::Behind(lag) if lag > self.limit)
     }
 }
 
-/// Measures once a second for as long as the process runs, and calls `crossed` when the limit is crossed either way: what
-/// answers said of the lag before is wrong then.
+/// Measures once a second for as long as the process runs. Calls `crossed` whenever the lag crosses the limit in either
+/// direction, because earlier answers then report a wrong state.
 pub async fn watch(lag: Arc<Lag>, crossed: impl Fn() + Send) {
     let mut before = lag.is_too_much();
     loop {
         lag.measure().await;
         let lags = lag.is_too_much();
-        // Compared with this task's own last word: health measures, too.
+        // Compare with this task's own last result, since health checks measure too.
         if std::mem::replace(&mut before, lags) != lags {
             tracing::warn!(lags, "the speed layer's lag has crossed its limit");
             crossed();

@@ -7,7 +7,7 @@ use domain::merge::Decision;
 
 use crate::LayerHours;
 
-/// The merged reads of this process since it started. Answers from a cache are no reads.
+/// Counts the merged reads of this process since it started. Answers from a cache are not counted.
 pub struct LayerStats {
     decisions: [Counted; Decision::ALL.len()],
     nanos: AtomicU64,
@@ -16,7 +16,7 @@ pub struct LayerStats {
     speed_hours: Counted,
 }
 
-/// A number for health, and the same for Prometheus.
+/// A counter that is exported to both health and Prometheus.
 struct Counted {
     total: AtomicU64,
     metric: metrics::Counter,
@@ -52,8 +52,7 @@ impl Default for LayerStats {
 }
 
 impl LayerStats {
-    /// Counts one merged read. `took` is the time that this process spent on combining what the layers hold, without the
-    /// database's.
+    /// Counts one merged read. `took` is the time that this process spent on merging, without database time.
     pub(crate) fn note(&self, decision: Decision, hours: LayerHours, took: Duration) {
         self.decisions[decision as usize].add(1);
         self.batch_hours.add(hours.batch);
@@ -62,22 +61,22 @@ impl LayerStats {
         self.seconds.record(took.as_secs_f64());
     }
 
-    /// Reads that were decided so.
+    /// Returns the number of reads with this decision.
     pub fn queries(&self, decision: Decision) -> u64 {
         self.decisions[decision as usize].get()
     }
 
-    /// All merged reads.
+    /// Returns the number of all merged reads.
     pub fn total(&self) -> u64 {
         self.decisions.iter().map(Counted::get).sum()
     }
 
-    /// Hours with facts that each layer answered for, over all reads.
+    /// Returns the number of hours with facts that each layer answered for.
     pub fn hours(&self) -> LayerHours {
         LayerHours { batch: self.batch_hours.get(), speed: self.speed_hours.get() }
     }
 
-    /// Mean time of a merge in milliseconds; `None` before the first read.
+    /// Returns the mean time of a merge in milliseconds; `None` before the first read.
     pub fn average_millis(&self) -> Option<f64> {
         let total = self.total();
         (total > 0).then(|| self.nanos.load(Ordering::Relaxed) as f64 / total as f64 / 1e6)

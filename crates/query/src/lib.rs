@@ -1,10 +1,10 @@
 //! Questions about movies, and their answers.
 //!
-//! A [`Question`] is a struct with every default filled in; [`Question::read`] asks the [`Reader`], which holds the stores,
-//! and answers with a view: a struct with public fields that says where its numbers come from. Nothing here knows HTTP or
-//! the response cache, so the API, exports and the command line ask in the same way.
+//! A [`Question`] is a struct in which every default is filled in. [`Question::read`] reads from the [`Reader`], which
+//! holds the stores, and returns a view: a struct with public fields that includes its provenance. This crate knows
+//! neither HTTP nor the response cache, so the API, exports and the command line ask in the same way.
 //!
-//! Where to start reading: [`genre_stats`] is the smallest list, [`sentiment`] the smallest merged answer.
+//! Start reading at [`genre_stats`], the smallest list, and [`sentiment`], the smallest merged answer.
 
 pub mod active;
 pub mod actor_collaboration;

@@ -1,7 +1,7 @@
-//! Lists: read a page at a time, exported as a whole.
+//! Lists, read page by page or exported as a whole.
 //!
-//! A new list says its columns and how a page is read ([`PagedList`]); the question, its key, the whole list and its table
-//! follow from that in [`Paged`].
+//! A new list defines its columns and how a page is read ([`PagedList`]); [`Paged`] derives the question, its cache
+//! key, the whole list and its table.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use utoipa::ToSchema;
 
 use crate::{QueryError, Question, Reader, Rows};
 
-/// A page of a list.
+/// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct List<T> {
     pub items: Vec<T>,
-    /// Items on all pages.
+    /// Number of items on all pages.
     pub total: i64,
     #[schema(value_type = u16, example = 20)]
     pub limit: Limit,
@@ -28,19 +28,19 @@ pub struct List<T> {
 }
 
 impl<T> List<T> {
-    /// A page of items, and the number of items on all pages.
+    /// Creates a page from its items and the number of items on all pages.
     pub fn new<R: Into<T>>(page: Page, items: Vec<R>, total: i64) -> Self {
         let items = items.into_iter().map(R::into).collect();
         Self { items, total, limit: page.limit, offset: page.offset }
     }
 }
 
-/// A page of a list that a run of a compute job made. All pages of one `run_id` belong together.
+/// One page of a list that a run of a compute job produced. Pages with equal `run_id` are consistent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ArtifactList<T> {
     #[serde(flatten)]
     pub list: List<T>,
-    /// The last day whose facts the run has seen.
+    /// The last day whose facts the run contains.
     pub as_of: NaiveDate,
     #[schema(value_type = Uuid)]
     pub run_id: RunId,
@@ -52,12 +52,12 @@ impl<T> ArtifactList<T> {
     }
 }
 
-/// A view that has rows.
+/// A view that consists of rows.
 pub trait IntoRows {
-    /// A row, whose fields are the table's columns.
+    /// One row; its fields are the table's columns.
     type Row: Serialize + Send + 'static;
 
-    /// The rows, in the view's order.
+    /// Returns the rows in the view's order.
     fn into_rows(self) -> Vec<Self::Row>;
 }
 
@@ -77,10 +77,10 @@ impl<T: Serialize + Send + 'static> IntoRows for ArtifactList<T> {
     }
 }
 
-/// The rows of a listing's view.
+/// The row type of a listing.
 pub type RowOf<L> = <<L as Question>::View as IntoRows>::Row;
 
-/// A question whose answer is a list, and can be exported as a table.
+/// A question whose answer is a list that can be exported as a table.
 pub trait Listing: Question<View: IntoRows> + Sized {
     /// Name of the exported file, without extension.
     const TABLE: &'static str;
@@ -88,8 +88,8 @@ pub trait Listing: Question<View: IntoRows> + Sized {
     /// Fields of a row, in the order of the table's columns.
     const COLUMNS: &'static [&'static str];
 
-    /// The rows of the list: of all of it where `whole`, else those that the question asks for. A list without pages is
-    /// always whole.
+    /// Returns the rows: the whole list if `whole`, otherwise the page that the question asks for. A list without pages
+    /// is always whole.
     fn export(
         self,
         reader: Arc<Reader>,
@@ -99,9 +99,9 @@ pub trait Listing: Question<View: IntoRows> + Sized {
     }
 }
 
-/// A list that is read a page at a time.
+/// A list that is read page by page.
 pub trait PagedList: Serialize + Send + Sync + 'static {
-    /// A page.
+    /// The type of one page.
     type View: IntoRows + Serialize + Send;
 
     /// See [`Question::NAME`].
@@ -113,10 +113,11 @@ pub trait PagedList: Serialize + Send + Sync + 'static {
     /// See [`Listing::COLUMNS`].
     const COLUMNS: &'static [&'static str];
 
-    /// Reads a page.
+    /// Reads one page.
     fn page(&self, reader: &Reader, page: Page) -> impl Future<Output = Result<Self::View, QueryError>> + Send;
 
-    /// Reads the list from an item on: up to [`Limit::WHOLE`] rows in one read. A list that may be longer reads in steps.
+    /// Reads the list from an offset on, up to [`Limit::WHOLE`] rows in one query. Lists that can be longer read in
+    /// steps.
     fn whole(
         self,
         reader: Arc<Reader>,
@@ -142,7 +143,7 @@ pub struct Paged<L> {
 }
 
 impl<L> Paged<L> {
-    /// Asks for one page of a list.
+    /// Creates the question for one page of a list.
     pub fn new(list: L, page: impl Into<Page>) -> Self {
         Self { list, page: page.into() }
     }

@@ -1,4 +1,4 @@
-//! Forecasts of popularity and trending rank, and how good they have been.
+//! Forecasts of popularity and trending rank, with their back-test errors.
 
 use chrono::NaiveDate;
 use domain::artifacts::{Artifact, CacheFamily};
@@ -13,16 +13,16 @@ use utoipa::ToSchema;
 
 use crate::{ArtifactList, IntoRows, Listing, PagedList, QueryError, Question, Reader};
 
-/// The ranking forecast for a day.
+/// Asks for the ranking that is forecast for a day.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct TrendingForecast {
     pub horizon: Horizon,
-    /// Name of a genre, in any case; movies keep their overall ranks.
+    /// Name of a genre; upper and lower case are equal. Movies keep their overall ranks.
     pub genre: Option<String>,
     pub as_of: Option<NaiveDate>,
 }
 
-/// A movie's place on the day forecast. The interval holds the outcome in four of five cases.
+/// A movie's forecast for the day. The interval contains the outcome in 80 % of cases.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ForecastItem {
     #[schema(example = 1)]
@@ -35,7 +35,7 @@ pub struct ForecastItem {
     pub popularity: f64,
     pub popularity_low: f64,
     pub popularity_high: f64,
-    /// As it stands now.
+    /// Current popularity.
     pub popularity_now: f64,
     pub trending_score: f64,
 }
@@ -58,20 +58,19 @@ impl From<RankedPredictionRow> for ForecastItem {
     }
 }
 
-/// Back-test of the forecasts so many days ahead, over the last two weeks.
+/// Back-test of the forecasts with one horizon, over the last two weeks.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accuracy {
-    /// Days ahead.
+    /// Horizon in days.
     pub horizon: i16,
     pub forecasts: i64,
     /// Mean absolute error of popularity.
     pub mae: f64,
     /// Mean absolute error of the naive forecast, which expects no change.
     pub naive_mae: f64,
-    /// Share of the naive forecast's error that the forecast avoids: 0.5 has half of its error. Null where nothing
-    /// changed.
+    /// Skill score, `1 - mae / naive_mae`: 0.5 means half of the naive forecast's error. Null if nothing changed.
     pub skill: Option<f64>,
-    /// Share of outcomes within the interval; 0.8 is the aim.
+    /// Share of outcomes within the interval; the target is 0.8.
     pub coverage: f64,
 }
 
@@ -88,14 +87,14 @@ impl From<BacktestRow> for Accuracy {
     }
 }
 
-/// The ranking forecast for a day.
+/// The ranking that is forecast for a day.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ForecastView {
     #[schema(value_type = u8, example = 7)]
     pub horizon: i16,
-    /// Null where no movie is forecast.
+    /// Null if no movie is forecast.
     pub day: Option<NaiveDate>,
-    /// Null where there was too little history to try.
+    /// Null if the history is too short for a back-test.
     pub accuracy: Option<Accuracy>,
     #[serde(flatten)]
     pub list: ArtifactList<ForecastItem>,
@@ -138,7 +137,7 @@ impl PagedList for TrendingForecast {
     }
 }
 
-/// A movie's forecast, one to fourteen days ahead.
+/// Asks for a movie's forecast for the next one to fourteen days.
 #[derive(Debug, Clone, Serialize)]
 pub struct MovieForecast {
     pub movie_id: MovieId,
@@ -178,9 +177,9 @@ pub struct MovieForecastView {
     pub movie_id: MovieId,
     pub title: String,
     pub popularity_now: f64,
-    /// The nearest day first; empty for a movie that is not active, or newer than the run.
+    /// Nearest day first; empty for a movie that is not active, or newer than the run.
     pub predictions: Vec<ForecastDay>,
-    /// By days ahead.
+    /// One back-test per horizon.
     pub accuracy: Vec<Accuracy>,
     pub as_of: NaiveDate,
     #[schema(value_type = Uuid)]

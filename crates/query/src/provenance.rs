@@ -1,4 +1,4 @@
-//! What answers that are merged from both layers say about where they come from.
+//! Provenance: which layer, run and hours an answer's numbers come from.
 
 use chrono::{DateTime, Utc};
 use domain::RunId;
@@ -7,12 +7,12 @@ use domain::merge::{Layer, LayerSplit};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How far each layer's part of an answer goes.
+/// How far each layer's contribution to an answer reaches.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct DataSources {
-    /// Hours before this one are the batch layer's; null before its first run.
+    /// The batch layer answers for hours before this one; null before its first run.
     pub batch: Option<DateTime<Utc>>,
-    /// When the speed layer's part last changed; null where it has none.
+    /// Time of the last change in the speed layer's contribution; null if it has none.
     pub speed: Option<DateTime<Utc>>,
 }
 
@@ -22,8 +22,8 @@ impl DataSources {
     }
 }
 
-/// The words for layers that are behind: `batch`, if no run covers the hours before the cutoff; `speed`, if facts wait to
-/// be counted for longer than they should. The other layer answers in its place.
+/// Returns the layers that are behind: `batch` if no run covers the hours before the cutoff; `speed` if events have
+/// waited to be counted for longer than the limit. The other layer answers in its place.
 pub(crate) fn stale(split: LayerSplit, watermark: Option<Hour>) -> Vec<&'static str> {
     split.stale(watermark).map(Layer::as_str).collect()
 }
@@ -31,19 +31,19 @@ pub(crate) fn stale(split: LayerSplit, watermark: Option<Hour>) -> Vec<&'static 
 /// Where an answer's numbers come from.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Provenance {
-    /// Spans of hours that one layer answered for, oldest first. Hours without facts are left out. Not for a movie's page,
-    /// which counts all hours there ever were.
+    /// Spans of hours that one layer answered for, oldest first; hours without facts are omitted. A movie's page has
+    /// none, since it counts all hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spans: Option<Vec<ProvenanceSpan>>,
     pub hours: LayerHours,
     /// The batch layer's run.
     #[schema(value_type = Option<Uuid>)]
     pub run_id: Option<RunId>,
-    /// The run holds every fact of the hours before this one.
+    /// The run contains every fact of the hours before this one.
     pub watermark: Option<DateTime<Utc>>,
-    /// From this hour on the speed layer answers, unless it lags.
+    /// The first hour that the speed layer answers for, unless it lags.
     pub cutoff: DateTime<Utc>,
-    /// Added by a reader that has a cache.
+    /// Filled in by callers that have a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheState>,
 }
@@ -51,16 +51,16 @@ pub struct Provenance {
 /// Consecutive hours that one layer answered for.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ProvenanceSpan {
-    /// batch or speed.
+    /// `batch` or `speed`.
     pub layer: &'static str,
     pub first_hour: DateTime<Utc>,
     pub last_hour: DateTime<Utc>,
-    /// Hours with facts.
+    /// Number of hours with facts.
     pub hours: usize,
 }
 
 impl ProvenanceSpan {
-    /// The spans of merged hours, which are oldest first.
+    /// Groups merged hours, which are oldest first, into spans.
     pub(crate) fn of<T>(hours: &[(Hour, Layer, T)]) -> Vec<Self> {
         let spans = hours.chunk_by(|(_, before, _), (_, layer, _)| before == layer);
         let span = |span: &[(Hour, Layer, T)]| {
@@ -76,17 +76,17 @@ impl ProvenanceSpan {
     }
 }
 
-/// Hours with facts that each layer answered for.
+/// Number of hours with facts that each layer answered for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LayerHours {
     pub batch: u64,
     pub speed: u64,
 }
 
-/// The state of this process's cache for the same question without `explain`.
+/// State of this process's cache for the same question without `explain`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CacheState {
-    /// fresh, stale or absent.
+    /// `fresh`, `stale` or `absent`.
     #[schema(example = "fresh")]
     pub state: &'static str,
     pub age_seconds: Option<u64>,

@@ -1,4 +1,4 @@
-//! Questions in general.
+//! The traits of all questions.
 
 use domain::artifacts::CacheFamily;
 use domain::{MovieId, UserId};
@@ -7,37 +7,37 @@ use serde::Serialize;
 use crate::provenance::CacheState;
 use crate::{QueryError, Reader};
 
-/// A question with every default filled in.
+/// A question in which every default is filled in.
 ///
-/// Two questions that mean the same serialise to the same fields, so [`Question::NAME`] and the serialised fields identify
-/// an answer. Fields that change no answer, such as `explain`, are skipped.
+/// Two questions with the same meaning serialize to the same fields, so [`Question::NAME`] and the serialized fields
+/// identify an answer. Fields that do not change the answer, such as `explain`, are not serialized.
 pub trait Question: Serialize + Send + Sync + 'static {
-    /// The answer.
+    /// The type of the answer.
     type View: Serialize + Send;
 
-    /// Unique among questions.
+    /// Unique name of the question.
     const NAME: &'static str;
 
-    /// The facts that the answer is read from: their next generation makes it obsolete.
+    /// The cache family of the answer: a new generation of the family makes it obsolete.
     const FAMILY: CacheFamily;
 
-    /// Live facts that the answer counts, beside those of [`Question::FAMILY`].
+    /// Returns the live facts that the answer counts, in addition to those of [`Question::FAMILY`].
     fn live(&self) -> LiveFacts {
         LiveFacts::None
     }
 
-    /// The viewer whose own answer it is, which nobody else may see. `None`: everybody gets the same.
+    /// Returns the viewer whose private answer this is. `None` means that everybody gets the same answer.
     fn viewer(&self) -> Option<UserId> {
         None
     }
 
-    /// Whether the view says what it is made of. Such an answer describes the moment in which it was read, so it is not to
-    /// be kept.
+    /// Whether the view includes its provenance. Such an answer describes the moment of reading, so it must not be
+    /// cached.
     fn explain(&self) -> bool {
         false
     }
 
-    /// Adds to the provenance of an explained view what a cache holds for the question without `explain`.
+    /// Adds the cache's state for the question without `explain` to the provenance of an explained view.
     fn note_cache(_view: &mut Self::View, _cache: CacheState) {}
 
     /// Reads the answer.
@@ -47,13 +47,13 @@ pub trait Question: Serialize + Send + Sync + 'static {
     fn read(&self, reader: &Reader) -> impl Future<Output = Result<Self::View, QueryError>> + Send;
 }
 
-/// Live facts that an answer counts. When they change, the answer is out of date.
+/// Live facts that an answer counts. A change of them makes the answer outdated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LiveFacts {
     /// No live facts.
     None,
-    /// Those of one movie.
+    /// The facts of one movie.
     Movie(MovieId),
-    /// Those of every movie.
+    /// The facts of every movie.
     AllMovies,
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{ArtifactList, PagedList, QueryError, Reader};
 
-/// Decades, the oldest first.
+/// Asks for the decades, oldest first.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct RatingsByDecade {
     pub as_of: Option<NaiveDate>,
@@ -22,12 +22,12 @@ pub struct DecadeItem {
     #[schema(example = 1990)]
     pub decade: i32,
     pub movie_count: i64,
-    /// Movies with votes: those that the averages are of.
+    /// Number of movies with votes, which the means are computed over.
     pub rated_count: i64,
     pub vote_count: i64,
-    /// 0 to 10; each movie counts once.
+    /// Mean in which each movie counts once, 0 to 10.
     pub avg_rating: Option<f64>,
-    /// 0 to 10; each vote counts once.
+    /// Mean in which each vote counts once, 0 to 10.
     pub weighted_rating: Option<f64>,
 }
 
@@ -53,7 +53,7 @@ impl PagedList for RatingsByDecade {
 
     async fn page(&self, reader: &Reader, page: Page) -> Result<Self::View, QueryError> {
         let run = reader.run(Artifact::RatingsByDecade, self.as_of).await?;
-        // A dozen rows in all, so every page is cut from the whole.
+        // There are about a dozen rows, so each page is cut from the whole list.
         let rows = ratings_by_decade::all(&reader.pool, run.run_id).await?;
         let total = rows.len() as i64;
         Ok(ArtifactList::new(run, page, (page.of(rows), total)))

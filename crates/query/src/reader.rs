@@ -13,24 +13,24 @@ use crate::lag::Lag;
 use crate::movies::MovieLoader;
 use crate::{LayerStats, QueryError};
 
-/// The stores, and what the process itself keeps of them.
+/// The stores, and the process's own state: caches, statistics and the lag.
 pub struct Reader {
     pub pool: PgPool,
     pub search: SearchIndex,
-    /// Movies' pages, many requests in one query.
+    /// Loads movies' pages, many requests per query.
     pub movies: MovieLoader,
-    /// How far the speed layer is behind the event log.
+    /// The lag of the speed layer behind the event log.
     pub lag: Arc<Lag>,
-    /// Counts of the layers that answered.
+    /// Statistics of the layers that answered.
     pub layers: LayerStats,
     /// The movies that live trending ranks.
     pub active: Arc<ActiveMovies>,
-    /// The rankings that somebody follows.
+    /// The followed rankings.
     pub watched: Arc<Watched>,
 }
 
 impl Reader {
-    /// Connects to nothing yet. Live trending answers once [`crate::active::follow`] runs.
+    /// Creates a reader; no store has to be reachable. Live trending answers once [`crate::active::follow`] runs.
     pub fn new(pool: PgPool, search: SearchIndex, lag: Arc<Lag>) -> Self {
         Self {
             movies: MovieLoader::new(&pool, lag.clone()),
@@ -43,20 +43,21 @@ impl Reader {
         }
     }
 
-    /// Closes the reader's own connections; those of `pool` are the caller's.
+    /// Closes the reader's own connections; the caller closes `pool`.
     pub async fn close(&self) {
         self.movies.close().await;
     }
 
-    /// The name under which movies carry a genre. A genre that no statistics know may be newer than they are, so it is
-    /// taken as it was sent.
+    /// Returns the spelling of a genre that movies use. A genre without statistics may be newer than they are, so it is
+    /// returned unchanged.
     pub(crate) async fn genre(&self, sent: Option<&str>) -> Result<Option<String>, StorageError> {
         let Some(sent) = sent else { return Ok(None) };
         let known = movies::genre_name(&self.pool, sent).await?;
         Ok(Some(known.unwrap_or_else(|| sent.to_owned())))
     }
 
-    /// Title and popularity of the movie that the question's `field` names: for answers that need no more of it.
+    /// Returns title and popularity of the movie that the question's `field` names, for answers that need nothing else
+    /// of it.
     pub(crate) async fn headline(&self, field: &'static str, id: MovieId) -> Result<Headline, QueryError> {
         movies::headline(&self.pool, id).await?.ok_or_else(|| QueryError::no_movie(field, id))
     }

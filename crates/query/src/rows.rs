@@ -1,4 +1,4 @@
-//! A list as a stream of rows, for exports: a whole catalogue takes no more memory than one step.
+//! A list as a stream of rows, for exports. Memory use is bounded by one chunk, whatever the length of the list.
 
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -12,14 +12,14 @@ pub struct Rows<R>(BoxStream<'static, Result<Vec<R>, QueryError>>);
 pub type Step<R, C> = Result<(Vec<R>, Option<C>), QueryError>;
 
 impl<R: Send + 'static> Rows<R> {
-    /// Rows that are at hand.
+    /// Creates a stream from rows in memory.
     pub fn at_once(rows: Vec<R>) -> Self {
         Self(stream::once(async { Ok(rows) }).boxed())
     }
 
-    /// Rows that are read in steps, each a query of its own, so that a slow reader holds no connection. `read` answers the
-    /// rows after a cursor, and the next cursor until there is none. The first step is read at once: a failure shows before
-    /// the first row is written.
+    /// Creates a stream of rows that are read in steps. Each step is a query of its own, so a slow client holds no
+    /// connection. `read` returns the rows after a cursor and the next cursor. The first step is read immediately, so
+    /// that a failure is reported before the first row is written.
     pub async fn in_steps<C, F>(first: C, read: F) -> Result<Self, QueryError>
     where
         C: Send + 'static,
@@ -34,7 +34,7 @@ impl<R: Send + 'static> Rows<R> {
         Ok(Self(stream::once(async { Ok(rows) }).chain(rest).boxed()))
     }
 
-    /// The chunks, oldest step first.
+    /// Returns the chunks in the order of reading.
     pub fn into_stream(self) -> BoxStream<'static, Result<Vec<R>, QueryError>> {
         self.0
     }

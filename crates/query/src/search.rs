@@ -1,4 +1,4 @@
-//! Search for movies: as the portal asks (seed 3), and with every filter and order (seed 1).
+//! Search for movies: the simple form of seed 3, and the form of seed 1 with every filter and order.
 
 use chrono::NaiveDate;
 use domain::artifacts::CacheFamily;
@@ -22,20 +22,20 @@ const COLUMNS: &[&str] = &[
     "poster_path",
 ];
 
-/// Movies by title, people, keywords and plot, in the order that fits the text ([`SortBy::default_for`]).
+/// Asks for movies by title, people, keywords and plot, in the order that fits the text ([`SortBy::default_for`]).
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Search {
-    /// Empty finds every movie.
+    /// An empty text matches every movie.
     pub q: String,
     /// Least vote average, 0 to 10.
     pub min_rating: Option<f64>,
     /// Year of release.
     pub year: Option<i32>,
-    /// Name of a genre, in any case.
+    /// Name of a genre; upper and lower case are equal.
     pub genre: Option<String>,
 }
 
-/// One movie found.
+/// One search result.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SearchItem {
     pub movie_id: i64,
@@ -65,14 +65,14 @@ impl From<SearchHit> for SearchItem {
     }
 }
 
-/// A page of movies found; `total` stops counting at 1,000.
+/// A page of search results. `total` is exact up to 1,000, where counting stops.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SearchView {
     #[serde(flatten)]
     pub list: List<SearchItem>,
-    /// The text that was looked for.
+    /// The text that was searched for.
     pub query: String,
-    /// Which engine answered: PostgreSQL steps in where Meilisearch is absent or away.
+    /// The engine that answered: PostgreSQL if Meilisearch is not configured or unreachable.
     #[schema(value_type = String, example = "postgres")]
     pub engine: Engine,
 }
@@ -108,12 +108,12 @@ impl PagedList for Search {
     }
 }
 
-/// Movies by text, with filters, in an order of choice.
+/// Asks for movies by text, with filters and a choice of order.
 #[derive(Debug, Clone, Serialize)]
 pub struct FilteredSearch {
-    /// Empty finds every movie.
+    /// An empty text matches every movie.
     pub q: String,
-    /// Name of a genre, in any case.
+    /// Name of a genre; upper and lower case are equal.
     pub genre: Option<String>,
     /// Vote average, 0 to 10.
     pub rating_min: Option<f64>,
@@ -124,23 +124,23 @@ pub struct FilteredSearch {
     pub sort_by: SortBy,
 }
 
-/// A page of movies found (seed 1, section 3.4); `total` stops counting at 1,000.
+/// A page of search results (seed 1, section 3.4). `total` is exact up to 1,000, where counting stops.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FilteredSearchView {
     pub results: Vec<SearchItem>,
     pub total: i64,
-    /// Counted from 1, in pages of `limit`.
+    /// Number of the page, from 1, in pages of `limit` items.
     #[schema(example = 1)]
     pub page: i64,
     #[schema(value_type = u16, example = 20)]
     pub limit: Limit,
     #[schema(value_type = u32, example = 0)]
     pub offset: Offset,
-    /// The text that was looked for.
+    /// The text that was searched for.
     pub query: String,
     #[schema(value_type = String, example = "popularity")]
     pub sort_by: SortBy,
-    /// Which engine answered.
+    /// The engine that answered.
     #[schema(value_type = String, example = "postgres")]
     pub engine: Engine,
 }

@@ -1,4 +1,4 @@
-//! What viewers think of a movie: history and the last hours in one answer.
+//! The sentiment of a movie's reviews: history and the last hours in one answer.
 
 use std::time::Instant;
 
@@ -21,17 +21,17 @@ use crate::{
     Question, Reader,
 };
 
-/// The sentiment of a movie's reviews that were written within a window.
+/// Asks for the sentiment of a movie's reviews that were written within a window.
 #[derive(Debug, Clone, Serialize)]
 pub struct MovieSentiment {
     pub movie_id: MovieId,
     pub window: Window,
-    /// Adds which hours came from which layer.
+    /// Adds the provenance to the view.
     #[serde(skip_serializing)]
     pub explain: bool,
 }
 
-/// A movie's sentiment (seed 1, section 3.1), of the reviews written within the window.
+/// The sentiment of a movie's reviews that were written within a window (seed 1, section 3.1).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SentimentView {
     #[schema(value_type = i64, example = 550)]
@@ -41,10 +41,10 @@ pub struct SentimentView {
     #[schema(example = "7d")]
     pub window: String,
     pub sentiment: SentimentBlock,
-    /// The newest first; by hour where the window is 48 hours or less, else by day.
+    /// Newest first: by hour if the window is 48 hours or less, otherwise by day.
     pub breakdown: Vec<SentimentSpan>,
     pub data_sources: DataSources,
-    /// Layers that are behind, `batch` or `speed`; the other answers in its place.
+    /// Layers that are behind: `batch` or `speed`. The other one answers in its place.
     pub stale: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
@@ -53,19 +53,19 @@ pub struct SentimentView {
 /// All reviews of the window together.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SentimentBlock {
-    /// -1 to 1; each review counts once. Null without reviews, as is the label.
+    /// Mean over reviews, -1 to 1. Score and label are null if there are no reviews.
     #[schema(example = 0.75)]
     pub overall_score: Option<f64>,
-    /// positive (above 0.3), neutral or negative (below -0.3).
+    /// `positive` (above 0.3), `neutral` or `negative` (below -0.3).
     #[schema(example = "positive")]
     pub label: Option<&'static str>,
     pub positive_count: i64,
     pub negative_count: i64,
     pub neutral_count: i64,
     pub total_reviews: i64,
-    /// Change of the score per hour, over those of the last 48 hours that are in the window.
+    /// Change of the score per hour, over those of the last 48 hours that are within the window.
     pub velocity: f64,
-    /// How sure the score is, 0 to 1.
+    /// Confidence in the score, 0 to 1.
     pub confidence: f64,
 }
 
@@ -84,7 +84,7 @@ impl From<Overall> for SentimentBlock {
     }
 }
 
-/// A day, or an hour.
+/// One day or one hour.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SentimentSpan {
     #[schema(example = "2026-03-10")]
@@ -152,7 +152,7 @@ impl Listing for MovieSentiment {
     const COLUMNS: &'static [&'static str] = &["date", "avg_sentiment", "review_count"];
 }
 
-/// What both layers hold of the window, merged.
+/// The window's hours, merged from both layers.
 struct Merged {
     split: LayerSplit,
     run_id: Option<RunId>,
@@ -177,7 +177,7 @@ impl Merged {
 
     fn decision(&self) -> Decision {
         let LayerHours { batch, speed } = self.counts;
-        // Of a window without reviews it is the batch layer that knows, once it has a run.
+        // For a window without reviews the batch layer answers, once it has a run.
         let nothing = batch == 0 && speed == 0;
         self.split.decision(batch > 0 || (nothing && self.run_id.is_some()), speed > 0 || self.run_id.is_none())
     }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{ArtifactList, IntoRows, PagedList, QueryError, Reader};
 
-/// Titles similar to a movie, the most similar first.
+/// Asks for the titles similar to a movie, most similar first.
 #[derive(Debug, Clone, Serialize)]
 pub struct Similar {
     pub movie_id: MovieId,
@@ -24,7 +24,7 @@ pub struct SimilarItem {
     pub title: String,
     pub release_date: Option<NaiveDate>,
     pub genres: Vec<String>,
-    /// Likeness of genres, keywords, cast, director and era, 0 to 1.
+    /// Similarity of genres, keywords, cast, director and era, 0 to 1.
     #[schema(example = 0.87)]
     pub score: f32,
     pub vote_average: f64,
@@ -49,7 +49,7 @@ impl From<SimilarRow> for SimilarItem {
     }
 }
 
-/// The movie whose similar titles are listed, and the list.
+/// A movie and the titles similar to it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SimilarView {
     #[schema(value_type = i64, example = 550)]
@@ -82,7 +82,7 @@ impl PagedList for Similar {
         "poster_path",
     ];
 
-    /// A movie that is newer than the run has an empty list.
+    /// A movie that was added after the run has an empty list.
     async fn page(&self, reader: &Reader, page: Page) -> Result<SimilarView, QueryError> {
         let movie_id = self.movie_id;
         let run = reader.run(Artifact::SimilarMovies, self.as_of).await?;

@@ -1,4 +1,4 @@
-//! How ratings, sentiment and popularity change from day to day.
+//! Ratings, sentiment and popularity, day by day.
 
 use chrono::NaiveDate;
 use domain::artifacts::{Artifact, CacheFamily};
@@ -12,13 +12,13 @@ use utoipa::ToSchema;
 
 use crate::{IntoRows, Listing, QueryError, Question, Reader};
 
-/// How a metric changes from day to day: of a movie, else of a genre, else of all movies.
+/// Asks for a metric day by day: of a movie, of a genre, or of all movies.
 #[derive(Debug, Clone, Serialize)]
 pub struct Trends {
     pub metric: Metric,
     pub window: Window,
     pub movie_id: Option<MovieId>,
-    /// Name of a genre, in any case.
+    /// Name of a genre; upper and lower case are equal.
     pub genre: Option<String>,
     pub as_of: Option<NaiveDate>,
 }
@@ -33,7 +33,7 @@ pub struct TrendsView {
     #[schema(value_type = Option<i64>)]
     pub movie_id: Option<MovieId>,
     pub genre: Option<String>,
-    /// Oldest first, up to 1000; days of which nothing is known are left out.
+    /// Oldest first, at most 1,000; days without data are omitted.
     pub data_points: Vec<DataPoint>,
     pub summary: TrendSummary,
     pub as_of: NaiveDate,
@@ -46,7 +46,7 @@ pub struct TrendsView {
 pub struct DataPoint {
     pub date: NaiveDate,
     pub value: f64,
-    /// What the value is a mean of: reviews for sentiment, else movies.
+    /// Number of values in the mean: reviews for sentiment, otherwise movies.
     pub count: i64,
 }
 
@@ -56,16 +56,16 @@ impl From<Point> for DataPoint {
     }
 }
 
-/// The series in numbers; null where there is no point.
+/// Summary of the series; null if it has no points.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TrendSummary {
     pub avg: Option<f64>,
     pub min: Option<f64>,
     pub max: Option<f64>,
-    /// increasing, stable or decreasing: the last third against the first.
+    /// `increasing`, `stable` or `decreasing`: the last third compared with the first.
     #[schema(example = "increasing")]
     pub trend: &'static str,
-    /// Per day.
+    /// Change per day.
     pub change_rate: f64,
 }
 

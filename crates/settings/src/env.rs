@@ -1,4 +1,4 @@
-//! Reading variables: from the process, or from a map in tests.
+//! Reads variables: from the process, or from a map in tests.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
-/// What is wrong with the environment, in one line that names the variable. Values are not repeated: they may be
-/// secrets.
+/// An error in the environment, as one line that names the variable. It does not repeat the value, which may be a
+/// secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// A required variable is not set, or empty.
@@ -28,7 +28,7 @@ pub enum SettingsError {
     },
 }
 
-/// Variables that had another name before, which still works: (name, former name).
+/// Renamed variables whose former names still work: (name, former name).
 const FORMER_NAMES: [(&str, &str); 2] =
     [("REFRESH_POPULAR_MOVIES", "REFRESH_POPULAR_FILMS"), ("SCHEDULE_SIMILAR", "SCHEDULE_RECOMMENDATIONS")];
 
@@ -36,47 +36,47 @@ const FORMER_NAMES: [(&str, &str); 2] =
 pub struct Env(HashMap<String, String>);
 
 impl Env {
-    /// The process's environment. Values that are not UTF-8 count as absent.
+    /// Reads the process's environment. Values that are not UTF-8 count as absent.
     pub fn process() -> Self {
         Self(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
     }
 
-    /// For tests, which must not touch the process's environment.
+    /// Creates an environment for tests, which must not modify the process's own.
     pub fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self(pairs.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
     }
 
-    /// The value, if set and not empty: compose files pass on unset variables as empty ones.
+    /// Returns the value if it is set and not empty: compose files pass unset variables as empty ones.
     pub fn text(&self, name: &str) -> Option<&str> {
         let former = || FORMER_NAMES.iter().find(|(now, _)| *now == name).and_then(|(_, former)| self.0.get(*former));
         self.0.get(name).or_else(former).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// The value, parsed; `hint` says what to set where there is none.
+    /// Returns the parsed value; `hint` tells the operator what to set if it is missing.
     ///
     /// # Errors
-    /// Missing, or not parsed.
+    /// The variable is missing or malformed.
     pub fn required<T: FromStr<Err: Display>>(&self, name: &str, hint: &'static str) -> Result<T, SettingsError> {
         self.optional(name)?.ok_or_else(|| SettingsError::Missing { name: name.to_owned(), hint })
     }
 
-    /// The value, parsed, if set.
+    /// Returns the parsed value if the variable is set.
     ///
     /// # Errors
-    /// Not parsed.
+    /// The value is malformed.
     pub fn optional<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, SettingsError> {
         self.text(name).map(|text| text.parse().map_err(|error: T::Err| self.malformed(name, error))).transpose()
     }
 
-    /// The value, parsed, or the default.
+    /// Returns the parsed value, or the default.
     ///
     /// # Errors
-    /// Not parsed.
+    /// The value is malformed.
     pub fn or<T: FromStr<Err: Display>>(&self, name: &str, default: T) -> Result<T, SettingsError> {
         Ok(self.optional(name)?.unwrap_or(default))
     }
 
-    /// A number within bounds that a sane deployment keeps.
+    /// Returns a number, or the default; rejects numbers outside `bounds`.
     pub fn within<T>(&self, name: &str, default: T, bounds: std::ops::RangeInclusive<T>) -> Result<T, SettingsError>
     where
         T: FromStr<Err: Display> + PartialOrd + Display,
@@ -89,14 +89,14 @@ impl Env {
         }
     }
 
-    /// The value as a secret, if set.
+    /// Returns the value as a secret if it is set.
     pub fn secret(&self, name: &str) -> Option<SecretString> {
         self.text(name).map(SecretString::from)
     }
 
-    /// An error about a value, which the reason must not repeat.
+    /// Creates the error of a malformed value; `reason` must not repeat the value.
     pub fn malformed(&self, name: &str, reason: impl Display) -> SettingsError {
-        // One line, whatever a parser's message looks like.
+        // Parsers' messages may have several lines; the error has one.
         SettingsError::Malformed { name: name.to_owned(), reason: reason.to_string().replace('\n', " ") }
     }
 }

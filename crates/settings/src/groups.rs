@@ -1,4 +1,5 @@
-//! The settings, by what they configure. Field docs give variable, default and reason; README.md has the same table.
+//! The settings, grouped by what they configure. Field docs state variable, default and reason; README.md has the same
+//! table.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,14 +13,15 @@ use url::Url;
 use crate::env::{Env, SettingsError};
 use crate::live::{EventLogSettings, Role, SpeedSettings};
 
-/// PostgreSQL.
+/// Connection settings of PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {
     /// `DATABASE_URL`, required: `postgres://user:password@host:port/name`.
     pub url: SecretString,
-    /// `DATABASE_POOL_SIZE`, 16: each is a server process; two cores are busy with far fewer.
+    /// `DATABASE_POOL_SIZE`, default 16. Each connection is a server process; far fewer than 16 keep two cores busy.
     pub pool_size: u32,
-    /// `DATABASE_TIMEOUT_SECONDS`, 5: how long a request waits for a connection before it answers 503.
+    /// `DATABASE_TIMEOUT_SECONDS`, default 5: maximum time that a request waits for a connection before the answer is
+    /// 503.
     pub acquire_timeout: Duration,
 }
 
@@ -47,7 +49,8 @@ impl DatabaseSettings {
 pub struct RedisSettings {
     /// `REDIS_URL`, required: `redis://host:port/db`, append-only file on, no eviction.
     pub url: SecretString,
-    /// `REDIS_PREFIX`, `moviemetric`: first part of every key, so that several installations can share a server.
+    /// `REDIS_PREFIX`, default `moviemetric`: first part of every key, so that several installations can share a
+    /// server.
     pub prefix: String,
 }
 
@@ -82,24 +85,25 @@ fn prefix(env: &Env) -> Result<String, SettingsError> {
     }
 }
 
-/// The two layers of the response cache.
+/// The two tiers of the response cache.
 #[derive(Debug, Clone)]
 pub struct CacheSettings {
     /// `CACHE_REDIS_URL`, default `REDIS_URL`: the volatile Redis (bounded memory, allkeys-lru).
     pub url: SecretString,
     /// As [`RedisSettings::prefix`].
     pub prefix: String,
-    /// `CACHE_MEMORY_MB`, 64: bytes of ready answers held in the process.
+    /// `CACHE_MEMORY_MB`, default 64: size of the in-process tier.
     pub memory_bytes: u64,
-    /// `CACHE_TTL_<FAMILY>` in seconds, the seeds' values; 0 switches the family's cache off.
+    /// `CACHE_TTL_<FAMILY>` in seconds, default as in the seeds; 0 disables the family's cache.
     pub ttl: Vec<(CacheFamily, Duration)>,
-    /// `CACHE_STALE_WHILE_REVALIDATE`, 30: seconds after the TTL in which an answer is still given, while one task
-    /// recomputes it.
+    /// `CACHE_STALE_WHILE_REVALIDATE`, default 30: seconds after the TTL during which an answer is served while it is
+    /// recomputed.
     pub stale_while_revalidate: Duration,
-    /// `CACHE_STALE_IF_ERROR`, 3600: seconds after the TTL in which it is given where recomputing fails. An hour outlasts
-    /// the restart of a database.
+    /// `CACHE_STALE_IF_ERROR`, default 3600: seconds after the TTL during which an answer is served if recomputing
+    /// fails. An hour outlasts the restart of a database.
     pub stale_if_error: Duration,
-    /// `CACHE_WARM`, 50: most asked answers of a family that are recomputed when a run is published; 0 for none.
+    /// `CACHE_WARM`, default 50: number of most requested answers per family that are recomputed when a run is
+    /// published; 0 disables warming.
     pub warm: usize,
 }
 
@@ -132,18 +136,18 @@ impl CacheSettings {
         })
     }
 
-    /// How long a family's answers are reused.
+    /// Returns the TTL of a family's answers.
     pub fn ttl_of(&self, family: CacheFamily) -> Duration {
         self.ttl.iter().find(|(of, _)| *of == family).map_or(Duration::ZERO, |(_, ttl)| *ttl)
     }
 }
 
-/// Meilisearch, where there is one.
+/// Meilisearch, if it is used.
 #[derive(Debug, Clone)]
 pub struct MeiliSettings {
-    /// `MEILI_URL`; unset: PostgreSQL answers searches.
+    /// `MEILI_URL`. Without it, PostgreSQL answers searches.
     pub url: Url,
-    /// `MEILI_MASTER_KEY`, none.
+    /// `MEILI_MASTER_KEY`, no default.
     pub key: Option<SecretString>,
     /// `MEILI_INDEX`, `movies`.
     pub index: String,
@@ -163,14 +167,14 @@ impl MeiliSettings {
     }
 }
 
-/// The TMDB source; without a key the demo world takes its place.
+/// The source TMDB. Without a key, ingest reads the demo world instead.
 #[derive(Debug, Clone)]
 pub struct TmdbSettings {
     /// `TMDB_API_KEY`: a v3 key or a v4 bearer token.
     pub key: SecretString,
     /// `TMDB_BASE_URL`, `https://api.themoviedb.org/3/`.
     pub base_url: Url,
-    /// `TMDB_REQUESTS_PER_SECOND`, 30: TMDB's limit lies around 40 and is enforced by 429.
+    /// `TMDB_REQUESTS_PER_SECOND`, default 30: TMDB's limit is about 40 and is enforced by 429.
     pub requests_per_second: u32,
 }
 
@@ -192,12 +196,12 @@ impl TmdbSettings {
     }
 }
 
-/// Logs.
+/// Settings of the logs.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
     /// `LOG_LEVEL`, `info`: a tracing filter such as `info,storage=debug`.
     pub filter: String,
-    /// `LOG_FORMAT`, `text`: or `json`, one object a line.
+    /// `LOG_FORMAT`: `text` (default), or `json` for one object per line.
     pub json: bool,
 }
 
@@ -230,12 +234,12 @@ fn listen(env: &Env, host: &str, port: &str, default_port: u16) -> Result<Socket
 pub struct ApiSettings {
     /// `API_HOST`, 127.0.0.1 and `API_PORT`, 8000.
     pub listen: SocketAddr,
-    /// `API_WORKERS`, one a core.
+    /// `API_WORKERS`: number of worker threads, default one per core.
     pub workers: Option<usize>,
     /// `ADMIN_API_KEY_SHA256`: lower-case hex of the admin key's SHA-256. The key itself has 256 random bits, so a
     /// plain hash at rest is enough. Unset: `/admin/*` answers 403.
     pub admin_key_sha256: Option<[u8; 32]>,
-    /// `ASSETS_DIR`, `.local/assets`: the directory of ReDoc's script.
+    /// `ASSETS_DIR`, default `.local/assets`: the directory that contains ReDoc's script.
     pub assets_dir: std::path::PathBuf,
     /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,
@@ -243,12 +247,12 @@ pub struct ApiSettings {
     pub redis: RedisSettings,
     /// See [`EventLogSettings`].
     pub event_log: EventLogSettings,
-    /// `SPEED_LAG_LIMIT_SECONDS`, 300: from there on the speed layer counts as lagging (seed 2 promises less than five
-    /// minutes), and answers that need it say so.
+    /// `SPEED_LAG_LIMIT_SECONDS`, default 300: beyond this lag, answers that need the speed layer name it as stale
+    /// (seed 2 promises less than five minutes).
     pub speed_lag_limit: Duration,
     /// See [`CacheSettings`].
     pub cache: CacheSettings,
-    /// See [`MeiliSettings`]; `None`: PostgreSQL searches.
+    /// See [`MeiliSettings`]. With `None`, PostgreSQL answers searches.
     pub meili: Option<MeiliSettings>,
     /// See [`LogSettings`].
     pub log: LogSettings,
@@ -297,18 +301,20 @@ fn sha256_from_hex(text: &str) -> Option<[u8; 32]> {
 pub struct WorkerSettings {
     /// `WORKER_HOST`, 127.0.0.1 and `WORKER_METRICS_PORT`, 9101: `/metrics`, `/health/live` and `/health/ready`.
     pub metrics: SocketAddr,
-    /// `WORKER_ROLES`, `jobs,speed`: what this process does; either can have processes of its own.
+    /// `WORKER_ROLES`, default `jobs,speed`: the roles of this process. Each role can have processes of its own.
     pub roles: Vec<Role>,
-    /// `WORKER_CONCURRENCY_<QUEUE>`: jobs of that queue at a time.
+    /// `WORKER_CONCURRENCY_<QUEUE>`: number of concurrent jobs of that queue.
     pub concurrency: Vec<(Queue, usize)>,
-    /// `WORKER_DRAIN_SECONDS`, 25: how long running jobs may finish after SIGTERM; below Kubernetes' 30.
+    /// `WORKER_DRAIN_SECONDS`, default 25: time that running jobs have to finish after SIGTERM; less than Kubernetes'
+    /// 30.
     pub drain: Duration,
-    /// `WORKER_TIMEOUT_SECONDS`, none: no attempt takes longer, whatever the job's definition allows (`domain::jobs::Definition`).
+    /// `WORKER_TIMEOUT_SECONDS`, no default: upper bound of every attempt, in addition to the time-out in the job's
+    /// definition (`domain::jobs::Definition`).
     pub timeout: Option<Duration>,
     /// `ARTIFACT_RUNS_KEPT`, 7.
     pub runs_kept: u32,
-    /// `REFRESH_POPULAR_MOVIES`, 1,000: the most popular movies, looked at every hour. TMDB shows twenty a page, so that
-    /// is fifty requests, and no more than [`MAX_REFRESHED`] in all.
+    /// `REFRESH_POPULAR_MOVIES`, default 1,000: number of most popular movies that are observed every hour. TMDB lists
+    /// 20 per page, so the default takes 50 requests; [`MAX_REFRESHED`] is the maximum.
     pub refresh_popular_movies: u32,
     /// `JOBS_KEPT_DAYS`, 30: finished ledger rows older than this are deleted.
     pub jobs_kept_days: u32,
@@ -322,18 +328,18 @@ pub struct WorkerSettings {
     pub database: DatabaseSettings,
     /// See [`RedisSettings`].
     pub redis: RedisSettings,
-    /// See [`MeiliSettings`]; `None`: PostgreSQL searches.
+    /// See [`MeiliSettings`]. With `None`, PostgreSQL answers searches.
     pub meili: Option<MeiliSettings>,
-    /// See [`TmdbSettings`]; `None`: ingest keeps the demo world current.
+    /// See [`TmdbSettings`]. With `None`, ingest keeps the demo world current.
     pub tmdb: Option<TmdbSettings>,
     /// See [`LogSettings`].
     pub log: LogSettings,
 }
 
-/// TMDB's lists end at page 500, of twenty movies each.
+/// Maximum of `REFRESH_POPULAR_MOVIES`: TMDB's lists end at page 500, with 20 movies each.
 const MAX_REFRESHED: u32 = 10_000;
 
-/// The demo world's size, as `moviemetric demo` was asked to make it; ingest without a key keeps it current.
+/// Which demo world ingest keeps current if there is no TMDB key. Its size is stored by `moviemetric demo`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DemoSettings {
     /// `DEMO_SEED`, 42.
@@ -385,7 +391,7 @@ impl WorkerSettings {
 pub struct SchedulerSettings {
     /// `SCHEDULER_HOST`, 127.0.0.1 and `SCHEDULER_METRICS_PORT`, 9102: as the worker's.
     pub metrics: SocketAddr,
-    /// `SCHEDULE_<NAME>`: six-field cron in UTC, or `off`. By schedule line name, only lines that were changed.
+    /// `SCHEDULE_<NAME>`: six-field cron in UTC, or `off`. Contains only the changed lines, by name.
     pub overrides: Vec<(&'static str, String)>,
     /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,
@@ -407,21 +413,21 @@ impl SchedulerSettings {
         })
     }
 
-    /// The lines changed by `SCHEDULE_<NAME>`; needs no database, so that `--list` works anywhere.
+    /// Reads the schedule lines that `SCHEDULE_<NAME>` changes. It needs no database, so that `--list` works anywhere.
     pub fn load_overrides(env: &Env) -> Vec<(&'static str, String)> {
         schedule::lines()
             .filter_map(|line| Some((line.name, env.text(&Self::variable(line.name))?.to_owned())))
             .collect()
     }
 
-    /// The variable of a schedule line: `genre-stats` -> `SCHEDULE_GENRE_STATS`.
+    /// Returns the variable of a schedule line: `genre-stats` -> `SCHEDULE_GENRE_STATS`.
     pub fn variable(name: &str) -> String {
         format!("SCHEDULE_{}", name.to_uppercase().replace('-', "_"))
     }
 }
 
 impl DatabaseSettings {
-    /// The URL, for the one place that connects.
+    /// Exposes the URL, for the one place that connects.
     pub fn expose_url(&self) -> &str {
         self.url.expose_secret()
     }

@@ -1,7 +1,8 @@
-//! Environment -> typed settings; logs, metrics and shutdown set up the same way in every binary.
+//! Reads the environment into typed settings; sets up logs, metrics, probes and shutdown in the same way in every
+//! binary.
 //!
-//! A missing or malformed variable ends the boot with one line that names it and exit code 78 (`EX_CONFIG` of
-//! sysexits.h): a service that starts on a guess fails later, and worse.
+//! A missing or malformed variable ends the start with one line that names it, and exit code 78 (`EX_CONFIG` of
+//! sysexits.h): a service that starts on a guess fails later with worse consequences.
 
 mod env;
 mod groups;
@@ -21,7 +22,7 @@ pub use probes::Probes;
 /// Exit code for a configuration error.
 pub const EX_CONFIG: u8 = 78;
 
-/// Loads settings, or prints the one line an operator needs and ends the process.
+/// Loads settings, or prints one line for the operator and exits.
 pub fn load_or_exit<T>(load: impl FnOnce(&Env) -> Result<T, SettingsError>) -> T {
     match load(&Env::process()) {
         Ok(settings) => settings,

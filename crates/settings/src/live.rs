@@ -1,4 +1,4 @@
-//! The settings of live events: the event log and the speed layer. README.md has the same table.
+//! The settings of live events: event log and speed layer. README.md has the same table.
 
 use std::time::Duration;
 
@@ -7,13 +7,14 @@ use secrecy::SecretString;
 use crate::RedisSettings;
 use crate::env::{Env, SettingsError};
 
-/// The event log; API and worker must agree on it.
+/// The event log. API and worker must use the same values.
 #[derive(Debug, Clone)]
 pub struct EventLogSettings {
-    /// `EVENT_LOG_URL`, `REDIS_URL`: `redis://` is Redis Streams, `file://` a directory of this machine.
+    /// `EVENT_LOG_URL`, default `REDIS_URL`: `redis://` selects Redis Streams, `file://` a directory on this machine.
     pub url: Option<SecretString>,
-    /// `EVENT_LOG_CAPACITY`, 2,000,000: facts that may wait for the speed layer before senders are told to wait. An event
-    /// takes some 200 bytes of Redis, so this is 400 MB, and half an hour of a thousand events a second.
+    /// `EVENT_LOG_CAPACITY`, default 2,000,000: number of events that may wait for the speed layer before the API
+    /// answers 503 (back-pressure). An event takes about 200 bytes of Redis, so the default is 400 MB, or half an hour
+    /// of 1,000 events per second.
     pub capacity: usize,
 }
 
@@ -29,18 +30,18 @@ impl EventLogSettings {
         })
     }
 
-    /// Where the log is, next to the queue unless it has a place of its own.
+    /// Returns the URL of the event log; by default it is in the same Redis as the queue.
     pub fn url<'a>(&'a self, redis: &'a RedisSettings) -> &'a SecretString {
         self.url.as_ref().unwrap_or(&redis.url)
     }
 }
 
-/// What a worker process does.
+/// A role of a worker process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Takes jobs from the queue.
+    /// Runs jobs of the queue.
     Jobs,
-    /// Folds live events into views.
+    /// Runs the speed layer: folds events from the event log into views.
     Speed,
 }
 
@@ -60,17 +61,19 @@ impl Role {
 /// The speed layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpeedSettings {
-    /// `SPEED_BATCH_SIZE`, 5,000: facts in one transaction at most. Larger ones gain little and hold row locks longer.
+    /// `SPEED_BATCH_SIZE`, default 5,000: maximum number of facts in a micro-batch, which is one transaction. Larger
+    /// ones gain little and hold row locks longer.
     pub batch_size: usize,
-    /// `SPEED_LINGER_MS`, 50: how long a micro-batch that is not full waits for more: a twentieth of the second within which an
-    /// event is to be counted.
+    /// `SPEED_LINGER_MS`, default 50: time that a micro-batch which is not full waits for more facts. Events must be
+    /// counted within a second; this is a twentieth of it.
     pub linger: Duration,
-    /// `SPEED_LANES`, 2: micro-batches in flight in this process. One reads and decodes while PostgreSQL works for the other.
+    /// `SPEED_LANES`, default 2: number of concurrent micro-batches in this process. One reads and decodes while
+    /// PostgreSQL works for the other.
     pub lanes: usize,
-    /// `SPEED_CLAIM_SECONDS`, 30: a reader of the event log that shows no sign of life for so long is
-    /// taken for dead, and another takes over its facts.
+    /// `SPEED_CLAIM_SECONDS`, default 30: a reader of the event log that is silent for this long counts as dead, and
+    /// another reader takes over its facts.
     pub claim_after: Duration,
-    /// `SPEED_TRIES`, 3: attempts after which a fact that cannot be applied becomes a dead letter.
+    /// `SPEED_TRIES`, default 3: number of attempts after which a fact that cannot be applied becomes a dead letter.
     pub tries: u64,
 }
 

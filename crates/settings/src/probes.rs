@@ -1,4 +1,4 @@
-//! `/metrics`, `/health/live` and `/health/ready` for services without an HTTP surface of their own: worker, scheduler.
+//! The endpoints `/metrics`, `/health/live` and `/health/ready` for services without an HTTP API: worker and scheduler.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,26 +20,26 @@ use tokio::sync::Semaphore;
 
 use crate::telemetry;
 
-/// Connections at a time: an orchestrator and a scraper or two; more of them wait.
+/// Maximum number of concurrent connections: enough for an orchestrator and a few scrapers. More connections wait.
 const CONNECTIONS: usize = 32;
 
-/// Longest a client may take to send its request.
+/// Time limit for receiving a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest the readiness check may take; orchestrators give up after a few seconds.
+/// Time limit of the readiness check; orchestrators give up after a few seconds.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Time between two drains of the histograms, which collect raw samples until then.
+/// Interval of draining the histograms, which keep raw samples until then.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Wait after a failed accept: the process is out of file descriptors, which only time heals.
+/// Pause after a failed accept: the process is out of file descriptors, and only time helps.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 type Checking = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 type Check = Box<dyn Fn() -> Checking + Send + Sync>;
 
-/// The server of a process's probes. It is live from the start and ready once [`Probes::ready_when`] is told how to
-/// find out.
+/// The HTTP server of a process's probes. It is live from the start, and ready once the check given to
+/// [`Probes::ready_when`] succeeds.
 #[derive(Clone)]
 pub struct Probes {
     metrics: PrometheusHandle,
@@ -47,10 +47,10 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Installs the process-wide recorder of metrics and serves at `address` until the runtime ends.
+    /// Installs the process-wide metrics recorder and serves at `address` until the runtime ends.
     ///
     /// # Errors
-    /// When the address is taken, or a recorder is installed already.
+    /// The address is in use, or a recorder is already installed.
     pub async fn serve(address: SocketAddr) -> io::Result<Self> {
         Ok(Self::serve_on(TcpListener::bind(address).await?, telemetry::init_metrics().map_err(io::Error::other)?))
     }
@@ -67,8 +67,8 @@ impl Probes {
         probes
     }
 
-    /// Sets the check behind `/health/ready`: `Err` says what is missing. Until then the service is starting. A second
-    /// call changes nothing.
+    /// Sets the check behind `/health/ready`; its `Err` states what is missing. Before the first call the service
+    /// counts as starting; a second call has no effect.
     pub fn ready_when<F: Future<Output = Result<(), String>> + Send + 'static>(
         &self,
         check: impl Fn() -> F + Send + Sync + 'static,
@@ -78,7 +78,7 @@ impl Probes {
 
     async fn accept(self, listener: TcpListener) {
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
-        // The semaphore is never closed, so this ends with the runtime.
+        // The semaphore is never closed, so the loop ends with the runtime.
         while let Ok(permit) = connections.clone().acquire_owned().await {
             match listener.accept().await {
                 Ok((stream, _)) => {
@@ -89,14 +89,14 @@ impl Probes {
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection to the probes was not accepted");
+                    tracing::warn!(%error, "cannot accept a connection to the probes");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    /// One request; a client that hangs up has lost its answer and nothing else.
+    /// Serves one request. If the client disconnects, only its own answer is lost.
     async fn talk(self, stream: TcpStream) {
         let answer = service_fn(|request| self.answer(request));
         let connection = http1::Builder::new()
@@ -105,7 +105,7 @@ impl Probes {
             .header_read_timeout(REQUEST_TIMEOUT)
             .serve_connection(TokioIo::new(stream), answer);
         if let Err(error) = connection.await {
-            tracing::debug!(%error, "a probe was not answered");
+            tracing::debug!(%error, "cannot answer a probe");
         }
     }
 
@@ -134,7 +134,7 @@ impl Probes {
 }
 
 fn not_ready(reason: &str) -> String {
-    // Debug of a str escapes what JSON escapes, for the texts that checks answer.
+    // Debug formatting of a str escapes the same characters as JSON does, for the texts that occur here.
     format!(r#"{{"status":"not ready","reason":{reason:?}}}"#)
 }
 

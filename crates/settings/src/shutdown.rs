@@ -1,9 +1,9 @@
-//! SIGTERM and SIGINT, heard once.
+//! Waits for SIGTERM or SIGINT.
 
-/// Completes when the process is asked to stop.
+/// Completes when the process receives SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When the operating system refuses a signal handler.
+/// The operating system refuses a signal handler.
 pub async fn requested() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

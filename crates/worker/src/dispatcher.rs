@@ -24,7 +24,7 @@ pub(crate) async fn run(pool: PgPool, queue: JobQueue, stop: CancellationToken) 
     let mut tick = tokio::time::interval(POLL_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut listener: Option<PgListener> = None;
-    let mut housekeeping = Instant::now();
+    let mut last_housekeeping = Instant::now();
     loop {
         if listener.is_none() {
             listener = sweep::listen(&pool)
@@ -40,8 +40,8 @@ pub(crate) async fn run(pool: PgPool, queue: JobQueue, stop: CancellationToken) 
         if let Err(error) = sweep_once(&pool, &queue).await {
             tracing::warn!(%error, "waiting jobs were not sent; the next tick tries again");
         }
-        if housekeeping.elapsed() >= HOUSEKEEPING_INTERVAL {
-            housekeeping = Instant::now();
+        if last_housekeeping.elapsed() >= HOUSEKEEPING_INTERVAL {
+            last_housekeeping = Instant::now();
             if let Err(error) = housekeeping(&pool, &queue).await {
                 tracing::warn!(%error, "housekeeping of the queues failed");
             }

@@ -1,4 +1,4 @@
-//! The API's vocabulary of failure: one enum, one match to status and code, one rendering (RFC 9457).
+//! The API's error type: one enum, one mapping to status and code, one rendering (RFC 9457).
 
 mod problem;
 mod query;
@@ -13,11 +13,11 @@ use storage::StorageError;
 
 pub use problem::Problem;
 
-/// Why a request gets no answer. `Display` is the problem's `detail`: written for whoever sent the request, so a
-/// variant that wraps a cause does not show it.
+/// Reasons why a request fails. `Display` becomes the problem's `detail`, which the client reads, so variants that wrap
+/// a cause do not print it.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// A parameter, path segment or header that does not parse.
+    /// A parameter, path segment or header does not parse.
     #[error("{field} {reason}")]
     Invalid { field: Cow<'static, str>, reason: Cow<'static, str> },
     #[error("the body does not fit: {reason}")]
@@ -30,7 +30,7 @@ pub enum ApiError {
     QueryTooLong { limit: usize },
     #[error("the body must be sent as application/json")]
     UnsupportedMediaType,
-    /// A well-formed name of something that is not there.
+    /// The name is well formed, but nothing has it.
     #[error("there is no {what}")]
     NotFound { field: &'static str, what: String },
     #[error("there is nothing at this path; /docs lists what there is")]
@@ -41,7 +41,7 @@ pub enum ApiError {
     WrongKey,
     #[error("there is no admin key: set ADMIN_API_KEY_SHA256 to the SHA-256 of one, in hex, and restart the API")]
     AdminDisabled,
-    /// The resource is in a state that does not allow what was asked.
+    /// The resource is in a state that does not allow the request.
     #[error("{0}")]
     Conflict(String),
     #[error("this Idempotency-Key belongs to the {kind} job {job_id}, which was asked for differently")]
@@ -52,12 +52,12 @@ pub enum ApiError {
     NotReady(String),
     #[error("ReDoc's script is not installed: scripts/up.sh fetches it")]
     ReDocMissing,
-    /// The speed layer is too far behind; nothing was taken.
+    /// The event log is at its capacity; nothing was stored.
     #[error("more events are waiting to be counted than there is room for; send these again later")]
     EventLogFull,
     #[error("too many streams are open; ask without /stream, or come again later")]
     TooManyStreams,
-    /// Whether the log has the events is not known.
+    /// The event log failed, so it is unknown whether it has stored the events.
     #[error("the event log is not reachable; send these again with the same ids, and each counts once")]
     EventLogAway(#[source] StorageError),
     #[error("{}", if .0.is_transient() { AWAY } else { INTERNAL })]
@@ -69,12 +69,13 @@ pub enum ApiError {
     Shared(Arc<ApiError>),
 }
 
-/// The sentence that a client gets for a failure of ours.
+/// `detail` of internal errors; their cause is only in the log.
 pub const INTERNAL: &str = "the server failed to answer; its log has the cause under this request_id";
 const AWAY: &str = "a store that this answer needs is not reachable right now";
 
-/// `Retry-After` in seconds: a store that restarts takes some, a compute job takes many.
+/// `Retry-After` for an unreachable store, in seconds: a restart takes about as long.
 const RETRY_AWAY: &str = "2";
+/// `Retry-After` for an artifact that is not computed yet, in seconds: a compute job takes about as long.
 const RETRY_COMPUTING: &str = "30";
 /// `Retry-After` for a full event log, in seconds: the speed layer drains about 100,000 entries meanwhile.
 const RETRY_FULL: &str = "5";
@@ -86,12 +87,13 @@ impl From<StorageError> for ApiError {
 }
 
 impl ApiError {
-    /// A parameter that does not parse; `reason` goes on after the field's name.
+    /// Creates the error of a parameter that does not parse; `reason` continues the sentence that starts with the
+    /// field's name.
     pub fn invalid(field: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid { field: field.into(), reason: reason.into() }
     }
 
-    /// Status and stable code; a client may branch on either.
+    /// Returns status and stable code; clients may branch on either.
     fn kind(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Invalid { .. } => (StatusCode::BAD_REQUEST, "invalid_parameter"),
@@ -119,7 +121,8 @@ impl ApiError {
         }
     }
 
-    /// Whether we failed, so that an earlier answer is better than none. `false`: there is no answer, or nobody may have it.
+    /// Whether the failure is the server's, so that an earlier answer is better than none. `false` means that there is
+    /// no answer, or that the client may not have it.
     pub fn is_ours(&self) -> bool {
         match self {
             Self::Storage(_) | Self::Internal(_) | Self::NotReady(_) => true,
@@ -139,7 +142,7 @@ impl ApiError {
         }
     }
 
-    /// A header that tells the client what to do next.
+    /// Returns a header that tells the client what to do next, if there is one.
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let (name, value) = match self {
             Self::Unauthenticated => (header::WWW_AUTHENTICATE, "Bearer realm=\"moviemetric admin\""),
@@ -154,7 +157,7 @@ impl ApiError {
         Some((name, HeaderValue::from_static(value)))
     }
 
-    /// The cause, for the log; an answer must not show it.
+    /// Returns the cause for the log; it must not appear in the response.
     pub fn cause(&self) -> Option<String> {
         match self {
             Self::Storage(error) => Some(error.to_string()),
@@ -165,7 +168,7 @@ impl ApiError {
         }
     }
 
-    /// The answer's body.
+    /// Returns the response body.
     pub fn problem(&self) -> Problem {
         let (status, code) = self.kind();
         Problem::new(status, code, self.to_string()).with_field(self.field())
@@ -177,8 +180,8 @@ impl ResponseError for ApiError {
         self.kind().0
     }
 
-    // Said explicitly, because actix would print `Display` as plain text. The request's id joins it in the middleware,
-    // which alone knows it.
+    // Implemented explicitly, because actix would send `Display` as plain text. The middleware adds the request id,
+    // which is not known here.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((header::CACHE_CONTROL, "no-store"));

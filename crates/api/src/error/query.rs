@@ -1,4 +1,4 @@
-//! Failures of the crate `query`, in the API's words.
+//! Converts errors of the crate `query` into API errors.
 
 use domain::artifacts::Artifact;
 use query::QueryError;
@@ -21,7 +21,7 @@ impl From<QueryError> for ApiError {
     }
 }
 
-/// The path that starts the artifact's computation.
+/// Returns the path of the admin endpoint that computes the artifact.
 fn trigger(artifact: Artifact) -> String {
     let path = artifact.job().definition().triggers.first().copied().unwrap_or_default();
     format!("{PREFIX}/admin/{path}")

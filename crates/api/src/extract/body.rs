@@ -1,4 +1,4 @@
-//! The JSON body.
+//! The JSON body of a request.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
-/// Largest body taken unless a route says otherwise: most bodies of this API have a handful of fields.
+/// Default limit of the body's size in bytes; most bodies of this API have a handful of fields.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Longest the body may take to arrive; actix itself only bounds the head.
+/// Time limit for receiving the body; actix itself only limits the head.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A JSON body parsed into a struct. No body at all is the struct's default, so that `curl -X POST` is enough.
+/// A JSON body parsed into a struct. A missing body yields the struct's default, so `curl -X POST` is enough.
 pub struct Body<T, const MAX: usize = MAX_BODY_BYTES>(pub T);
 
 impl<T: DeserializeOwned + Default + 'static, const MAX: usize> FromRequest for Body<T, MAX> {
@@ -34,7 +34,7 @@ impl<T: DeserializeOwned + Default + 'static, const MAX: usize> FromRequest for 
     }
 }
 
-/// A JSON body of at most `MAX` bytes as it came, for a route that reads it piece by piece.
+/// An unparsed JSON body of at most `MAX` bytes, for routes that validate it item by item.
 pub struct RawBody<const MAX: usize>(pub Bytes);
 
 impl<const MAX: usize> FromRequest for RawBody<MAX> {
@@ -85,13 +85,13 @@ async fn read(mut payload: Payload, announced: usize, limit: usize) -> Result<By
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    // serde would also read a struct from an array of its fields' values.
+    // serde would also accept an array of field values for a struct.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(ApiError::InvalidBody { field: None, reason: "it must be a JSON object".to_owned() });
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        // JSON that breaks off is not the fault of the field where it does.
+        // Truncated or malformed JSON is not attributed to the field in which it breaks off.
         let field = error.inner().is_data().then(|| error.path().to_string());
         ApiError::InvalidBody { field, reason: error.into_inner().to_string() }
     })?;

@@ -1,4 +1,4 @@
-//! The `{genre}` of a path.
+//! The path parameter `{genre}`.
 
 use std::future::{Ready, ready};
 
@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use super::GenreName;
 use crate::error::ApiError;
 
-/// A genre that stands in the path.
+/// A genre from the path.
 pub struct InPath(pub GenreName);
 
 impl FromRequest for InPath {
@@ -21,7 +21,7 @@ impl FromRequest for InPath {
     }
 }
 
-/// actix has undone most of the percent-encoding, but for what could be taken for a separator.
+/// Parses a path segment. actix has decoded most percent escapes already, except those of separators such as `%2F`.
 fn parse(segment: &str) -> Result<GenreName, ApiError> {
     let refused = |reason: String| ApiError::invalid("genre", reason);
     let text = percent_decode_str(segment).decode_utf8().map_err(|_| refused("is not UTF-8".to_owned()))?;

@@ -1,4 +1,4 @@
-//! The `{id}` of a path.
+//! The path parameter `{id}`.
 
 use std::fmt::Display;
 use std::future::{Ready, ready};
@@ -13,8 +13,9 @@ use crate::error::ApiError;
 /// A parsed `{id}`.
 pub struct Id<T>(pub T);
 
-/// Ids that appear in paths, and how one that does not parse is refused.
+/// An id that appears in paths.
 pub trait PathId: FromStr<Err: Display> {
+    /// The message for a client whose id does not parse.
     fn refusal(error: Self::Err) -> String;
 }
 
@@ -32,7 +33,7 @@ impl PathId for PersonId {
 
 impl PathId for JobId {
     fn refusal(_: Self::Err) -> String {
-        // uuid's own messages speak of groups and offsets.
+        // uuid's own messages mention groups and offsets, which do not help a client.
         "must be a job's id, a UUID".to_owned()
     }
 }

@@ -1,4 +1,4 @@
-//! The header `Idempotency-Key`: a client that repeats a POST after a lost answer finds the job it made.
+//! The header `Idempotency-Key`: a client that repeats a POST after losing the answer finds the job it created.
 
 use std::future::{Ready, ready};
 
@@ -9,14 +9,14 @@ use crate::error::ApiError;
 
 const HEADER: &str = "Idempotency-Key";
 
-/// Longest key taken: UUIDs have 36 characters, digests 64.
+/// Maximum length of a key in characters; UUIDs have 36 and SHA-256 digests 64.
 const MAX_CHARS: usize = 200;
 
-/// The key, if one was sent.
+/// The client's key, if it sent one.
 pub struct IdempotencyKey(Option<String>);
 
 impl IdempotencyKey {
-    /// As the ledger stores it. Prefixed, so that no client takes a key of the scheduler's.
+    /// Returns the key as the job ledger stores it. The prefix keeps clients from using a key of the scheduler's.
     pub fn in_ledger(self) -> Option<String> {
         self.0.map(|key| format!("admin:{key}"))
     }

@@ -1,4 +1,4 @@
-//! Parsing at the edge: what a handler takes has been checked, and what does not fit never reaches it.
+//! Extractors: they validate parameters, headers and bodies, so handlers receive valid values only.
 
 mod body;
 mod genre;

@@ -1,4 +1,4 @@
-//! The query string.
+//! The query string of a request.
 
 use std::borrow::Cow;
 use std::future::{Ready, ready};
@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
-/// Longest query string taken. The longest that makes sense is a search text of 200 characters of four bytes each,
-/// every byte percent-encoded.
+/// Maximum length of a query string in bytes. The longest legitimate one holds a search text of 200 characters of four
+/// bytes each, with every byte percent-encoded.
 pub const MAX_QUERY_BYTES: usize = 8 * 1024;
 
-/// Query parameters parsed into a struct of checked types. Unknown parameters are ignored, as the web expects.
+/// Query parameters parsed into a struct of validated types. Unknown parameters are ignored.
 pub struct Params<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest for Params<T> {
@@ -38,8 +38,8 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
 /// Most parameters taken, four times as many as any endpoint has: finding duplicates among them is quadratic.
 const MAX_PARAMETERS: usize = 64;
 
-/// Refuses what the lenient URL parser would accept: broken UTF-8 (the search would be for replacement characters), duplicates,
-/// and NUL, which PostgreSQL text cannot hold.
+/// Rejects what the lenient URL parser would accept: invalid UTF-8 (the search would look for replacement characters),
+/// duplicate parameters, and NUL characters, which PostgreSQL text cannot hold.
 fn check(query: &str) -> Result<(), ApiError> {
     if query.is_empty() {
         return Ok(());
@@ -68,7 +68,7 @@ fn check(query: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Decodes percent-escapes; `+` stays, which changes nothing that is checked here.
+/// Decodes percent escapes. `+` stays as it is, which does not affect these checks.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }

@@ -1,4 +1,4 @@
-//! The types of parameters. Each parses itself or says, fit for its sender, why it cannot.
+//! Types of parameters. Each one validates itself; its error message is written for the client.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,18 +8,19 @@ use domain::search::MAX_QUERY_CHARS;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Text without surrounding blanks, `MIN` to `MAX` characters.
+/// Text of `MIN` to `MAX` characters, without leading and trailing blanks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Text<const MIN: usize, const MAX: usize>(String);
 
-/// The text of a search; empty finds every movie.
+/// The text of a search. An empty text matches every movie.
 pub type QueryText = Text<0, MAX_QUERY_CHARS>;
 
-/// A genre's name. The longest that TMDB has is 15 characters.
+/// The name of a genre. The longest one at TMDB has 15 characters.
 pub type GenreName = Text<1, 60>;
 
 impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
+    /// The trimmed text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -43,7 +44,7 @@ impl<const MIN: usize, const MAX: usize> TryFrom<String> for Text<MIN, MAX> {
     }
 }
 
-/// A value of the domain, parsed by its own `FromStr`.
+/// A value of the domain, parsed by its `FromStr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parsed<T>(pub T);
 
@@ -59,12 +60,13 @@ impl<T: Display> Serialize for Parsed<T> {
     }
 }
 
-/// A vote average, 0 to 10.
+/// A vote average, from 0 to 10.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Rating(f64);
 
 impl Rating {
+    /// The number.
     pub fn get(self) -> f64 {
         self.0
     }
@@ -74,19 +76,20 @@ impl TryFrom<String> for Rating {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, &'static str> {
         match text.parse::<f64>() {
-            // Adding zero turns -0 into 0, which would otherwise be two cache keys.
+            // Adding zero turns -0 into 0; otherwise both would have cache keys of their own.
             Ok(rating) if (0.0..=10.0).contains(&rating) => Ok(Self(rating + 0.0)),
             _ => Err("must be a number from 0 to 10"),
         }
     }
 }
 
-/// A year of release: from before the first movie to beyond any announced one.
+/// A year of release, from 1870 (before the first movie) to 2200 (after any announced one).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Year(i32);
 
 impl Year {
+    /// The year.
     pub fn get(self) -> i32 {
         self.0
     }
@@ -102,12 +105,13 @@ impl TryFrom<String> for Year {
     }
 }
 
-/// A month, 1 to 12.
+/// A month, from 1 to 12.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Month(i32);
 
 impl Month {
+    /// The month.
     pub fn get(self) -> i32 {
         self.0
     }
@@ -123,12 +127,13 @@ impl TryFrom<String> for Month {
     }
 }
 
-/// A day, as `YYYY-MM-DD`.
+/// A day in the form `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Day(NaiveDate);
 
 impl Day {
+    /// The day.
     pub fn get(self) -> NaiveDate {
         self.0
     }
@@ -137,7 +142,7 @@ impl Day {
 impl TryFrom<String> for Day {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, &'static str> {
-        // Ten bytes: chrono alone would also take 2026-3-1 and years of six digits.
+        // The length is checked, because chrono also accepts `2026-3-1` and years of six digits.
         match text.parse() {
             Ok(day) if text.len() == 10 => Ok(Self(day)),
             _ => Err("must be a day as YYYY-MM-DD"),

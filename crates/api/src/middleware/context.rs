@@ -1,4 +1,4 @@
-//! The outermost layer.
+//! The outermost middleware.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use super::request_id::{RequestId, X_REQUEST_ID};
 use super::series::{self, Label};
 use crate::error::{ApiError, Problem};
 
-/// Longest a request may take. Every store has its own, shorter limits; this one holds whatever was forgotten.
+/// Time limit for a request. Every store has a shorter one of its own; this limit covers everything else.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
-/// Gives every request an id, turns every failure into a problem that carries it, and records the outcome.
+/// Assigns the request id, converts every failure into problem details, and records metrics and log line.
 pub async fn context<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -40,11 +40,11 @@ async fn within<B: MessageBody + 'static>(
     let lost = match tokio::time::timeout(limit, answer).await {
         Ok(Ok(Ok(response))) => return Ok(finish(response, id, &method, &uri, started)),
         Ok(Ok(Err(error))) => (error.as_response_error().status_code(), "a middleware failed"),
-        // The panic hook has already written what and where.
+        // The panic hook has already logged message and location.
         Ok(Err(_panic)) => (StatusCode::INTERNAL_SERVER_ERROR, "the handler panicked"),
         Err(_elapsed) => (StatusCode::SERVICE_UNAVAILABLE, "the handler took too long"),
     };
-    // The request is lost with its handler, so the answer leaves as an error that brings its own response.
+    // The request is consumed by its handler, so the response travels as an error that carries it.
     let (status, cause) = lost;
     log(&id, &method, &uri, status, Some(cause));
     series::record(Label::NONE, &method, status, started.elapsed());
@@ -55,7 +55,7 @@ async fn within<B: MessageBody + 'static>(
     Err(InternalError::from_response(cause, response).into())
 }
 
-/// Records the answer and makes it complete.
+/// Records the response and completes its headers and body.
 fn finish<B>(
     response: ServiceResponse<B>,
     id: RequestId,
@@ -69,25 +69,25 @@ fn finish<B>(
     log(&id, method, uri, status, cause.as_deref());
     series::record(label, method, status, started.elapsed());
 
-    let mut response = if (status.is_client_error() || status.is_server_error()) && !is_told(response.response()) {
+    let mut response = if (status.is_client_error() || status.is_server_error()) && !has_own_body(response.response()) {
         with_problem(response, &id)
     } else {
         response.map_into_left_body()
     };
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.into_header());
-    // Said once and always: compression says it only where it compressed.
+    // Set on every response, because the compression middleware sets it only where it compressed.
     headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     response
 }
 
-/// Whether the answer tells in JSON of its own what is wrong, as health does.
-fn is_told<B>(response: &HttpResponse<B>) -> bool {
+/// Whether the response already describes its failure in JSON, as the health endpoints do.
+fn has_own_body<B>(response: &HttpResponse<B>) -> bool {
     let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json");
     json && response.error().is_none()
 }
 
-/// Replaces the body by a problem; `Allow`, `Retry-After` and other headers stay.
+/// Replaces the body by problem details; `Allow`, `Retry-After` and other headers stay.
 fn with_problem<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<EitherBody<B>> {
     let problem = match response.response().error().and_then(|error| error.as_error::<ApiError>()) {
         Some(error) => error.problem(),
@@ -98,13 +98,14 @@ fn with_problem<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceRespo
     let mut response = response.set_body(EitherBody::right(actix_web::body::BoxBody::new(body)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Problem::CONTENT_TYPE));
-    // Of the body that was.
+    // The header described the replaced body.
     headers.remove(header::CONTENT_ENCODING);
     ServiceResponse::new(request, response)
 }
 
-/// The one place that logs failures. Successes and clients' mistakes are for debugging only: at full load they would
-/// be most of what the process does. The query string stays out: it holds what people search for.
+/// Logs the request. This is the only place that logs failures of requests. Successes and clients' mistakes have level
+/// debug, since they would dominate the CPU time at full load. The query string is left out, because it contains what
+/// people search for.
 fn log(id: &RequestId, method: &Method, uri: &Uri, status: StatusCode, cause: Option<&str>) {
     let (request_id, path, status_code) = (id.as_str(), uri.path(), status.as_u16());
     if status == StatusCode::INTERNAL_SERVER_ERROR {

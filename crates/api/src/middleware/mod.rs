@@ -1,4 +1,4 @@
-//! What happens around every request: its id, its problem if it fails, its line in metrics and log.
+//! Middleware around every request: its id, problem details if it fails, metrics and the log line.
 
 mod context;
 mod request_id;

@@ -1,19 +1,20 @@
-//! `X-Request-ID`: kept where a client or proxy sent one, made otherwise.
+//! `X-Request-ID`: taken from the request if a client or proxy sent one, generated otherwise.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
+/// The header with the request id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longest id kept: it is repeated in logs and answers, so a client does not get to choose how much.
+/// Maximum length of an accepted id in bytes; it bounds what a client can add to logs and responses.
 const MAX_BYTES: usize = 128;
 
-/// A request's id; visible ASCII, so it can neither break a log line nor a header.
+/// A request's id. It is visible ASCII, so it cannot break a log line or a header.
 #[derive(Debug, Clone)]
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// The id that came with the request, or a new one.
+    /// Returns the id that came with the request, or generates one.
     pub fn of(headers: &HeaderMap) -> Self {
         match headers.get(X_REQUEST_ID) {
             Some(sent) if Self::is_fit(sent.as_bytes()) => Self(sent.clone()),
@@ -28,14 +29,16 @@ impl RequestId {
     fn new() -> Self {
         let mut buffer = Uuid::encode_buffer();
         let text: &str = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
-        // Hexadecimal digits and hyphens are a header value.
+        // Hexadecimal digits and hyphens are always a valid header value.
         Self(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-")))
     }
 
+    /// The id as text, for the log.
     pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or("-")
     }
 
+    /// The id as the value of [`X_REQUEST_ID`].
     pub fn into_header(self) -> HeaderValue {
         self.0
     }

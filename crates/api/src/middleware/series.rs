@@ -1,4 +1,4 @@
-//! `http_requests_total` and `http_request_duration_seconds`.
+//! The metrics `http_requests_total` and `http_request_duration_seconds`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -7,12 +7,13 @@ use std::time::Duration;
 use actix_web::http::{Method, StatusCode};
 use metrics::{Counter, Histogram, counter, histogram};
 
-/// The route that answered, as metrics name it: the path's pattern, the same under every prefix.
+/// Value of the label `route`: the path's pattern, the same with and without the prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Label(pub &'static str);
 
 impl Label {
-    /// Requests that no route took. One label, or every scanner would make series of its own.
+    /// Label of requests that match no route. They share one label, because scanners would otherwise create a series
+    /// per path.
     pub const NONE: Self = Self("none");
 }
 
@@ -22,12 +23,12 @@ struct Series {
 }
 
 thread_local! {
-    // Looking a series up by its labels costs more than answering from the cache does, so each worker thread keeps the
-    // ones it has met. Routes, methods and statuses are few, hence so are the entries.
+    // Looking up a series by its labels costs more than answering from the cache, so each worker thread keeps the
+    // handles it has used. Routes, methods and statuses are few, which bounds the map.
     static MET: RefCell<HashMap<(Label, &'static str, StatusCode), Series>> = RefCell::default();
 }
 
-/// Counts one answer.
+/// Records one response.
 pub fn record(label: Label, method: &Method, status: StatusCode, duration: Duration) {
     let method = method_label(method);
     MET.with_borrow_mut(|met| {
@@ -42,7 +43,7 @@ pub fn record(label: Label, method: &Method, status: StatusCode, duration: Durat
     });
 }
 
-/// Clients may send any word as a method; only known ones become a label.
+/// Maps unknown methods to one label, since clients may send any word as a method.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

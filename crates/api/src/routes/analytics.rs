@@ -1,4 +1,4 @@
-//! Statistics by genre and by decade, trends, and the people who play together.
+//! Statistics by genre and by decade, trends, and actors' collaborators.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -19,13 +19,13 @@ use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::{GenreName, Id, InPath, Month, Params, Parsed, Year};
 
-/// Rank genres by their number of movies.
+/// List genres by their number of movies, the largest first.
 #[utoipa::path(
     get, path = "/api/v1/analytics/top-genres", operation_id = "list_top_genres", tag = "analytics",
     params(Paging, AsOf),
     responses(
         (status = 200, body = ArtifactList<GenreItem>),
-        (status = 404, description = "No run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No run of that day or earlier is kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -38,13 +38,13 @@ pub async fn top_genres(
     state.answers.list(&request, Paged::new(TopGenres { as_of: run.day() }, page)).await
 }
 
-/// List ratings by decade, the oldest first.
+/// List ratings by decade, oldest first.
 #[utoipa::path(
     get, path = "/api/v1/analytics/ratings-by-decade", operation_id = "list_ratings_by_decade", tag = "analytics",
     params(Paging, AsOf),
     responses(
         (status = 200, body = ArtifactList<DecadeItem>),
-        (status = 404, description = "No run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No run of that day or earlier is kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -57,27 +57,28 @@ pub async fn ratings_by_decade(
     state.answers.list(&request, Paged::new(RatingsByDecade { as_of: run.day() }, page)).await
 }
 
+/// Filters by date of release.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct ReleaseParams {
-    /// Only movies released in that year.
+    /// Only movies released in this year.
     #[param(value_type = Option<u16>, minimum = 1870, maximum = 2200, example = 1999)]
     year: Option<Year>,
-    /// Only movies released in that month; without a year, of any.
+    /// Only movies released in this month; without `year`, in this month of any year.
     #[param(value_type = Option<u8>, minimum = 1, maximum = 12)]
     month: Option<Month>,
 }
 
-/// Show a genre's statistics and movies, of all times or of a year or month of release.
+/// Show statistics and movies of a genre, for all time or for a year or month of release.
 ///
-/// With `as_of` statistics and trends are of that day; the list of movies is the catalogue's of now.
+/// With `as_of`, statistics and trends are those of that day; the list of movies is always current.
 #[utoipa::path(
     get, path = "/api/v1/analytics/genre/{genre}", operation_id = "get_genre_analytics", tag = "analytics",
-    params(("genre" = String, Path, description = "In any case", example = "drama"), ReleaseParams, AsOf),
+    params(("genre" = String, Path, description = "The genre's name; upper and lower case are equal", example = "drama"), ReleaseParams, AsOf),
     responses(
         (status = 200, body = GenreView),
-        (status = 404, description = "No such genre, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such genre, or no run of that day or earlier is kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -92,6 +93,7 @@ pub async fn genre(
     state.answers.list(&request, GenreAnalytics { genre: genre.into(), year, month, as_of: run.day() }).await
 }
 
+/// Parameters of trends.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
@@ -99,13 +101,13 @@ pub struct TrendsParams {
     /// rating, sentiment or popularity.
     #[param(value_type = String, required = true, example = "sentiment")]
     metric: Option<Parsed<Metric>>,
-    /// 7d, 30d, 90d or any other number of days, or all.
+    /// A number of days such as 7d, 30d or 90d, or all.
     #[param(value_type = String, default = "30d", example = "30d")]
     window: Parsed<Window>,
-    /// Of one movie.
+    /// Only this movie.
     #[param(value_type = Option<i64>, minimum = 1, example = 550)]
     movie_id: Option<Parsed<MovieId>>,
-    /// Of one genre, in any case.
+    /// Only this genre; upper and lower case are equal.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
 }
@@ -116,12 +118,12 @@ impl Default for TrendsParams {
     }
 }
 
-/// Show how a metric changes from day to day, over all movies, of a genre or of a movie.
+/// Show a metric day by day, for all movies, a genre or a movie.
 #[utoipa::path(
     get, path = "/api/v1/analytics/trends", operation_id = "get_trends", tag = "analytics", params(TrendsParams, AsOf),
     responses(
         (status = 200, body = TrendsView),
-        (status = 404, description = "No such movie, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such movie, or no run of that day or earlier is kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -142,13 +144,13 @@ pub async fn trends(
     state.answers.list(&request, Trends { metric, window, movie_id, genre, as_of: run.day() }).await
 }
 
-/// List those with whom an actor appeared, the most movies together first.
+/// List the people with whom an actor appeared, most common movies first.
 #[utoipa::path(
     get, path = "/api/v1/analytics/actors/{id}/collaborators", operation_id = "list_collaborators", tag = "analytics",
     params(("id" = i64, Path, minimum = 1, description = "The person's TMDB id", example = 1158), Paging, AsOf),
     responses(
         (status = 200, body = CollaboratorsView),
-        (status = 404, description = "No such person, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such person, or no run of that day or earlier is kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]

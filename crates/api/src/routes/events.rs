@@ -13,22 +13,22 @@ use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::RawBody;
 
-/// Largest body: a thousand events (domain, `EVENTS_MAX`) of half a kilobyte, three times what they need.
+/// Maximum size of the body in bytes: 1,000 events (`EVENTS_MAX` in domain) of 512 bytes, three times what they need.
 const EVENTS_BYTES_MAX: usize = 512 * 1024;
 
-/// Which events were accepted.
+/// The outcome of posting events.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventsBody {
-    /// Ids of the events taken, in the order in which they were sent.
+    /// Ids of the accepted events, in the order in which they were sent.
     #[schema(value_type = Vec<uuid::Uuid>)]
     accepted: Vec<EventId>,
     rejected: Vec<RejectedItem>,
 }
 
-/// An event that was refused; sending it again as it is will not help.
+/// A rejected event. Sending it again unchanged will fail again.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RejectedItem {
-    /// Its index in the array, from 0.
+    /// Index of the event in the array, from 0.
     index: usize,
     #[schema(example = "invalid_event_type")]
     code: String,
@@ -42,18 +42,18 @@ impl From<Rejected> for RejectedItem {
     }
 }
 
-/// Take one event, or an array of up to 1,000.
+/// Post one event, or an array of up to 1,000.
 ///
-/// Accepted events are safe in the event log when the answer comes, and counted within a second or so. Each item of an
-/// array is validated by itself; an event that comes alone and is refused is a 400.
+/// Accepted events are stored durably in the event log before the answer is sent, and counted within about a second.
+/// The items of an array are validated one by one; a single invalid event is answered with 400.
 #[utoipa::path(
     post, path = "/api/v1/events", operation_id = "add_events", tag = "events",
     request_body(content = Vec<EventRequest>, description = "One event, or an array", content_type = "application/json"),
     responses(
         (status = 202, body = EventsBody),
-        (status = 400, description = "No events", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The event log is full or away; retry after `Retry-After` seconds", body = Problem,
+        (status = 400, description = "The body holds no valid events", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The event log is full or unreachable; retry after `Retry-After` seconds", body = Problem,
          content_type = "application/problem+json"),
     ),
 )]
@@ -72,7 +72,7 @@ pub async fn add(state: Data<State>, RawBody(body): RawBody<EVENTS_BYTES_MAX>) -
     Ok(HttpResponse::Accepted().json(EventsBody { accepted, rejected }))
 }
 
-/// Appends facts to the event log; they are safe once this returns.
+/// Appends facts to the event log. They are durable once this returns `Ok`.
 pub(super) async fn append(state: &State, facts: &[Fact]) -> Result<(), ApiError> {
     match state.event_log.append(facts).await {
         Ok(_) => Ok(()),
@@ -81,7 +81,7 @@ pub(super) async fn append(state: &State, facts: &[Fact]) -> Result<(), ApiError
     }
 }
 
-/// The answer to a single item that was refused.
+/// Returns the error for a single item that was rejected.
 pub(super) fn refused(item: Rejected) -> ApiError {
     let reason = match &item.field {
         Some(field) => format!("{field} {}", item.reason),

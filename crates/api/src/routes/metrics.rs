@@ -27,7 +27,7 @@ pub struct MetricsBody {
     metrics: Vec<Sample>,
 }
 
-/// Metrics as Prometheus text, or as JSON where `Accept` asks for it.
+/// Metrics as Prometheus text, or as JSON if `Accept` requests it.
 #[utoipa::path(
     get, path = "/api/v1/metrics", operation_id = "get_metrics", tag = "health",
     responses((status = 200, content((String = "text/plain"), (MetricsBody = "application/json")))),
@@ -45,7 +45,7 @@ pub async fn metrics(state: Data<State>, request: HttpRequest) -> HttpResponse {
     }
 }
 
-/// Sets the gauges: states, as against counts, are read when somebody asks.
+/// Sets the gauges. They describe a state, so they are read at scrape time.
 fn gauge(state: &State) {
     let counts = state.cache.counts();
     metrics::gauge!("cache_memory_entries").set(counts.memory_entries as f64);
@@ -54,7 +54,7 @@ fn gauge(state: &State) {
     metrics::gauge!("database_connections", "state" => "idle").set(state.pool.num_idle() as f64);
 }
 
-/// Reads a line `name{label="value",...} 1.5` of the exporter's text; `None` for comments and blank lines.
+/// Parses a line `name{label="value",...} 1.5` of the exporter's text; `None` for comments and blank lines.
 fn sample(line: &str) -> Option<Sample> {
     let (series, value) = line.rsplit_once(' ').filter(|_| !line.starts_with('#'))?;
     let (name, labels) = series.split_once('{').unwrap_or((series, ""));

@@ -1,4 +1,5 @@
-//! One file a resource. A handler parses parameters into a question of the crate `query` and has it answered.
+//! The handlers, one file per resource. A handler parses parameters into a question of the crate `query` and passes it
+//! to [`crate::answer`].
 
 pub mod admin;
 pub mod analytics;

@@ -1,4 +1,4 @@
-//! Movies: the list, the page of one, its sentiment and its similar titles.
+//! Movies: the list, details, sentiment and similar titles.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,16 +16,17 @@ use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::{GenreName, Id, Params, Parsed};
 
+/// Filters of the movie list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct MovieFilter {
-    /// Only movies of this genre, in any case.
+    /// Only movies of this genre; upper and lower case are equal.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
 }
 
-/// List movies, the most popular first.
+/// List movies, most popular first.
 #[utoipa::path(
     get, path = "/api/v1/movies", operation_id = "list_movies", tag = "movies", params(MovieFilter, Paging),
     responses((status = 200, body = List<MovieItem>)),
@@ -41,8 +42,8 @@ pub async fn list(
 
 /// Show one movie.
 ///
-/// What the catalogue knows, the numbers that a source observed last, and what viewers did: history from the batch layer,
-/// the last 48 hours from the speed layer, each hour from one of them.
+/// The answer combines the catalogue, the numbers that a source observed last, and viewers' events: history from the
+/// batch layer, the last 48 hours from the speed layer, each hour from exactly one of them.
 #[utoipa::path(
     get, path = "/api/v1/movies/{id}", operation_id = "get_movie", tag = "movies",
     params(("id" = i64, Path, minimum = 1, description = "The movie's TMDB id", example = 550), Explain),
@@ -60,11 +61,12 @@ pub async fn show(
     state.answers.one(&request, MoviePage { movie_id, explain }).await
 }
 
+/// Parameters of a movie's sentiment.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct SentimentParams {
-    /// Hours (6 or 6h), days (7d) or all.
+    /// A number of hours (6 or 6h), of days (7d), or all.
     #[param(value_type = String, default = "7d", example = "7d")]
     window: Parsed<Window>,
 }
@@ -75,9 +77,9 @@ impl Default for SentimentParams {
     }
 }
 
-/// Show what viewers think of a movie.
+/// Show the sentiment of a movie's reviews.
 ///
-/// History comes from the batch layer, the last 48 hours from the speed layer; each hour from one of them.
+/// History comes from the batch layer, the last 48 hours from the speed layer, each hour from exactly one of them.
 #[utoipa::path(
     get, path = "/api/v1/movies/{id}/sentiment", operation_id = "get_movie_sentiment", tag = "movies",
     params(
@@ -98,15 +100,15 @@ pub async fn sentiment(
     state.answers.list(&request, MovieSentiment { movie_id, window: params.window.0, explain }).await
 }
 
-/// List titles similar to a movie, the most similar first.
+/// List titles similar to a movie, most similar first.
 ///
-/// Also answers at `/api/v1/recommendations/movies/{id}`. A movie that is newer than the run has an empty list.
+/// Also answers at `/api/v1/recommendations/movies/{id}`. A movie that was added after the run has an empty list.
 #[utoipa::path(
     get, path = "/api/v1/movies/{id}/similar", operation_id = "list_similar_movies", tag = "recommendations",
     params(("id" = i64, Path, minimum = 1, description = "The movie's TMDB id", example = 550), Paging, AsOf),
     responses(
         (status = 200, body = SimilarView),
-        (status = 404, description = "No such movie, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such movie, or no run of that day or earlier is kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]

@@ -1,4 +1,4 @@
-//! Query parameters that many endpoints share. A handler takes each as a `Params` of its own, beside its filters.
+//! Query parameters that several endpoints share. A handler takes each struct as a `Params` beside its own filters.
 
 use chrono::NaiveDate;
 use domain::page::{Limit, Offset, Page};
@@ -24,11 +24,12 @@ impl From<Paging> for Page {
     }
 }
 
-/// The beginning of a list that has no pages.
+/// The number of first items, for lists without pages.
 #[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct Top {
+    /// Number of items.
     #[param(value_type = u16, minimum = 1, maximum = 100, default = 20)]
     pub limit: Limit,
 }
@@ -38,22 +39,23 @@ pub struct Top {
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct AsOf {
-    /// The answer as of that day: of the newest run that has seen no later day's facts. Runs of about a week are kept.
+    /// Answer as of this day: from the newest run that contains no later day's facts. Runs of about a week are kept.
     #[param(value_type = Option<NaiveDate>, example = "2026-03-10")]
     as_of: Option<Day>,
 }
 
 impl AsOf {
+    /// The requested day, if any.
     pub fn day(self) -> Option<NaiveDate> {
         self.as_of.map(Day::get)
     }
 }
 
-/// Whether the answer says where its numbers come from.
+/// Whether the answer includes its provenance.
 #[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct Explain {
-    /// Adds which layer answered for which hours, and what is cached. Such an answer is always computed.
+    /// Add which layer answered for which hours, and what is cached. Such an answer is always computed.
     pub explain: bool,
 }

@@ -1,4 +1,4 @@
-//! Forecasts of popularity and trending rank, and how good they have been.
+//! Forecasts of popularity and trending rank, with their back-test errors.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -14,6 +14,7 @@ use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::{GenreName, Id, Params};
 
+/// Parameters of the forecast ranking.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
@@ -21,18 +22,18 @@ pub struct ForecastParams {
     /// Days ahead.
     #[param(value_type = u8, minimum = 1, maximum = 14, default = 7)]
     horizon: Horizon,
-    /// Only movies of this genre, in any case; they keep their overall ranks.
+    /// Only movies of this genre; upper and lower case are equal. They keep their overall ranks.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
 }
 
-/// Rank movies by what will trend.
+/// Rank movies by their forecast trending score.
 #[utoipa::path(
     get, path = "/api/v1/predictions/trending", operation_id = "list_trending_predictions", tag = "predictions",
     params(ForecastParams, Paging, AsOf),
     responses(
         (status = 200, body = ForecastView),
-        (status = 404, description = "No run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No run of that day or earlier is kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -48,13 +49,13 @@ pub async fn trending(
     state.answers.list(&request, Paged::new(forecast, page)).await
 }
 
-/// Show a movie's forecast, one to fourteen days ahead.
+/// Show a movie's forecast for the next one to fourteen days.
 #[utoipa::path(
     get, path = "/api/v1/predictions/movies/{id}", operation_id = "get_movie_predictions", tag = "predictions",
     params(("id" = i64, Path, minimum = 1, description = "The movie's TMDB id", example = 550), AsOf),
     responses(
         (status = 200, body = MovieForecastView),
-        (status = 404, description = "No such movie, or no run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such movie, or no run of that day or earlier is kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]

@@ -13,26 +13,27 @@ use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::Body;
 
-/// Largest body: ten thousand characters (domain, `REVIEW_CHARS_MAX`), each escaped to twelve bytes.
+/// Maximum size of the body in bytes: 10,000 characters (`REVIEW_CHARS_MAX` in domain), each escaped to twelve bytes.
 const REVIEW_BYTES_MAX: usize = 128 * 1024;
 
-/// A review that was taken.
+/// An accepted review.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReviewAccepted {
     #[schema(value_type = uuid::Uuid)]
     review_id: ReviewId,
 }
 
-/// Take a review.
+/// Post a review.
 ///
-/// It is safe in the event log when the answer comes; the sentiment of its movie has it within a second or so.
+/// It is stored durably in the event log before the answer is sent; its movie's sentiment includes it within about a
+/// second.
 #[utoipa::path(
     post, path = "/api/v1/reviews", operation_id = "add_review", tag = "events",
     request_body(content = ReviewRequest, content_type = "application/json"),
     responses(
         (status = 202, body = ReviewAccepted),
-        (status = 400, description = "No review", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The event log is full or away; retry after `Retry-After` seconds", body = Problem,
+        (status = 400, description = "The body is not a valid review", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The event log is full or unreachable; retry after `Retry-After` seconds", body = Problem,
          content_type = "application/problem+json"),
     ),
 )]

@@ -1,4 +1,4 @@
-//! Search for movies: as the portal asks (seed 3), and with every filter and order (seed 1).
+//! Search for movies: the simple form of seed 3, and the form of seed 1 with every filter and order.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -13,11 +13,13 @@ use crate::State;
 use crate::error::ApiError;
 use crate::extract::{GenreName, Params, QueryText, Rating, Year};
 
+/// Parameters of the simple search.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct SearchParams {
-    /// What to look for, typing errors and accents forgiven. Empty finds every movie, the most popular first.
+    /// The text to search for; tolerates typing errors and ignores accents. An empty text matches every movie, most
+    /// popular first.
     #[param(value_type = String, max_length = 200, example = "godfahter")]
     q: QueryText,
     /// Only movies with at least this vote average.
@@ -26,7 +28,7 @@ pub struct SearchParams {
     /// Only movies released in this year.
     #[param(value_type = Option<u16>, minimum = 1870, maximum = 2200)]
     year: Option<Year>,
-    /// Only movies of this genre, in any case.
+    /// Only movies of this genre; upper and lower case are equal.
     #[param(value_type = Option<String>, max_length = 60)]
     genre: Option<GenreName>,
 }
@@ -51,14 +53,15 @@ pub async fn search(
     state.answers.list(&request, Paged::new(search, page)).await
 }
 
+/// Parameters of the search with filters.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct FilteredParams {
-    /// What to look for, typing errors and accents forgiven. Empty finds every movie.
+    /// The text to search for; tolerates typing errors and ignores accents. An empty text matches every movie.
     #[param(value_type = String, max_length = 200, example = "matrix")]
     q: QueryText,
-    /// Only movies of this genre, in any case.
+    /// Only movies of this genre; upper and lower case are equal.
     #[param(value_type = Option<String>, max_length = 60, example = "action")]
     genre: Option<GenreName>,
     /// Only movies with at least this vote average.
@@ -73,7 +76,7 @@ pub struct FilteredParams {
     /// Only movies released in this year or before.
     #[param(value_type = Option<u16>, minimum = 1870, maximum = 2200)]
     year_to: Option<Year>,
-    /// popularity, rating, release_date or relevance; the greatest first.
+    /// Order of the results: popularity, rating, release_date or relevance, each in descending order.
     #[param(value_type = String, default = "popularity")]
     sort_by: SortBy,
 }
@@ -92,7 +95,7 @@ impl Default for FilteredParams {
     }
 }
 
-/// Search movies with filters, in an order of choice.
+/// Search movies with filters and a choice of order.
 #[utoipa::path(
     get, path = "/api/v1/search/movies", operation_id = "search_movies_filtered", tag = "search",
     params(FilteredParams, Paging), responses((status = 200, body = FilteredSearchView)),

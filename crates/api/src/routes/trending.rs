@@ -1,4 +1,4 @@
-//! What is trending: as the nightly run ranked it, in the last hours, and as that ranking changes.
+//! Trending movies: the nightly ranking, the ranking of the last hours, and the stream of its changes.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -15,27 +15,28 @@ use crate::error::{ApiError, Problem};
 use crate::extract::{Day, GenreName, Params};
 use crate::sse::{self, Event};
 
+/// Parameters of the nightly ranking.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct DailyParams {
-    /// Only movies of this genre, in any case; they keep their overall ranks.
+    /// Only movies of this genre; upper and lower case are equal. They keep their overall ranks.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
-    /// An older name of `as_of`.
+    /// Former name of `as_of`.
     #[param(value_type = Option<NaiveDate>)]
     date: Option<Day>,
 }
 
-/// Rank movies by their movement over the last seven days, computed nightly.
+/// Rank movies by how they moved over the last seven days, computed nightly.
 ///
-/// Also answers at `/api/v1/trending/daily`. `/api/v1/trending/movies` ranks by the last hours.
+/// Also answers at `/api/v1/trending/daily`. `/api/v1/trending/movies` ranks by the last hours instead.
 #[utoipa::path(
     get, path = "/api/v1/movies/trending", operation_id = "list_trending_movies", tag = "trending",
     params(DailyParams, AsOf, Paging),
     responses(
         (status = 200, body = ArtifactList<TrendingItem>),
-        (status = 404, description = "No run is kept of that day or before", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No run of that day or earlier is kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not computed yet", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -54,14 +55,15 @@ pub async fn daily(
     state.answers.list(&request, Paged::new(ranking, page)).await
 }
 
+/// Parameters of the ranking of the last hours.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct NowParams {
-    /// Only movies of this genre, in any case; ranks are among them.
+    /// Only movies of this genre; upper and lower case are equal. They are ranked among themselves.
     #[param(value_type = Option<String>, max_length = 60, example = "drama")]
     genre: Option<GenreName>,
-    /// Hours back.
+    /// Length of the window in hours.
     #[param(value_type = u8, minimum = 1, maximum = 48, default = 6)]
     window: LastHours,
 }
@@ -72,15 +74,16 @@ impl NowParams {
     }
 }
 
-/// Rank movies by what moved in the last hours.
+/// Rank movies by how they moved in the last hours.
 ///
-/// Movies that a source observed or viewers touched, hour by hour; a viewer's rating counts as one more vote.
+/// The ranking includes movies that a source observed or viewers' events touched, hour by hour; a viewer's rating
+/// counts as one more vote.
 #[utoipa::path(
     get, path = "/api/v1/trending/movies", operation_id = "list_trending_now", tag = "trending",
     params(NowParams, Top, Explain),
     responses(
         (status = 200, body = TrendingNowView),
-        (status = 503, description = "The movies are still being read", body = Problem,
+        (status = 503, description = "The movies are still being loaded", body = Problem,
          content_type = "application/problem+json"),
     ),
 )]
@@ -94,17 +97,17 @@ pub async fn now(
     state.answers.list(&request, params.question(top, explain)).await
 }
 
-/// Follow what trends in the last hours.
+/// Stream the ranking of the last hours.
 ///
-/// Server-sent events: `ranking` with the whole list, then `change` whenever ranks change, at most once a second, with
-/// the movies that entered, left or moved. The `id` counts changes of what is known of movies.
+/// Server-sent events: `ranking` with the whole list, then `change` when ranks change, at most once a second, with the
+/// movies that entered, left or moved. The event `id` increases with every change of the movies' numbers.
 #[utoipa::path(
     get, path = "/api/v1/trending/stream", operation_id = "stream_trending_now", tag = "trending",
     params(NowParams, Top),
     responses(
         (status = 200, description = "Events `ranking` (RankingEvent) and `change` (ChangeEvent)",
          body = String, content_type = "text/event-stream"),
-        (status = 503, description = "Too many streams are open, or the movies are still being read", body = Problem,
+        (status = 503, description = "Too many streams are open, or the movies are still being loaded", body = Problem,
          content_type = "application/problem+json"),
     ),
 )]
@@ -117,14 +120,14 @@ pub async fn stream(
     Ok(sse::answer(events(follower), state.stopping.clone()))
 }
 
-/// Ends when rankings are computed no more.
+/// Converts updates into events; ends when the ranking is no longer computed.
 fn events(follower: Follower) -> impl Stream<Item = Event> {
     stream::unfold(follower, |mut follower| async move {
         let event = match follower.next().await? {
             Update::Ranking { version, view } => Event::new("ranking", version, &view),
             Update::Change { version, view } => Event::new("change", version, &view),
         };
-        let event = event.inspect_err(|error| tracing::error!(%error, "an event could not be written")).ok()?;
+        let event = event.inspect_err(|error| tracing::error!(%error, "cannot serialize a ranking event")).ok()?;
         Some((event, follower))
     })
 }

@@ -1,4 +1,4 @@
-//! `moviemetric dead-letters`: lists them, and puts them into the event log again.
+//! `moviemetric dead-letters`: lists dead letters and replays them into the event log.
 
 use std::process::ExitCode;
 
@@ -12,10 +12,10 @@ use storage::postgres::facts::dead_letters::{self, DeadLetter};
 use super::CommandResult;
 use crate::settings_for;
 
-/// Letters appended to the log at a time.
+/// Number of dead letters read and appended at a time.
 const CHUNK: i64 = 500;
 
-/// Most characters of a payload in its line.
+/// Maximum number of characters of a payload in the list.
 const PAYLOAD_CHARS_MAX: usize = 160;
 
 #[derive(clap::Args)]
@@ -26,19 +26,19 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// The newest of them, each with the reason
+    /// List the newest dead letters, each with its reason
     List,
-    /// Put them into the event log again; those that it has are no longer dead letters
+    /// Append dead letters to the event log again, then delete them here
     Replay(Which),
 }
 
 #[derive(clap::Args)]
 #[group(required = true)]
 struct Which {
-    /// This one alone
+    /// Replay only this dead letter
     #[arg(long)]
     id: Option<i64>,
-    /// Every one there is now
+    /// Replay all current dead letters
     #[arg(long)]
     all: bool,
 }
@@ -67,8 +67,9 @@ async fn list(pool: &PgPool) -> CommandResult {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Appends letters to the log, then deletes them: a process that dies in between replays them once more, and readers drop
-/// duplicates. Letters that come back meanwhile have new ids, which this run leaves alone, or it would never end.
+/// Appends dead letters to the event log, then deletes them. If the process dies in between, the next replay appends
+/// them again and readers drop the duplicates. Events that fail meanwhile become dead letters with new ids, which this
+/// run ignores; otherwise it might never end.
 async fn replay(pool: &PgPool, log: &(impl EventSink + ?Sized), only: Option<i64>) -> CommandResult {
     let (mut after, until) = match only {
         Some(id) => (id.saturating_sub(1), id),
@@ -104,10 +105,10 @@ async fn replay(pool: &PgPool, log: &(impl EventSink + ?Sized), only: Option<i64
         Some(id) if replayed == 0 && unreadable.is_empty() => {
             return Err(format!("there is no dead letter {id}").into());
         }
-        _ => println!("{replayed} replayed; what fails again comes back as a new dead letter"),
+        _ => println!("{replayed} replayed; events that fail again become new dead letters"),
     }
     if !unreadable.is_empty() {
-        println!("left, because they are no events: {unreadable:?}");
+        println!("not replayed, because they are not events: {unreadable:?}");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

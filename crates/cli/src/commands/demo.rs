@@ -14,22 +14,22 @@ use storage::postgres::{self, catalogue};
 use super::CommandResult;
 use crate::settings_for;
 
-/// Sizes not given stay as they were loaded last; the first time, as the help says.
+/// Sizes that are not given keep the values of the last load; the first load uses the defaults in the help.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Movies: the well-known ones first, made-up ones beyond [default: all the well-known ones]
+    /// Number of movies: the well-known ones first, then synthetic ones [default: all well-known ones]
     #[arg(long)]
     movies: Option<u64>,
-    /// Viewers [default: 600]
+    /// Number of viewers [default: 600]
     #[arg(long)]
     users: Option<u64>,
-    /// Days of metrics up to today [default: 60]
+    /// Days of metrics, up to today [default: 60]
     #[arg(long)]
     days: Option<u32>,
-    /// Ratings by viewers [default: 20000]
+    /// Number of viewers' ratings [default: 20000]
     #[arg(long)]
     ratings: Option<u64>,
-    /// Seed of all that is made up; another one makes another demo world [default: 42]
+    /// Seed of all synthetic data; another seed creates another demo world [default: 42]
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> CommandResult {
     let pool = settings_for::database().await?;
     let Some(_lock) = catalogue::lock(&pool, Source::Demo).await? else {
-        return Err("another demo load is running; wait for it".into());
+        return Err("another demo load is running; wait until it has finished".into());
     };
     let mut config = DemoConfig::new(Utc::now().date_naive());
     if let Some(DemoWorld { movies, users, days, ratings, seed }) = postgres::catalogue::demo::load(&pool).await? {

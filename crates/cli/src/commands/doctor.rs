@@ -1,4 +1,4 @@
-//! `moviemetric doctor`: checks every dependency and says how to mend what is wrong.
+//! `moviemetric doctor`: checks every dependency and says how to repair what is wrong.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use storage::search_index::SearchIndex;
 
 use super::CommandResult;
 
-/// The result of a check: fine, works but should be mended, or broken; with a sentence for the operator.
+/// The result of a check: fine, works but should be changed, or broken; with a sentence for the operator.
 enum Finding {
     Fine(String),
     Weak(String),
@@ -25,8 +25,8 @@ enum Finding {
 
 use Finding::{Broken, Fine, Weak};
 
-/// Time limit of the probe job, from ledger to worker and back.
-const PROBE: Duration = Duration::from_secs(15);
+/// Time limit of the probe job, from the ledger to a worker and back.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run() -> CommandResult {
     let env = Env::process();
@@ -126,7 +126,7 @@ async fn queue(env: &Env) -> Vec<Finding> {
     };
     match queue.eviction_policy().await {
         Err(error) => vec![Weak(format!("reachable, but its settings cannot be read: {error}"))],
-        // volatile-* spares keys without a time to live, which all of the queue's are.
+        // The volatile-* policies evict only keys with a TTL, and the queue's keys have none.
         Ok(policy) if policy == "noeviction" || policy.starts_with("volatile-") => vec![Fine("reachable".into())],
         Ok(policy) => vec![
             Fine("reachable".into()),
@@ -137,7 +137,7 @@ async fn queue(env: &Env) -> Vec<Finding> {
     }
 }
 
-/// Whether events that the API accepted survive a restart of Redis.
+/// Checks whether events that the API accepted survive a restart of Redis.
 async fn event_log(env: &Env) -> Vec<Finding> {
     let (redis, log) = match (RedisSettings::load(env), EventLogSettings::load(env)) {
         (Ok(redis), Ok(log)) => (redis, log),
@@ -158,7 +158,7 @@ async fn event_log(env: &Env) -> Vec<Finding> {
             "its durability cannot be read: {error}; where it is Redis, see to appendonly yes, appendfsync always"
         )),
         Ok(Durability::Durable) => Fine("what was accepted is on disk".into()),
-        // What is safe but for its last second is weak; what a restart forgets was never accepted.
+        // A log that can lose its last second is weak; one that loses everything at a restart is broken.
         Ok(Durability::LosesSeconds(advice)) => Weak(advice),
         Ok(Durability::LosesAll(advice)) => Broken(advice),
     };
@@ -168,7 +168,7 @@ async fn event_log(env: &Env) -> Vec<Finding> {
 async fn dead_letters(pool: &PgPool) -> Vec<Finding> {
     vec![match postgres::facts::dead_letters::count(pool).await {
         Ok(0) => Fine("none".into()),
-        Ok(n) => Weak(format!("{n} events could not be counted; see `moviemetric dead-letters list` for the reasons")),
+        Ok(n) => Weak(format!("{n} events are dead letters; see `moviemetric dead-letters list` for the reasons")),
         Err(error) => Broken(error.to_string()),
     }]
 }
@@ -241,7 +241,7 @@ async fn worker(pool: &PgPool) -> Vec<Finding> {
         let mut conn = pool.acquire().await.map_err(storage::StorageError::from)?;
         let (job, _) = jobs::enqueue(&mut conn, NewJob::of(JobKind::Probe, "doctor")).await?;
         let start = Instant::now();
-        while start.elapsed() < PROBE {
+        while start.elapsed() < PROBE_TIMEOUT {
             match jobs::get(&mut conn, job.id).await? {
                 Some(job) if job.status == JobStatus::Succeeded => return Ok(Some(start.elapsed())),
                 _ => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -253,7 +253,7 @@ async fn worker(pool: &PgPool) -> Vec<Finding> {
     vec![match probe.await {
         Ok(Some(took)) => Fine(format!("a probe job went through in {took:?}")),
         Ok(None) => Broken(format!(
-            "no worker took a probe job within {PROBE:?}; start one, with the same DATABASE_URL, REDIS_URL and REDIS_PREFIX"
+            "no worker took a probe job within {PROBE_TIMEOUT:?}; start one, with the same DATABASE_URL, REDIS_URL and REDIS_PREFIX"
         )),
         Err(error) => Broken(error.to_string()),
     }]

@@ -17,22 +17,22 @@ use crate::settings_for;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What to do
+    /// The job to enqueue
     #[arg(value_parser = job_kinds())]
     kind: JobKind,
-    /// Wait until the job has ended, showing its progress; exit 1 if it did not succeed
+    /// Wait until the job has ended and show its progress; exit 1 if it did not succeed
     #[arg(long)]
     wait: bool,
-    /// ingest: auto, full or changes
+    /// Only for ingest: auto, full or changes
     #[arg(long)]
     mode: Option<String>,
-    /// Jobs that publish: publish even a run that is suspiciously small
+    /// Only for jobs that publish: publish a run even if it is suspiciously small
     #[arg(long)]
     force: bool,
-    /// Any option of the job, its value as JSON or plain text; may be repeated
+    /// Any option of the job, with its value as JSON or plain text; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = option)]
     option: Vec<(String, Value)>,
-    /// Enqueueing again with the same key finds the first job
+    /// A repeated call with the same key returns the first job
     #[arg(long)]
     idempotency_key: Option<String>,
 }
@@ -43,7 +43,7 @@ fn option(text: &str) -> Result<(String, Value), String> {
 }
 
 impl Args {
-    /// The options given, as the kind's definition wants them.
+    /// Converts the options into the payload that the job's definition requires.
     fn payload(&self) -> Result<Value, PayloadError> {
         let mode = self.mode.iter().map(|mode| ("mode".to_owned(), mode.as_str().into()));
         let force = self.force.then(|| ("force".to_owned(), true.into()));
@@ -52,7 +52,7 @@ impl Args {
 }
 
 pub(crate) async fn run(args: Args) -> CommandResult {
-    let payload = args.payload().map_err(|error| format!("{} takes no such options: {error}", args.kind))?;
+    let payload = args.payload().map_err(|error| format!("{} does not accept these options: {error}", args.kind))?;
     let pool = settings_for::database().await?;
     let new = NewJob { payload, idempotency_key: args.idempotency_key, ..NewJob::of(args.kind, "cli") };
     let (job, created) = jobs::enqueue(&mut *pool.acquire().await?, new).await?;
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Args) -> CommandResult {
     Ok(if job.status == JobStatus::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Follows a job to its end.
+/// Follows a job until it ends.
 async fn wait(pool: &PgPool, id: JobId) -> Result<Job, Box<dyn std::error::Error>> {
     let bar = ProgressBar::new(1).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
     let mut conn = pool.acquire().await?;

@@ -13,7 +13,7 @@ use crate::settings_for;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// tmdb-5000, movies-dataset or movielens
+    /// Format of the data set: tmdb-5000, movies-dataset or movielens
     format: DumpFormat,
     /// The directory with the data set's files
     directory: PathBuf,
@@ -23,7 +23,7 @@ pub(crate) async fn run(args: Args) -> CommandResult {
     let pool = settings_for::database().await?;
     let source = args.format.source();
     let Some(_lock) = catalogue::lock(&pool, source).await? else {
-        return Err(format!("another import of {} is running; wait for it", source.as_str()).into());
+        return Err(format!("another import of {} is running; wait until it has finished", source.as_str()).into());
     };
     let dump = open(args.format, &args.directory, Utc::now().date_naive())?;
     let progress = dump.progress();
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: Args) -> CommandResult {
     bar.finish_and_clear();
     println!("{}: {}", source.as_str(), serde_json::to_string(&tally)?);
     if tally.quarantined > 0 {
-        println!("{} records were set aside; see the table quarantine for which and why", tally.quarantined);
+        println!("{} records were quarantined; the table quarantine has them with their reasons", tally.quarantined);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! `moviemetric jobs`
+//! `moviemetric jobs`: lists jobs, or shows one.
 
 use std::process::ExitCode;
 
@@ -13,17 +13,17 @@ use crate::settings_for;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Show this job alone
+    /// Show only this job
     id: Option<JobId>,
-    /// Only jobs of this kind
+    /// Show only jobs of this kind
     #[arg(long, value_parser = job_kinds())]
     kind: Option<JobKind>,
-    /// Only queued, running, retrying, succeeded, failed or cancelled jobs
+    /// Show only jobs with this status: queued, running, retrying, succeeded, failed or cancelled
     #[arg(long)]
     status: Option<JobStatus>,
 }
 
-/// Reads a kind by name or alias; `--help` lists them all with what they do.
+/// Parses a job kind by name or alias; `--help` lists all of them with descriptions.
 pub(crate) fn job_kinds() -> impl TypedValueParser<Value = JobKind> {
     let kinds = JobKind::ALL.map(|kind| {
         let definition = kind.definition();
@@ -32,7 +32,7 @@ pub(crate) fn job_kinds() -> impl TypedValueParser<Value = JobKind> {
     PossibleValuesParser::new(kinds).try_map(|name| name.parse::<JobKind>())
 }
 
-/// A job in one line.
+/// Formats a job as one line.
 pub(crate) fn describe(job: &Job) -> String {
     let progress = job.total.map_or_else(String::new, |total| format!(" {}/{total}", job.done));
     let end = match (&job.error, &job.result) {

@@ -1,4 +1,4 @@
-//! One file a command.
+//! The commands, one file each.
 
 pub(crate) mod admin_key;
 pub(crate) mod dead_letters;
@@ -12,5 +12,5 @@ pub(crate) mod simulate;
 
 use std::process::ExitCode;
 
-/// What a command comes to; an error is printed as one line, exit 1.
+/// The result of a command. An error is printed as one line, with exit code 1.
 pub(crate) type CommandResult = Result<ExitCode, Box<dyn std::error::Error>>;

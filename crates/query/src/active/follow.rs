@@ -1,4 +1,4 @@
-//! Keeps the active movies exact for as long as the process runs.
+//! Keeps the active movies up to date for as long as the process runs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,22 +17,24 @@ use tokio::time::MissedTickBehavior;
 
 use super::ActiveMovies;
 
-/// Time that touched movies gather before they are read together: a movie that everybody rates is read ten times a second
-/// at most, and a tenth of a second of delay goes unnoticed.
+/// Time for which touched movies are collected before one read. It bounds the reads of a movie that is rated often to
+/// ten per second.
 const GATHER_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often the clock is compared with the hour that the movies are of.
+/// Interval of checking whether a new hour has begun.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Pause after a failed read; the database may be restarting.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Touched movies beyond which all are read: cheaper than reading these, and a bound on what gathers.
+/// Maximum number of touched movies that are read one by one; beyond it, reading all is cheaper. It also bounds the
+/// memory of what is pending.
 const PENDING_MAX: usize = 50_000;
 
-/// Loads the movies and applies what `changes` tells, for as long as the process runs. Subscribe before the feed starts:
-/// its first word is [`Change::Everything`], and that is the first load. `caught_up` is called whenever the movies have
-/// taken in all that was told before: answers computed since the telling may still count less.
+/// Loads the movies, then applies the changes that `changes` delivers, for as long as the process runs. Subscribe
+/// before the feed starts: its first message is [`Change::Everything`], which triggers the first load. `caught_up` is
+/// called whenever all changes received so far have been applied: answers computed between a change and this call may
+/// miss the change.
 pub async fn follow(
     movies: Arc<ActiveMovies>,
     pool: PgPool,
@@ -65,9 +67,9 @@ pub async fn follow(
                 caught_up();
             }
             Err(error) => {
-                // One log line an outage.
+                // Log once per outage.
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(%error, "active movies cannot be read; trending answers with the last ones");
+                    tracing::warn!(%error, "cannot read the active movies; live trending answers with the previous ones");
                 }
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
@@ -75,7 +77,7 @@ pub async fn follow(
     }
 }
 
-/// Drops hours that have left the merge's window.
+/// Drops hours that are older than the speed layer's window.
 fn drop_old_hours(movies: &ActiveMovies, first_hour: &mut Option<Hour>) {
     let first = cutoff(Utc::now());
     if first_hour.replace(first).is_some_and(|before| before != first) {
@@ -83,7 +85,7 @@ fn drop_old_hours(movies: &ActiveMovies, first_hour: &mut Option<Hour>) {
     }
 }
 
-/// Movies that have to be read.
+/// Movies that must be read again.
 #[derive(Default)]
 struct Pending {
     all: bool,
@@ -94,7 +96,7 @@ impl Pending {
     fn add(&mut self, change: Change) {
         match change {
             Change::Movies(ids) if !self.all => self.movies.extend(ids.iter()),
-            // A movie's title, genres, base numbers or tombstone may have changed with the catalogue's generation.
+            // A new generation of the catalogue may change any movie's title, genres, base numbers or tombstone.
             Change::Everything | Change::Generation(CacheFamily::Movies, _) => self.all = true,
             Change::Movies(_) | Change::Generation(..) | Change::Purged(_) => {}
         }
@@ -103,7 +105,7 @@ impl Pending {
         }
     }
 
-    /// Takes what has gathered without waiting.
+    /// Takes further changes from the queue without waiting.
     fn drain(&mut self, changes: &mut broadcast::Receiver<Change>) {
         loop {
             match changes.try_recv() {
@@ -118,7 +120,8 @@ impl Pending {
         !self.all && self.movies.is_empty()
     }
 
-    /// Reads it. What fails stays pending; what is told meanwhile is read the next time.
+    /// Reads the pending movies. After a failure they stay pending; changes that arrive meanwhile are read the next
+    /// time.
     async fn read(&mut self, movies: &ActiveMovies, pool: &PgPool) -> Result<(), StorageError> {
         if self.all {
             movies.load(pool).await?;

@@ -1,5 +1,5 @@
-//! The active movies, in memory: loaded from the database, and kept exact by the change feed. While the database is away
-//! they stay as they are, and rankings go on.
+//! The active movies, kept in memory: loaded from the database and updated through the change feed. While the database
+//! is unreachable they stay as they are and rankings continue.
 
 mod follow;
 mod watched;
@@ -23,25 +23,25 @@ use crate::QueryError;
 pub use follow::follow;
 pub use watched::{Watched, Watching, recompute};
 
-/// Longest that a request waits for the first load. Fifty thousand movies of two days can take longer on a busy machine;
-/// then the answer is [`QueryError::NotReady`].
+/// Maximum time that a request waits for the first load. Loading 50,000 movies with 48 hours each can take longer on a
+/// busy machine; then the answer is [`QueryError::NotReady`].
 const LOAD_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Rankings kept for requests that ask the same.
+/// Maximum number of cached rankings.
 const RANKINGS_MAX: u64 = 200;
 
-/// Time that a ranking is kept: the movies' version is part of its key, so once they have changed nobody asks for it.
+/// TTL of a cached ranking. The movies' version is part of its key, so a ranking is never used after a change.
 const RANKING_TTL: Duration = Duration::from_secs(10);
 
-/// The active movies, and how current they are.
+/// The active movies and their version.
 pub struct ActiveMovies {
     movies: RwLock<Active>,
     status: watch::Sender<Status>,
-    /// Single-flight: requests that ask the same of the same movies share one ranking.
+    /// Single-flight: concurrent requests for the same ranking share one computation.
     rankings: Cache<RankingKey, Arc<Ranked>>,
 }
 
-/// All that a ranking depends on.
+/// Everything that a ranking depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RankingKey {
     span: Span,
@@ -50,18 +50,18 @@ struct RankingKey {
     version: u64,
 }
 
-/// How current the movies are.
+/// How current the active movies are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Status {
-    /// Counts changes since the process started.
+    /// Number of changes since the process started.
     pub version: u64,
-    /// When all movies were last read; `None` before the first time.
+    /// Time of the last full read; `None` before the first one.
     pub loaded_at: Option<DateTime<Utc>>,
-    /// When any movie last changed.
+    /// Time of the last change of any movie.
     pub changed_at: Option<DateTime<Utc>>,
 }
 
-/// A ranking and what it was made from.
+/// A ranking and the state that it was computed from.
 #[derive(Debug, Clone)]
 pub struct Ranked {
     pub ranking: Ranking,
@@ -71,14 +71,14 @@ pub struct Ranked {
 }
 
 impl ActiveMovies {
-    /// Without movies; [`follow`] loads them.
+    /// Creates an empty set; [`follow`] loads the movies.
     pub fn new() -> Arc<Self> {
         let (movies, status) = (RwLock::default(), watch::Sender::new(Status::default()));
         let rankings = Cache::builder().max_capacity(RANKINGS_MAX).time_to_live(RANKING_TTL).build();
         Arc::new(Self { movies, status, rankings })
     }
 
-    /// How current the movies are now.
+    /// Returns how current the movies are.
     pub fn status(&self) -> Status {
         *self.status.borrow()
     }
@@ -86,7 +86,8 @@ impl ActiveMovies {
     /// Waits for the first load.
     ///
     /// # Errors
-    /// [`QueryError::NotReady`] after [`LOAD_WAIT_MAX`]: the database has been away since the process started, or is slow.
+    /// [`QueryError::NotReady`] after [`LOAD_WAIT_MAX`]: the database is slow, or has been unreachable since the
+    /// process started.
     pub(crate) async fn loaded(&self) -> Result<(), QueryError> {
         let mut status = self.status.subscribe();
         let loaded = status.wait_for(|status| status.loaded_at.is_some());
@@ -96,10 +97,11 @@ impl ActiveMovies {
         }
     }
 
-    /// Ranks the movies of the last `hours` hours, once they are loaded; `genre` in any case.
+    /// Ranks the movies of the last `hours` hours, after waiting for the first load. `genre` matches in upper and lower
+    /// case alike.
     ///
     /// # Errors
-    /// [`QueryError::NotReady`].
+    /// [`QueryError::NotReady`]: the movies are not loaded.
     pub async fn rank(
         self: &Arc<Self>,
         hours: u32,
@@ -109,7 +111,7 @@ impl ActiveMovies {
         self.loaded().await?;
         let key = RankingKey { span: Span::last(hours, Utc::now()), genre, limit, version: self.status().version };
         if limit > usize::from(Limit::MAX) {
-            // An export of thousands of movies; nobody asks for the same one within seconds.
+            // Exports of thousands of movies are not cached: the same one is hardly requested twice within the TTL.
             return self.compute(&key).await;
         }
         let ranked = self.rankings.try_get_with_by_ref(&key, self.compute(&key)).await;
@@ -118,7 +120,7 @@ impl ActiveMovies {
 
     async fn compute(self: &Arc<Self>, key: &RankingKey) -> Result<Arc<Ranked>, QueryError> {
         let (this, RankingKey { span, genre, limit, .. }) = (self.clone(), key.clone());
-        // Milliseconds of pure computation over all movies: on a worker thread they would delay other requests.
+        // Ranking all movies takes milliseconds of CPU; on an async worker thread it would delay other requests.
         let ranking = tokio::task::spawn_blocking(move || {
             let movies = this.read();
             let (ranking, status) = (movies.rank(span, genre.as_deref(), limit), this.status());
@@ -127,7 +129,7 @@ impl ActiveMovies {
         ranking.await.map_err(|error| QueryError::Internal(error.to_string()))
     }
 
-    /// Reads all movies anew; the previous ones answer meanwhile.
+    /// Reads all movies. The previous ones answer until the new ones are complete.
     async fn load(&self, pool: &PgPool) -> Result<(), StorageError> {
         let (since, mut movies) = (cutoff(Utc::now()), Active::default());
         for ids in active::ids(pool, since).await?.chunks(active::CHUNK) {
@@ -135,19 +137,19 @@ impl ActiveMovies {
         }
         let before = std::mem::replace(&mut *self.write(), movies);
         self.changed(true);
-        // Freeing some hundred megabytes takes a while; readers need not wait for it.
+        // Freeing hundreds of megabytes takes time; it happens outside the lock so that readers need not wait.
         drop(before);
         Ok(())
     }
 
-    /// Reads some movies anew, up to [`active::CHUNK`].
+    /// Reads some movies again, at most [`active::CHUNK`].
     async fn reload(&self, pool: &PgPool, ids: &[i64]) -> Result<(), StorageError> {
         active::reload(pool, ids, cutoff(Utc::now())).await?.put_into(&mut self.write());
         self.changed(false);
         Ok(())
     }
 
-    /// Drops hours before the cutoff, which has moved to `first`.
+    /// Drops hours before `first`, the new cutoff.
     fn forget_before(&self, first: Hour) {
         self.write().forget_before(first);
         self.changed(false);
@@ -165,7 +167,8 @@ impl ActiveMovies {
         metrics::gauge!("trending_active_movies").set(self.read().len() as f64);
     }
 
-    // A poisoned lock is used on: what holds it panics only for want of memory, and a map half changed is still a map.
+    // A poisoned lock is still used: code under it panics only when out of memory, and a half-updated map is still
+    // valid.
     fn read(&self) -> RwLockReadGuard<'_, Active> {
         self.movies.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,5 @@
-//! Rankings that somebody follows: each is computed once a second at most, however many follow it, and only after a change.
+//! Followed rankings. Each is recomputed at most once a second, regardless of the number of followers, and only after a
+//! change.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,31 +14,31 @@ use tokio::time::MissedTickBehavior;
 use super::{ActiveMovies, Ranked};
 use crate::QueryError;
 
-/// Followers at a time; each is a connection and a list of at most a hundred ranks. A thousand dashboards are far below
-/// what the server takes, and leave room for requests.
+/// Maximum number of followers. Each one is a connection and a list of at most 100 ranks; 1,000 is far below what the
+/// server can hold, and leaves room for other requests.
 const FOLLOWERS_MAX: usize = 1_000;
 
-/// Different rankings followed at a time: each costs some milliseconds a second for fifty thousand movies.
+/// Maximum number of different followed rankings. Each costs some milliseconds of CPU per second for 50,000 movies.
 const RANKINGS_MAX: usize = 40;
 
-/// Length of a followed ranking: the longest that anybody may ask for. Shorter ones are its beginning.
+/// Length of a followed ranking: the largest `limit` of a request. Shorter rankings are a prefix of it.
 const RANKS: usize = 100;
 
-/// How often followed rankings are computed anew, if anything changed.
+/// Least interval between two computations of a followed ranking.
 const RECOMPUTE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Key of a ranking: hours back, and the genre in lower case.
+/// Identifies a followed ranking: window in hours, and the genre in lower case.
 type RankingKey = (u32, Option<String>);
 
-/// The rankings that somebody follows.
+/// The followed rankings.
 pub struct Watched {
     rankings: Mutex<HashMap<RankingKey, watch::Sender<Arc<Ranked>>>>,
     places: Arc<Semaphore>,
 }
 
-/// A followed ranking. Dropping it gives the follower's place back.
+/// A follower's subscription to a ranking. Dropping it frees the follower's slot.
 pub struct Watching {
-    /// Changes when a rank does.
+    /// Receives the ranking whenever a rank has changed.
     pub rankings: watch::Receiver<Arc<Ranked>>,
     _place: OwnedSemaphorePermit,
 }
@@ -49,7 +50,7 @@ impl Default for Watched {
 }
 
 impl Watched {
-    /// Follows a ranking of the last `hours` hours; `genre` in any case.
+    /// Follows the ranking of the last `hours` hours. `genre` matches in upper and lower case alike.
     ///
     /// # Errors
     /// [`QueryError::TooManyStreams`], or [`QueryError::NotReady`] while the movies are not loaded.
@@ -77,14 +78,14 @@ impl Watched {
         Ok(Watching { rankings, _place: place })
     }
 
-    /// Computes the followed rankings anew, and tells the followers of those whose ranks have changed.
+    /// Recomputes all followed rankings and notifies the followers of those with changed ranks.
     async fn refresh(&self, movies: &Arc<ActiveMovies>) -> Result<(), QueryError> {
         let keys: Vec<RankingKey> = {
             let mut rankings = self.lock();
             rankings.retain(|_, sender| sender.receiver_count() > 0);
             rankings.keys().cloned().collect()
         };
-        // One after the other: together they keep one core busy at most.
+        // Computed one after the other, so that they use at most one core.
         for key in keys {
             let ranked = movies.rank(key.0, key.1.clone(), RANKS).await?;
             if let Some(sender) = self.lock().get(&key) {
@@ -107,20 +108,20 @@ fn ids(ranked: &Ranked) -> impl Iterator<Item = MovieId> {
     ranked.ranking.places.iter().map(|place| place.trend.movie_id)
 }
 
-/// Keeps followed rankings current for as long as the process runs.
+/// Keeps the followed rankings current for as long as the process runs.
 pub async fn recompute(watched: Arc<Watched>, movies: Arc<ActiveMovies>) {
     let mut tick = tokio::time::interval(RECOMPUTE_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before = None;
     loop {
         tick.tick().await;
-        // When the hour strikes, hours leave each window though no movie has changed.
+        // A new hour changes every window even if no movie has changed.
         let now = Some((movies.status().version, Hour::of(Utc::now())));
         if std::mem::replace(&mut before, now) == now {
             continue;
         }
         if let Err(error) = watched.refresh(&movies).await {
-            tracing::debug!(%error, "followed rankings could not be computed");
+            tracing::debug!(%error, "cannot compute the followed rankings");
         }
     }
 }

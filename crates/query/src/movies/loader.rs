@@ -1,8 +1,8 @@
-//! Movies by id, many requests in one query.
+//! Loads movies by id, many requests per query (request coalescing).
 //!
-//! A request that arrives while a query is under way waits until it is done, and is then answered together with all
-//! others that have come meanwhile. Under load batches grow by themselves, and an uncached read costs a share of a
-//! query; without load a query starts at once. No request gets data of a query that started before it came.
+//! A request that arrives during a query waits for its end, and is then answered together with all others that arrived
+//! meanwhile. Under load the groups grow by themselves, so a read costs a fraction of a query; without load a query
+//! starts at once. No request is answered by a query that started before the request arrived.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,17 +21,18 @@ use tokio::sync::oneshot;
 use crate::QueryError;
 use crate::lag::Lag;
 
-/// Most movies in one query: beyond it the query's cost grows with its rows, and sharing it saves nothing.
-const BATCH_MAX: usize = 256;
+/// Maximum number of movies per query; beyond it the cost grows with the rows, and sharing saves nothing more.
+const MOVIES_PER_QUERY_MAX: usize = 256;
 
-/// Age from which a query counts as slow: it must have met a lock or a dead connection. One query at a time makes the
-/// largest batches, so the next request starts another only beside a slow one.
-const SLOW: Duration = Duration::from_millis(50);
+/// Age at which a query counts as slow: it has probably met a lock or a dead connection. One query at a time yields the
+/// largest groups, so a second query starts only beside a slow one.
+const SLOW_QUERY_AGE: Duration = Duration::from_millis(50);
 
-/// Most queries at a time, slow ones included; also the number of connections, which are beside the pool of other reads.
+/// Maximum number of concurrent queries, slow ones included. It is also the number of connections, which are separate
+/// from the pool.
 const QUERIES_MAX: usize = 4;
 
-/// Longest a query may take, whatever the network does: all requests of its batch wait for it.
+/// Time limit of a query, whatever the network does: all requests of its group wait for it.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Answer = Result<Option<Arc<MergedMovie>>, QueryError>;
@@ -49,14 +50,14 @@ struct Queue {
 }
 
 impl Queue {
-    /// Whether a request that comes now should start a query, rather than wait for the one that runs.
+    /// Whether a request that arrives now should start a query instead of waiting for the running one.
     fn wants_query(&self) -> bool {
-        let slow = || self.last_start.is_some_and(|start| start.elapsed() > SLOW);
+        let slow = || self.last_start.is_some_and(|start| start.elapsed() > SLOW_QUERY_AGE);
         self.queries == 0 || (self.queries < QUERIES_MAX && slow())
     }
 }
 
-/// Loads movies' pages by id. See the module's head.
+/// Loads movies' pages by id; see the module documentation.
 pub struct MovieLoader {
     pool: PgPool,
     lag: Arc<Lag>,
@@ -64,20 +65,20 @@ pub struct MovieLoader {
 }
 
 impl MovieLoader {
-    /// With connections of its own, to the database of `pool`.
+    /// Creates a loader with connections of its own to the database of `pool`.
     pub fn new(pool: &PgPool, lag: Arc<Lag>) -> Self {
         Self { pool: planned_once(pool, QUERIES_MAX as u32), lag, queue: Arc::default() }
     }
 
-    /// Closes its connections; call it once no request is left.
+    /// Closes the loader's connections; call it after the last request.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 
-    /// The movie's page; `None` where the catalogue does not have the movie, or no longer shows it.
+    /// Returns the movie's page; `None` if the catalogue does not have the movie or no longer shows it.
     ///
     /// # Errors
-    /// The query of this request's batch failed, for all of the batch.
+    /// The query failed, for all requests of its group.
     pub async fn load(&self, id: MovieId) -> Result<Option<Arc<MergedMovie>>, QueryError> {
         let (answer, answered) = oneshot::channel();
         let start = {
@@ -91,7 +92,7 @@ impl MovieLoader {
             start
         };
         if start {
-            // A task of its own: the request may be given up by its client, the others in its batch are not.
+            // Spawned, because this request's client may disconnect while others wait for the same query.
             let place = Place { queue: self.queue.clone(), held: true };
             tokio::spawn(drain(self.pool.clone(), self.lag.clone(), place));
         }
@@ -106,15 +107,15 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One of the [`QUERIES_MAX`] places.
+/// One of the [`QUERIES_MAX`] slots.
 struct Place {
     queue: Arc<Mutex<Queue>>,
     held: bool,
 }
 
 impl Place {
-    /// The next batch. Where nothing waits the place is given back under the same lock: a request that comes right after
-    /// finds it free.
+    /// Takes the next group. If nothing waits, the slot is freed under the same lock, so that a request arriving right
+    /// afterwards finds it free.
     fn next(&mut self) -> Option<Vec<Waiting>> {
         let mut queue = lock(&self.queue);
         if queue.waiting.is_empty() {
@@ -123,7 +124,7 @@ impl Place {
             return None;
         }
         queue.last_start = Some(Instant::now());
-        let batch = queue.waiting.len().min(BATCH_MAX);
+        let batch = queue.waiting.len().min(MOVIES_PER_QUERY_MAX);
         Some(queue.waiting.drain(..batch).collect())
     }
 }
@@ -131,7 +132,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if self.held {
-            // The task died. The requests that wait learn it from the loss of their channel, instead of waiting for ever.
+            // The task has panicked. Dropping the channels makes the waiting requests fail instead of waiting forever.
             let mut queue = lock(&self.queue);
             queue.queries -= 1;
             queue.waiting.clear();
@@ -139,8 +140,8 @@ impl Drop for Place {
     }
 }
 
-/// Answers batch after batch until nothing waits, on one connection: taking one from the pool and giving it back costs
-/// more than the query.
+/// Answers group after group on one connection until nothing waits; returning the connection to the pool in between
+/// costs more than the query.
 async fn drain(pool: PgPool, lag: Arc<Lag>, mut place: Place) {
     let mut connection = None;
     while let Some(batch) = place.next() {
@@ -148,12 +149,12 @@ async fn drain(pool: PgPool, lag: Arc<Lag>, mut place: Place) {
         match found.unwrap_or_else(|_| Err(timed_out())) {
             Ok(movies) => {
                 for waiting in batch {
-                    // A receiver that is gone has lost interest.
+                    // The receiver may be gone because its client has disconnected.
                     let _ = waiting.answer.send(Ok(movies.get(&waiting.id.get()).cloned()));
                 }
             }
             Err(error) => {
-                // It may be broken; the pool finds out.
+                // The connection may be broken; the pool checks it.
                 connection = None;
                 let error = QueryError::from(error);
                 for waiting in batch {

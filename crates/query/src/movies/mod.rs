@@ -1,4 +1,4 @@
-//! Movies: the list, and the page of one.
+//! Movies: the list, and the page of one movie.
 
 mod loader;
 mod page;
@@ -19,10 +19,10 @@ pub use page::{CastView, MovieAnswer, MoviePage, MovieView, ViewersView};
 
 use crate::{List, PagedList, QueryError, Reader, Rows};
 
-/// Movies, the most popular first.
+/// Asks for the movies, most popular first.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Movies {
-    /// Only movies of this genre, in any case.
+    /// Only movies of this genre; upper and lower case are equal.
     pub genre: Option<String>,
 }
 
@@ -33,10 +33,10 @@ pub struct MovieItem {
     pub title: String,
     pub release_date: Option<NaiveDate>,
     pub genres: Vec<String>,
-    /// Minutes.
+    /// Running time in minutes.
     pub runtime: Option<i32>,
     pub popularity: f64,
-    /// 0 to 10.
+    /// Mean of the votes, 0 to 10.
     pub vote_average: f64,
     pub vote_count: i64,
     pub poster_path: Option<String>,
@@ -80,7 +80,7 @@ impl PagedList for Movies {
         Ok(List::new(page, rows, total))
     }
 
-    /// All movies in the order of ids, however many: none is missed or told twice, though popularity changes meanwhile.
+    /// Reads all movies in the order of their ids, so that none is missed or repeated while popularity changes.
     async fn whole(self, reader: Arc<Reader>, _offset: Offset) -> Result<Rows<MovieItem>, QueryError> {
         let genre = reader.genre(self.genre.as_deref()).await?;
         let read = move |after| -> BoxFuture<'static, _> {
@@ -95,7 +95,7 @@ impl PagedList for Movies {
     }
 }
 
-/// A person of a movie.
+/// A person who worked on a movie.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PersonView {
     pub person_id: i64,

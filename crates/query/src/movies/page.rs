@@ -1,4 +1,4 @@
-//! The page of one movie: the catalogue's facts, the numbers that a source observed last, and what viewers did.
+//! The page of one movie: the catalogue's facts, the numbers that a source observed last, and viewers' events.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,11 +23,12 @@ use super::PersonView;
 use crate::provenance::stale;
 use crate::{CacheState, DataSources, LayerHours, LiveFacts, Provenance, QueryError, Question, Reader};
 
-/// A movie's page: history from the batch layer, the last 48 hours from the speed layer, each hour from one of them.
+/// Asks for a movie's page: history from the batch layer, the last 48 hours from the speed layer, each hour from
+/// exactly one of them.
 #[derive(Debug, Clone, Serialize)]
 pub struct MoviePage {
     pub movie_id: MovieId,
-    /// Adds which layer answered for how many hours.
+    /// Adds the provenance to the view.
     #[serde(skip_serializing)]
     pub explain: bool,
 }
@@ -57,7 +58,7 @@ impl Question for MoviePage {
         let started = Instant::now();
         let merged = Merged::of(&page);
         let hours = LayerHours { batch: page.batch_hours.unsigned_abs(), speed: page.speed_hours.unsigned_abs() };
-        // The catalogue, a part of every page, counts as the batch layer's.
+        // The catalogue is part of every page and counts as the batch layer's contribution.
         reader.layers.note(page.split.decision(true, page.has_speed()), hours, page.merge_time + started.elapsed());
         let provenance = self.explain.then(|| Provenance {
             spans: None,
@@ -71,7 +72,7 @@ impl Question for MoviePage {
     }
 }
 
-/// Numbers that both layers have a part in.
+/// Numbers that combine both layers.
 #[derive(Debug)]
 struct Merged {
     popularity: f64,
@@ -95,7 +96,7 @@ impl Merged {
     }
 }
 
-/// A movie's page as it was read. Requests that were answered by one query share it; [`MovieAnswer::view`] borrows.
+/// A movie's page as it was read. Requests that share a query share it; [`MovieAnswer::view`] borrows from it.
 #[derive(Debug)]
 pub struct MovieAnswer {
     page: Arc<MergedMovie>,
@@ -104,7 +105,7 @@ pub struct MovieAnswer {
 }
 
 impl MovieAnswer {
-    /// All fields of the page.
+    /// Returns all fields of the page.
     pub fn view(&self) -> MovieView<'_> {
         let (page, movie, merged) = (&*self.page, &self.page.movie, &self.merged);
         MovieView {
@@ -156,24 +157,24 @@ pub struct MovieView<'a> {
     pub release_date: Option<NaiveDate>,
     #[schema(example = json!(["Drama"]))]
     pub genres: &'a [String],
-    /// 0 to 10. A viewer's rating counts as one more vote, here and in `vote_count`.
+    /// Mean of the votes, 0 to 10. A viewer's rating counts as one more vote, here and in `vote_count`.
     #[schema(example = 8.4)]
     pub vote_average: f64,
     pub vote_count: i64,
     pub popularity: f64,
-    /// Minutes; null is unknown, as in budget and revenue.
+    /// Running time in minutes; null if unknown, as in budget and revenue.
     pub runtime: Option<i32>,
-    /// US dollars.
+    /// Budget in US dollars.
     pub budget: Option<i64>,
-    /// US dollars.
+    /// Revenue in US dollars.
     pub revenue: Option<i64>,
     pub overview: Option<&'a str>,
     #[schema(example = "en")]
     pub original_language: Option<&'a str>,
-    /// `speed` where the speed layer had a part in the answer, else `batch`.
+    /// `speed` if the speed layer contributed to the answer, otherwise `batch`.
     #[schema(example = "speed")]
     pub data_source: &'static str,
-    /// When what is shown last changed.
+    /// Time of the last change of what is shown.
     pub last_updated: DateTime<Utc>,
     pub original_title: Option<&'a str>,
     pub tagline: Option<&'a str>,
@@ -181,31 +182,31 @@ pub struct MovieView<'a> {
     pub imdb_id: Option<&'a str>,
     pub poster_path: Option<&'a str>,
     pub keywords: &'a [String],
-    /// JSON as it is stored: an array of [`PersonView`].
+    /// Stored JSON that is passed through: an array of [`PersonView`].
     #[schema(value_type = Vec<PersonView>)]
     pub directors: &'a RawValue,
-    /// In billing order. JSON as it is stored: an array of [`CastView`].
+    /// In billing order. Stored JSON that is passed through: an array of [`CastView`].
     #[schema(value_type = Vec<CastView>)]
     pub cast: &'a RawValue,
     #[schema(value_type = ViewersView)]
     pub viewers: &'a ViewersView,
     pub data_sources: DataSources,
-    /// The batch layer holds everything that viewers did before; null before its first run.
+    /// The batch layer covers all viewers' events before this hour; null before its first run.
     pub watermark: Option<DateTime<Utc>>,
-    /// From this hour on the speed layer answers, unless it lags.
+    /// The first hour that the speed layer answers for, unless it lags.
     pub cutoff: DateTime<Utc>,
-    /// Layers that are behind, `batch` or `speed`; the other answers in its place.
+    /// Layers that are behind: `batch` or `speed`. The other one answers in its place.
     pub stale: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<&'a Provenance>,
 }
 
-/// What viewers did, in all hours of both layers: the number of events of each type, and the mean of their ratings.
+/// Viewers' events, over all hours of both layers: the number of events of each type, and the mean of the ratings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ViewersView(Counts);
 
 impl ViewersView {
-    /// Events of one type.
+    /// Returns the number of events of one type.
     pub fn of(&self, kind: EventType) -> i64 {
         self.0.of(kind)
     }
@@ -239,7 +240,7 @@ impl PartialSchema for ViewersView {
 
 impl ToSchema for ViewersView {}
 
-/// A line of the billing; describes what [`MovieView::cast`] passes through.
+/// One person of the cast; describes the elements of [`MovieView::cast`].
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CastView {
     pub person_id: i64,

@@ -1,4 +1,4 @@
-//! What trends in the last hours, as it changes.
+//! The ranking of the last hours, and the stream of its changes.
 
 use chrono::{DateTime, Utc};
 use domain::rounding::nine_decimals;
@@ -21,7 +21,7 @@ pub struct RankingView {
     pub window: String,
 }
 
-/// Event `change`: what is at another rank than before.
+/// Event `change`: the movies whose rank has changed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ChangeEvent)]
 pub struct ChangeView {
@@ -35,11 +35,11 @@ pub struct ChangeView {
 pub struct RankChangeView {
     pub movie_id: i64,
     pub title: String,
-    /// Null: it left.
+    /// Null if the movie left.
     pub rank: Option<usize>,
-    /// Null: it entered.
+    /// Null if the movie entered.
     pub previous_rank: Option<usize>,
-    /// The score at the new rank; of a movie that left, its last one.
+    /// The score at the new rank; for a movie that left, its last score.
     pub trending_score: f64,
 }
 
@@ -55,7 +55,7 @@ impl From<RankChange> for RankChangeView {
     }
 }
 
-/// News for a follower. `version` counts changes of what is known of movies.
+/// An update for a follower. `version` counts changes of the active movies.
 #[derive(Debug)]
 pub enum Update {
     /// The whole ranking.
@@ -64,7 +64,7 @@ pub enum Update {
     Change { version: u64, view: ChangeView },
 }
 
-/// Somebody who follows a ranking, and what they were told.
+/// A follower of a ranking, and the ranks that it has received.
 pub struct Follower {
     watching: Watching,
     window: LastHours,
@@ -76,15 +76,16 @@ impl Follower {
     /// Follows the ranking that the question asks for.
     ///
     /// # Errors
-    /// [`QueryError::TooManyStreams`], [`QueryError::NotReady`].
+    /// [`QueryError::TooManyStreams`] if the limit of followers is reached, [`QueryError::NotReady`] before the first
+    /// load.
     pub async fn new(reader: &Reader, question: &TrendingNow) -> Result<Self, QueryError> {
         let (genre, window) = (question.genre.as_deref(), question.window);
         let watching = reader.watched.watch(&reader.active, window.get(), genre).await?;
         Ok(Self { watching, window, limit: question.limit.get() as usize, told: None })
     }
 
-    /// Waits for the next update: the whole ranking at first, then its changes, at most one a second. `None` once rankings
-    /// are computed no more.
+    /// Waits for the next update: first the whole ranking, then its changes, at most one per second. `None` when
+    /// rankings are no longer computed.
     pub async fn next(&mut self) -> Option<Update> {
         loop {
             if self.told.is_some() {
@@ -97,7 +98,7 @@ impl Follower {
         }
     }
 
-    /// The difference between a ranking and what was told; `None` where no rank has changed.
+    /// Returns the difference from the ranks sent before; `None` if no rank has changed.
     fn update(&mut self, ranked: &Ranked) -> Option<Update> {
         let places: Vec<Place> = ranked.ranking.places.iter().take(self.limit).cloned().collect();
         let (version, generated_at) = (ranked.status.version, ranked.at);

@@ -1,4 +1,4 @@
-//! What is trending: as the nightly run ranked it, in the last hours, and as that ranking changes.
+//! Trending movies: the nightly ranking, the ranking of the last hours, and the stream of its changes.
 
 mod follow;
 mod now;
@@ -16,17 +16,18 @@ pub use now::{TrendingNow, TrendingNowItem, TrendingNowProvenance, TrendingNowVi
 
 use crate::{ArtifactList, PagedList, QueryError, Reader};
 
-/// The nightly ranking of movies by their movement over the last seven days.
+/// Asks for the nightly ranking of movies by how they moved over the last seven days.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct TrendingDaily {
-    /// Name of a genre, in any case; movies keep their overall ranks.
+    /// Name of a genre; upper and lower case are equal. Movies keep their overall ranks.
     pub genre: Option<String>,
     pub as_of: Option<NaiveDate>,
-    /// An older name of `as_of`, which it overrules. Where no run is old enough, the refusal names the field that was sent.
+    /// Former name of `as_of`, over which it takes precedence. If no run is old enough, the error names the field that
+    /// was sent.
     pub date: Option<NaiveDate>,
 }
 
-/// A movie's place (field names of seed 1, section 3.2). Velocities are per hour, over the last seven days.
+/// A ranked movie (field names of seed 1, section 3.2). Velocities are per hour, over the last seven days.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TrendingItem {
     #[schema(example = 1)]

@@ -1,4 +1,4 @@
-//! What trends in the last hours.
+//! The ranking of the last hours.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,19 +19,20 @@ use crate::lag::Reading;
 use crate::list::RowOf;
 use crate::{CacheState, IntoRows, LayerHours, Listing, LiveFacts, QueryError, Question, Reader, Rows};
 
-/// Movies by their movement in the last hours, out of the speed layer: movies that a source observed or viewers touched.
+/// Asks for the movies that moved in the last hours, ranked from the speed layer: movies that a source observed or
+/// viewers' events touched.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct TrendingNow {
-    /// Name of a genre, in any case; ranks are among its movies.
+    /// Name of a genre; upper and lower case are equal. Its movies are ranked among themselves.
     pub genre: Option<String>,
     pub limit: Limit,
     pub window: LastHours,
-    /// Adds what the ranking was made of.
+    /// Adds the provenance to the view.
     #[serde(skip_serializing)]
     pub explain: bool,
 }
 
-/// A movie's place in the last hours.
+/// A movie ranked by the last hours.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TrendingNowItem {
     #[schema(example = 1)]
@@ -46,13 +47,13 @@ pub struct TrendingNowItem {
     /// Change of the vote average per hour.
     pub acceleration: f64,
     pub popularity: f64,
-    /// Viewers' ratings of these hours are counted in, here and in `vote_count`.
+    /// Includes viewers' ratings of these hours, as does `vote_count`.
     pub vote_average: f64,
     pub vote_count: i64,
 }
 
 impl TrendingNowItem {
-    /// The items of a ranking's places, ranks counted from 1.
+    /// Converts ranked places into items; ranks count from 1.
     pub(super) fn list<'a>(places: impl IntoIterator<Item = &'a Place>) -> Vec<Self> {
         (1..).zip(places).map(|(rank, place)| Self::new(rank, place.clone())).collect()
     }
@@ -74,7 +75,7 @@ impl TrendingNowItem {
     }
 }
 
-/// What trends now (seed 1, section 3.2).
+/// The ranking of the last hours (seed 1, section 3.2).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TrendingNowView {
     pub trending_movies: Vec<TrendingNowItem>,
@@ -83,33 +84,34 @@ pub struct TrendingNowView {
     pub window: String,
     #[schema(example = "speed")]
     pub data_source: &'static str,
-    /// `speed`, if the speed layer is so far behind the event log that the last minutes are missing.
+    /// `speed` if the speed layer lags, so that the last minutes are missing.
     pub stale: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<TrendingNowProvenance>,
 }
 
-/// What a ranking was made of.
+/// What a ranking was computed from.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TrendingNowProvenance {
     #[schema(example = "6h")]
     pub window: String,
-    /// The window's first hour; the current one is its last.
+    /// The window's first hour; the current hour is its last.
     pub since: DateTime<Utc>,
-    /// The oldest and the newest hour in which something was known of a movie; null without movies.
+    /// The oldest and the newest hour with data; null if no movie was ranked.
     pub first_hour: Option<DateTime<Utc>>,
     pub last_hour: Option<DateTime<Utc>>,
-    /// Movies that were ranked.
+    /// Number of movies that were ranked.
     #[serde(rename = "films")]
     pub movies: usize,
-    /// Hours of theirs in which a source observed them.
+    /// Number of hours in which a source observed one of them.
     pub observations: usize,
-    /// Age of the oldest event that is not counted yet; zero where all are, null where the event log is away.
+    /// Age of the oldest event that is not counted yet, in seconds; zero if all are counted, null if the event log is
+    /// unreachable.
     pub lag_seconds: Option<f64>,
-    /// When this process last read all movies, and when one of them last changed.
+    /// When this process last read all movies, and when any of them last changed.
     pub loaded_at: Option<DateTime<Utc>>,
     pub last_change: Option<DateTime<Utc>>,
-    /// Added by a reader that has a cache.
+    /// Filled in by callers that have a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheState>,
 }
@@ -164,7 +166,7 @@ impl Question for TrendingNow {
         let started = Instant::now();
         let ranked = reader.active.rank(self.window.get(), self.genre.clone(), self.limit.get() as usize).await?;
         let trending_movies = TrendingNowItem::list(&ranked.ranking.places);
-        // A ranking is of movies, not of hours.
+        // A ranking consists of movies, not of hours.
         reader.layers.note(Decision::Speed, LayerHours::default(), started.elapsed());
         let (lag, window) = (reader.lag.read(), String::from(self.window));
         Ok(TrendingNowView {

@@ -1,4 +1,4 @@
-//! Start a computation: any job whose definition has a trigger below `compute/`.
+//! Starts a computation: any job whose definition has a trigger below `compute/`.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -14,14 +14,14 @@ use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Body, IdempotencyKey};
 
-/// Where the triggers of this route begin, below `/admin/`.
+/// The prefix, below `/admin/`, of the triggers that this route serves.
 const TRIGGERS: &str = "compute/";
 
-/// The job of the path. For the description it is the list of those that there are.
+/// The path parameter `{job}`. Its OpenAPI schema lists the jobs.
 pub struct ComputeJob;
 
 impl ComputeJob {
-    /// The last segments of the canonical triggers.
+    /// Returns the last segments of the canonical triggers.
     fn names() -> impl Iterator<Item = &'static str> {
         JobKind::ALL.into_iter().filter_map(|kind| kind.definition().triggers.first()?.strip_prefix(TRIGGERS))
     }
@@ -33,11 +33,11 @@ impl PartialSchema for ComputeJob {
     }
 }
 
-/// The options. Every computation takes `force`; others are the job's own.
+/// Options of a computation. All accept `force`; some have options of their own.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ComputeRequest {
-    /// Publish even a run that would be held back for being suspiciously small.
+    /// Publish the run even if it is suspiciously small and would be held back otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     force: bool,
     #[serde(flatten)]
@@ -48,15 +48,14 @@ pub struct ComputeRequest {
 #[utoipa::path(
     post, path = "/api/v1/admin/compute/{job}", operation_id = "run_compute", tag = "admin",
     params(
-        ("job" = inline(ComputeJob), Path, description = "The artifact's job, or `all`", example = "all"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Asking again with it finds the first job", max_length = 200),
+        ("job" = inline(ComputeJob), Path, description = "The job that computes the artifact, or `all`", example = "all"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key returns the first job", max_length = 200),
     ),
     request_body = Option<ComputeRequest>,
     responses(
         (status = 202, body = JobBody),
         (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("admin_key" = []), ("admin_bearer" = [])),
 )]
 pub async fn run(
     state: Data<State>,

@@ -1,4 +1,4 @@
-//! Start an ingest.
+//! Starts an ingest.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -12,11 +12,12 @@ use crate::State;
 use crate::error::ApiError;
 use crate::extract::{Body, IdempotencyKey};
 
-/// The options of an ingest.
+/// Options of an ingest.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IngestRequest {
-    /// `auto` (default) reads what changed since the last ingest where the source can still tell, everything otherwise.
+    /// `auto` (the default) reads the changes since the last ingest if the source can still list them, otherwise
+    /// everything. `full` and `changes` select one.
     #[schema(value_type = Option<String>, example = "auto")]
     mode: Option<IngestMode>,
 }
@@ -24,8 +25,8 @@ pub struct IngestRequest {
 /// Ingest movies.
 #[utoipa::path(
     post, path = "/api/v1/admin/ingest/run", operation_id = "run_ingest", tag = "admin",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Asking again with it finds the first job", max_length = 200)),
-    request_body = Option<IngestRequest>, responses((status = 202, body = JobBody)), security(("admin_key" = []), ("admin_bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key returns the first job", max_length = 200)),
+    request_body = Option<IngestRequest>, responses((status = 202, body = JobBody)),
 )]
 pub async fn run(
     state: Data<State>,

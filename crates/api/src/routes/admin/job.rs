@@ -1,4 +1,4 @@
-//! A job as clients see it.
+//! The JSON form of a job.
 
 use chrono::{DateTime, Utc};
 use domain::JobId;
@@ -8,12 +8,12 @@ use serde_json::Value;
 use storage::postgres::jobs::Job;
 use utoipa::ToSchema;
 
-/// A job (DESIGN.md section 5).
+/// A job and its state.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobBody {
     #[schema(value_type = Uuid)]
     job_id: JobId,
-    /// The same as `job_id`, under seed 3's name.
+    /// The same value as `job_id`, under the name that seed 3 uses.
     #[schema(value_type = Uuid)]
     task_id: JobId,
     #[schema(value_type = String, example = "trending")]
@@ -24,16 +24,16 @@ pub struct JobBody {
     progress: ProgressBody,
     attempts: i32,
     max_attempts: i32,
-    /// What the job did; its shape depends on its kind.
+    /// The result of the job; its shape depends on `kind`.
     #[schema(value_type = Option<Object>)]
     result: Option<Value>,
-    /// Why the last attempt failed.
+    /// Error message of the last failed attempt.
     error: Option<String>,
-    /// The options it was asked for with; defaults are left out.
+    /// The options that the job was enqueued with; defaults are omitted.
     #[schema(value_type = Object)]
     payload: Value,
     requested_by: String,
-    /// A running job stops at its next heartbeat.
+    /// Whether cancellation was requested. A running job stops at its next heartbeat, within about a second.
     cancel_requested: bool,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
@@ -41,7 +41,7 @@ pub struct JobBody {
     finished_at: Option<DateTime<Utc>>,
 }
 
-/// How far a job is. `total` is null while the job does not know.
+/// Progress of a job. `total` is null until the job knows it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProgressBody {
     done: i64,
@@ -51,7 +51,7 @@ pub struct ProgressBody {
 }
 
 impl JobBody {
-    /// As it stands now.
+    /// Converts a job of the ledger.
     pub fn of(job: Job) -> Self {
         let eta_seconds = job.eta_seconds(Utc::now());
         Self {
@@ -74,7 +74,7 @@ impl JobBody {
         }
     }
 
-    /// The ledger's id.
+    /// The job's id in the ledger.
     pub fn id(&self) -> JobId {
         self.job_id
     }

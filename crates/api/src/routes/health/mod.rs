@@ -1,7 +1,7 @@
 //! Health of the service and of the stores it needs.
 //!
-//! `/health` is for people and dashboards, `/health/live` and `/health/ready` are for orchestrators, the rest details one part
-//! each. No probe takes longer than [`probes::TIMEOUT`], and none is cached.
+//! `/health` serves people and dashboards, `/health/live` and `/health/ready` serve orchestrators, and the other
+//! endpoints give details of one part each. Every probe is bounded by [`probes::TIMEOUT`]; none is cached.
 
 mod body;
 mod probes;
@@ -22,13 +22,13 @@ pub use body::{
     RoutingBody, RoutingFreshness, SearchBody, Services, SpeedRouting,
 };
 
-/// Overview of all parts.
+/// Overview of the service and of the stores it needs.
 ///
-/// `healthy`: everything is up. `degraded`: something is down or lags, or no artifact is computed yet, and requests are
-/// still answered. `error` (with status 503): PostgreSQL is away, so that only cached answers are left.
+/// `healthy`: everything is up. `degraded`: something is down or lags, or no artifact is computed yet, but requests are
+/// answered. `error` (status 503): PostgreSQL is unreachable, so only cached answers are available.
 #[utoipa::path(
     get, path = "/api/v1/health", operation_id = "get_health", tag = "health",
-    responses((status = 200, body = HealthBody), (status = 503, description = "PostgreSQL is away", body = HealthBody)),
+    responses((status = 200, body = HealthBody), (status = 503, description = "PostgreSQL is unreachable", body = HealthBody)),
 )]
 pub async fn overview(state: Data<State>) -> HttpResponse {
     let now = Utc::now();
@@ -51,7 +51,7 @@ pub async fn overview(state: Data<State>) -> HttpResponse {
     answer(status != HealthStatus::Error, &body)
 }
 
-/// The process runs.
+/// Liveness: the process runs.
 #[utoipa::path(
     get, path = "/api/v1/health/live", operation_id = "get_health_live", tag = "health", responses((status = 200)),
 )]
@@ -59,12 +59,12 @@ pub async fn live() -> HttpResponse {
     answer(true, &json!({"status": "alive"}))
 }
 
-/// Requests can be answered: PostgreSQL is there and its schema is the one this release knows.
+/// Readiness: PostgreSQL answers and its schema is the one that this release expects.
 #[utoipa::path(
     get, path = "/api/v1/health/ready", operation_id = "get_health_ready", tag = "health",
     responses(
         (status = 200),
-        (status = 503, description = "Not yet", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not ready", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn ready(state: Data<State>) -> Result<HttpResponse, ApiError> {
@@ -80,10 +80,10 @@ pub async fn ready(state: Data<State>) -> Result<HttpResponse, ApiError> {
 
 /// Details of PostgreSQL.
 ///
-/// Also answers at `/api/v1/health/mongodb`, the seed's name.
+/// Also answers at `/api/v1/health/mongodb`, the name that the seed uses.
 #[utoipa::path(
     get, path = "/api/v1/health/database", operation_id = "get_health_database", tag = "health",
-    responses((status = 200, body = DatabaseBody), (status = 503, description = "It is down", body = DatabaseBody)),
+    responses((status = 200, body = DatabaseBody), (status = 503, description = "PostgreSQL is down", body = DatabaseBody)),
 )]
 pub async fn database(state: Data<State>) -> HttpResponse {
     let (service, pending) = futures::join!(probes::postgres(&state.pool), probes::migrations_pending(&state.pool));
@@ -99,17 +99,17 @@ pub async fn database(state: Data<State>) -> HttpResponse {
 /// Details of the cache's two tiers.
 #[utoipa::path(
     get, path = "/api/v1/health/cache", operation_id = "get_health_cache", tag = "health",
-    responses((status = 200, body = CacheBody), (status = 503, description = "Redis is away", body = CacheBody)),
+    responses((status = 200, body = CacheBody), (status = 503, description = "Redis is unreachable", body = CacheBody)),
 )]
 pub async fn cache(state: Data<State>) -> HttpResponse {
     let body = probes::cache(&state.cache).await;
     answer(body.service.is_connected(), &body)
 }
 
-/// Statistics of the merge: which layer answered, and how current each is.
+/// Statistics of the merge: which layer answered, and how current each layer is.
 #[utoipa::path(
     get, path = "/api/v1/health/routing", operation_id = "get_health_routing", tag = "health",
-    responses((status = 200, body = RoutingBody), (status = 503, description = "PostgreSQL is away", body = RoutingBody)),
+    responses((status = 200, body = RoutingBody), (status = 503, description = "PostgreSQL is unreachable", body = RoutingBody)),
 )]
 pub async fn routing(state: Data<State>) -> HttpResponse {
     let now = Utc::now();
@@ -147,7 +147,7 @@ pub async fn routing(state: Data<State>) -> HttpResponse {
     answer(known, &body)
 }
 
-/// `part` in percent of `whole`, to a tenth; `None` where `whole` is 0.
+/// Returns `part` in percent of `whole`, rounded to a tenth; `None` if `whole` is 0.
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| (part as f64 / whole as f64 * 1_000.0).round() / 10.0)
 }
@@ -157,7 +157,7 @@ fn share(part: u64, whole: u64) -> Option<f64> {
     get, path = "/api/v1/health/search", operation_id = "get_health_search", tag = "health",
     responses(
         (status = 200, body = SearchBody),
-        (status = 503, description = "Meilisearch is configured and down; PostgreSQL answers", body = SearchBody),
+        (status = 503, description = "Meilisearch is configured but down; PostgreSQL answers searches", body = SearchBody),
     ),
 )]
 pub async fn search(state: Data<State>) -> HttpResponse {

@@ -1,4 +1,5 @@
-//! One probe for each part. A part that does not answer within [`TIMEOUT`] is down; the reason is in the log, at level debug.
+//! Probes, one per part. A part that does not answer within [`TIMEOUT`] counts as down; the reason is logged at level
+//! debug.
 
 use std::time::Duration;
 
@@ -16,9 +17,9 @@ use super::body::{
     BatchLayer, CacheBody, CacheFamilyBody, Connection, LayerStatus, MeilisearchService, PostgresService, RedisService,
     SpeedLayer, UpDown,
 };
-use crate::cache::ResponseCache;
+use crate::answer::ResponseCache;
 
-/// Longest a probe may take: health checkers give up after a few seconds.
+/// Time limit of a probe; health checkers give up after a few seconds.
 pub const TIMEOUT: Duration = Duration::from_secs(1);
 
 async fn bounded<T>(probe: impl Future<Output = Result<T, StorageError>>) -> Result<T, String> {
@@ -33,10 +34,11 @@ fn found<T>(part: &str, outcome: Result<T, String>) -> Option<T> {
 }
 
 fn millis(duration: Duration) -> f64 {
-    // Microseconds are as exact as a probe gets.
+    // Probes are measured in whole microseconds.
     duration.as_micros() as f64 / 1_000.0
 }
 
+/// Probes PostgreSQL.
 pub async fn postgres(pool: &PgPool) -> PostgresService {
     match found("postgres", bounded(health::check(pool)).await) {
         Some(health) => PostgresService {
@@ -49,14 +51,17 @@ pub async fn postgres(pool: &PgPool) -> PostgresService {
     }
 }
 
+/// Returns the number of pending migrations, or why it is unknown.
 pub async fn migrations_pending(pool: &PgPool) -> Result<usize, String> {
     bounded(health::migrations_pending(pool)).await
 }
 
+/// Probes Redis.
 pub async fn redis(cache: &ResponseCache) -> RedisService {
     redis_service(cache, server(cache).await.as_ref())
 }
 
+/// Collects the details of the cache.
 pub async fn cache(cache: &ResponseCache) -> CacheBody {
     let server = server(cache).await;
     let counts = cache.counts();
@@ -90,12 +95,13 @@ fn family(counts: FamilyCounts) -> CacheFamilyBody {
     CacheFamilyBody { family, ttl_seconds: ttl.as_secs(), hit_rate: hit_rate(hits, misses), hits, misses }
 }
 
-/// Hits in percent of all answers, to a tenth.
+/// Returns hits in percent of all answers, rounded to a tenth.
 fn hit_rate(hits: u64, misses: u64) -> f64 {
     let asked = hits + misses;
     if asked == 0 { 0.0 } else { (hits as f64 / asked as f64 * 1_000.0).round() / 10.0 }
 }
 
+/// Probes Meilisearch.
 pub async fn meilisearch(search: &SearchIndex) -> MeilisearchService {
     let Some(meilisearch) = search.meilisearch() else {
         return MeilisearchService { status: UpDown::NotConfigured, version: None, documents: None };
@@ -107,6 +113,7 @@ pub async fn meilisearch(search: &SearchIndex) -> MeilisearchService {
     }
 }
 
+/// Reads the state of the batch layer.
 pub async fn batch_layer(pool: &PgPool) -> BatchLayer {
     match found("batch layer", bounded(health::batch(pool)).await) {
         Some(batch) => BatchLayer {
@@ -118,8 +125,9 @@ pub async fn batch_layer(pool: &PgPool) -> BatchLayer {
     }
 }
 
+/// Reads the state of the speed layer; `cutoff` is the first hour that it answers for.
 pub async fn speed_layer(pool: &PgPool, lag: &Lag, cutoff: Hour) -> SpeedLayer {
-    // Measuring the lag has a time-out of its own.
+    // Measuring the lag has a time limit of its own.
     let (freshness, behind) = futures::join!(bounded(speed::freshness(pool, cutoff)), lag.measure());
     let freshness = found("speed layer", freshness);
     let status = match &freshness {
@@ -131,14 +139,14 @@ pub async fn speed_layer(pool: &PgPool, lag: &Lag, cutoff: Hour) -> SpeedLayer {
     SpeedLayer {
         status,
         last_update: freshness.and_then(|freshness| freshness.newest_hour),
-        // The statistics may be older than the newest rows.
+        // The total comes from table statistics, which may be older than the newest rows.
         document_count: freshness.map(|freshness| freshness.rows.max(freshness.recent)),
         recent_documents: freshness.map(|freshness| freshness.recent),
         lag_seconds: behind.seconds(),
     }
 }
 
-/// Watermarks of the published runs over events and over reviews.
+/// Returns the watermarks of the published runs over events and over reviews.
 pub async fn watermarks(pool: &PgPool) -> (Option<Hour>, Option<Hour>) {
     let of = async |artifact| found("watermark", bounded(batch::watermark(pool, artifact)).await).flatten();
     futures::join!(of(Artifact::BatchStatsHourly), of(Artifact::BatchSentimentHourly))

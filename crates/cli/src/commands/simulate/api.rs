@@ -1,4 +1,4 @@
-//! The API as a client sees it.
+//! A client of the API.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,26 +12,27 @@ use sources::demo::Showing;
 use sources::pause::{Pause, retry_after};
 use url::Url;
 
-/// Longest wait for an answer: beyond that the API is as good as away.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest pause heeded, and the one taken where the API asks for one without saying how long.
+/// Maximum `Retry-After` that is obeyed.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Pause after an answer that requests one without a length.
 const PAUSE_DEFAULT: Duration = Duration::from_secs(1);
 
-/// A running API. All requests heed one pause: what refused one post would refuse the next.
+/// A client of a running API. All requests share one pause, because a refusal of one applies to all.
 pub(super) struct Api {
     http: reqwest::Client,
     base: String,
     pause: Pause,
 }
 
-/// Why a post was not taken.
+/// Reasons why a post was not accepted.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The same post may be taken later.
+    /// The same post may be accepted later.
     Transient,
-    /// It never will be; the problem's code.
+    /// The post will never be accepted; contains the problem's code.
     Refused(String),
 }
 
@@ -55,13 +56,13 @@ impl Api {
         }
         let http = reqwest::Client::builder()
             .user_agent(concat!("moviemetric-simulate/", env!("CARGO_PKG_VERSION")))
-            .timeout(TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
             .build()
             .map_err(|error| format!("no HTTP client: {error}"))?;
         Ok(Self { http, base: base.as_str().trim_end_matches('/').to_owned(), pause: Pause::default() })
     }
 
-    /// The `count` most popular movies, or as many as there are.
+    /// Returns the `count` most popular movies, or as many as there are.
     pub(super) async fn movies(&self, count: usize) -> Result<Vec<Showing>, String> {
         let mut movies: Vec<Showing> = Vec::new();
         while movies.len() < count {
@@ -82,7 +83,7 @@ impl Api {
         Ok(movies)
     }
 
-    /// How often viewers opened the movie's page, as it says itself, past every cache.
+    /// Returns the number of views in the movie's page, bypassing every cache.
     pub(super) async fn views(&self, movie: MovieId) -> Result<i64, String> {
         let page = self.get(&format!("/api/v1/movies/{movie}")).await?;
         let page: Value = page.json().await.map_err(|error| format!("movie {movie} is no JSON: {error}"))?;
@@ -104,7 +105,7 @@ impl Api {
         }
     }
 
-    /// One try to post a body, after any pause that was asked for; answers what the API says.
+    /// Tries once to post a body, after the current pause; returns the API's answer.
     pub(super) async fn post(&self, path: &str, body: Vec<u8>) -> Result<Value, Failure> {
         self.pause.wait().await;
         let request = self.http.post(format!("{}{path}", self.base)).header(CONTENT_TYPE, "application/json");
@@ -127,7 +128,7 @@ impl Api {
     }
 }
 
-/// The innermost reason, which says more than "error sending request".
+/// Returns the innermost cause, which says more than "error sending request".
 fn cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {

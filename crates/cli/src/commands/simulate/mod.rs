@@ -1,7 +1,7 @@
-//! `moviemetric simulate`: viewers who use a running API.
+//! `moviemetric simulate`: simulates viewers of a running API.
 //!
-//! The schedule is open: each post has a time at which it is due, whether or not the ones before it were answered. So an
-//! API that slows down is seen as latency and not as a lower rate.
+//! The load generator is open-loop: each post has a due time, independent of the answers to earlier posts. If the API
+//! slows down, latency grows and the rate stays.
 
 mod api;
 mod probe;
@@ -28,47 +28,48 @@ use self::report::Report;
 use self::send::{Post, posts};
 use super::CommandResult;
 
-/// Most posts that are due and wait for a connection. Beyond it the API is too slow for the rate, and what is due is skipped
-/// and counted, so that memory does not grow.
-const QUEUE_POSTS: usize = 1_000;
+/// Maximum number of posts that are due and wait for a connection. If the API is too slow for the rate, further posts
+/// are skipped and counted, so memory stays bounded.
+const QUEUED_POSTS_MAX: usize = 1_000;
 
-/// Posts a second, where the size of a batch is not given: few enough for any API, often enough to look live.
+/// Number of posts per second if no batch size is given: low enough for any API, frequent enough to look live.
 const POSTS_PER_SECOND: u32 = 20;
 
-/// Largest batch that is chosen without being asked for.
+/// Maximum batch size that is chosen automatically.
 const BATCH_CHOSEN_MAX: u32 = 100;
 
-/// Longest wait for the answers to posts that are due: after the run's time, and after a signal.
-const DRAIN: Duration = Duration::from_secs(30);
-const DRAIN_STOPPED: Duration = Duration::from_secs(3);
+/// Maximum wait for outstanding answers after the run's time.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same after a signal.
+const STOPPED_DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How often a run without a terminal prints its status.
+/// Interval of status lines in a run without a terminal.
 const STATUS_INTERVAL: Duration = Duration::from_secs(600);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Events and reviews a second, all viewers together
+    /// Events and reviews per second, for all viewers together
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
-    /// How long: 60s, 5m, 2h 30m; 0 or forever is until Ctrl-C or SIGTERM
+    /// Duration: 60s, 5m, 2h 30m; 0 or forever runs until Ctrl-C or SIGTERM
     #[arg(long = "for", default_value = "60s", value_parser = run_time)]
     run_for: RunTime,
-    /// Events in a post [default: those of a twentieth of a second, at most 100]
+    /// Events per post [default: those of a twentieth of a second, at most 100]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=EVENTS_MAX as i64))]
     batch: Option<u32>,
-    /// Posts under way at a time
+    /// Number of concurrent posts
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     connections: u16,
-    /// Movies that viewers come across, the most popular of the catalogue
+    /// Number of movies that viewers see: the most popular ones of the catalogue
     #[arg(long, alias = "films", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     movies: u32,
-    /// Another seed plays other viewers; the same one plays the same again, but for times and ids
+    /// Seed of the viewers; the same seed repeats the same actions with other times and ids
     #[arg(long, default_value_t = 42)]
     seed: u64,
-    /// The API
+    /// URL of the API
     #[arg(long, env = "API_URL", default_value = "http://127.0.0.1:8000")]
     api_url: Url,
-    /// Also measure how soon an event is seen in its movie's page: ten times a second, on movies that no viewer sees
+    /// Also measure how soon an event appears in its movie's page: ten times a second, on movies that no viewer sees
     #[arg(long)]
     probe: bool,
     /// Print the summary as JSON
@@ -76,7 +77,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Length of the run; `None` is until a signal.
+/// Duration of the run; `None` runs until a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct RunTime(Option<Duration>);
 
@@ -96,7 +97,7 @@ impl Args {
         self.batch.unwrap_or_else(|| (self.rate / POSTS_PER_SECOND).clamp(1, BATCH_CHOSEN_MAX))
     }
 
-    /// Acts in the whole run.
+    /// Returns the number of actions in the whole run.
     fn total(&self) -> Option<u64> {
         self.run_for.0.map(|time| ((time.as_secs_f64() * f64::from(self.rate)) as u64).max(1))
     }
@@ -105,7 +106,7 @@ impl Args {
 pub(crate) async fn run(args: Args) -> CommandResult {
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    // From here on, so that Ctrl-C ends the run and not the process.
+    // From here on, Ctrl-C ends the run instead of the process.
     tokio::spawn(async move {
         if shutdown::requested().await.is_ok() {
             stopped.cancel();
@@ -120,11 +121,11 @@ pub(crate) async fn run(args: Args) -> CommandResult {
 
     let report = Arc::new(Report::new()?);
     let probing = args.probe.then(|| tokio::spawn(probe::run(api.clone(), probes, stop.clone())));
-    let (queue, due) = mpsc::channel(QUEUE_POSTS);
+    let (queue, due) = mpsc::channel(QUEUED_POSTS_MAX);
     let sending = tokio::spawn(send::run(api, report.clone(), due, usize::from(args.connections)));
     let started = Instant::now();
     let handed_out = play(&args, audience, queue, &report, &stop).await?;
-    let drain = if stop.is_cancelled() { DRAIN_STOPPED } else { DRAIN };
+    let drain = if stop.is_cancelled() { STOPPED_DRAIN_TIMEOUT } else { DRAIN_TIMEOUT };
     let drained = tokio::time::timeout(drain, sending).await;
     let took = started.elapsed();
     let stopped = stop.is_cancelled();
@@ -146,8 +147,8 @@ pub(crate) async fn run(args: Args) -> CommandResult {
     Ok(if summary.succeeded(stopped) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Queues posts when they are due, until the time is over or `stop`. Answers the number of facts, those included that the
-/// queue had no room for.
+/// Queues posts when they are due, until the time is over or `stop` is cancelled. Returns the number of facts,
+/// including those that were skipped.
 async fn play(
     args: &Args,
     mut audience: impl Iterator<Item = Act>,
@@ -162,7 +163,7 @@ async fn play(
     while total.is_none_or(|total| played < total) {
         let due = started + Duration::from_secs_f64(played as f64 / f64::from(args.rate));
         tokio::select! {
-            // First, since a run that is behind its schedule never waits.
+            // Polled first, since a run that is behind its schedule never waits.
             biased;
             () = stop.cancelled() => break,
             () = sleep_until(due) => {}
@@ -180,7 +181,7 @@ async fn play(
         bar.set_message(report.status());
         if !watched && said.elapsed() >= STATUS_INTERVAL {
             said = Instant::now();
-            println!("{played} played, {}", report.status());
+            println!("{played} sent, {}", report.status());
         }
     }
     bar.finish_and_clear();

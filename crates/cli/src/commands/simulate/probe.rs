@@ -1,4 +1,5 @@
-//! How soon an event is seen: posts one, then asks for its movie's page, past every cache, until the page counts it.
+//! Measures how soon an event is visible: posts one, then reads its movie's page, bypassing every cache, until the page
+//! counts it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,22 +16,22 @@ use tokio_util::sync::CancellationToken;
 use super::api::Api;
 use super::report::{Probes, Times};
 
-/// Time between two probes.
+/// Interval between two probes.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often a page is asked for; a measured time is at most that much too long.
+/// Interval of reading the page; a measured time is too long by at most this much.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A probe that the page does not count within this time is missed.
+/// Time limit of a probe; after that the event counts as missed.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Movies set aside for probes, one at a time each: enough for all that can be under way.
+/// Number of movies reserved for probes, one probe at a time each.
 const MOVIES: usize = 100;
 
-/// The probes' own viewer.
+/// The viewer id of the probes' events.
 const VIEWER: i64 = 999_999_999;
 
-/// How many of the catalogue's movies are for probes.
+/// Returns how many of the catalogue's movies are reserved for probes.
 pub(super) fn movies(all: usize) -> Result<usize, String> {
     match MOVIES.min(all / 2) {
         0 => Err(format!("probes need movies that no viewer sees, and the catalogue has {all}; load some more")),
@@ -38,7 +39,7 @@ pub(super) fn movies(all: usize) -> Result<usize, String> {
     }
 }
 
-/// Probes until `stop`. Nobody else may touch these movies meanwhile.
+/// Probes until `stop` is cancelled. No other client may post events of these movies meanwhile.
 pub(super) async fn run(api: Arc<Api>, movies: Vec<Showing>, stop: CancellationToken) -> Result<Probes, CreationError> {
     let mut probes = Probes { times: Times::new()?, seen: 0, missed: 0 };
     let mut free: Vec<MovieId> = movies.into_iter().map(|movie| movie.movie_id).collect();
@@ -78,7 +79,7 @@ impl Probes {
     }
 }
 
-/// From before the post until the page counts it; `None` if it does not, or somebody does not answer.
+/// Returns the time from before the post until the page counts the event; `None` after the time limit or an error.
 async fn probe(api: &Api, movie_id: MovieId) -> Option<Duration> {
     let before = api.views(movie_id).await.ok()?;
     let act = Act { user_id: UserId::new(VIEWER).ok()?, movie_id, did: Did::Event(EventType::View) };

@@ -1,4 +1,4 @@
-//! How a run went.
+//! The statistics of a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use hdrhistogram::{CreationError, Histogram};
 use serde::Serialize;
 
-/// Longer times than this count as this long.
+/// Upper bound of recorded times; longer ones are recorded as this value.
 const TIME_MAX: Duration = Duration::from_secs(600);
 
-/// Times to three digits, in memory that does not grow with their number.
+/// A histogram of times with three significant digits; its memory does not grow with their number.
 pub(super) struct Times(Histogram<u64>);
 
 impl Times {
@@ -33,7 +33,7 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// In milliseconds.
+/// Quantiles in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Quantiles {
     p50: f64,
@@ -41,16 +41,16 @@ pub(super) struct Quantiles {
     max: f64,
 }
 
-/// What the probe saw.
+/// Results of the probes.
 pub(super) struct Probes {
-    /// From the post of an event to the first page that counts it.
+    /// Times from the post of an event to the first page that counts it.
     pub times: Times,
     pub seen: u64,
-    /// Not seen in time.
+    /// Number of events that were not visible within the time limit.
     pub missed: u64,
 }
 
-/// Filled in by many tasks.
+/// The statistics, shared by all tasks.
 pub(super) struct Report(Mutex<Tally>);
 
 struct Tally {
@@ -80,7 +80,7 @@ impl Report {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A post was taken, so long after it was due.
+    /// Records an accepted post; `latency` counts from its due time.
     pub(super) fn accepted(&self, events: u64, reviews: u64, latency: Duration) {
         let mut tally = self.tally();
         tally.events += events;
@@ -104,14 +104,14 @@ impl Report {
         self.tally().skipped += facts;
     }
 
-    /// In a few words.
+    /// Formats a short status.
     pub(super) fn status(&self) -> String {
         let tally = self.tally();
         let (accepted, rejected) = (tally.events + tally.reviews, tally.rejected.values().sum::<u64>());
         format!("{accepted} accepted, {rejected} rejected, {} lost", tally.given_up + tally.skipped)
     }
 
-    /// `handed_out` are the events and reviews that there were to send.
+    /// Computes the summary. `handed_out` is the number of events and reviews that were due.
     pub(super) fn summary(&self, handed_out: u64, took: Duration, probes: Option<&Probes>) -> Summary {
         let tally = self.tally();
         let answered = tally.events + tally.reviews + tally.rejected.values().sum::<u64>();
@@ -134,25 +134,25 @@ impl Report {
     }
 }
 
-/// The end of a run.
+/// The summary of a run.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
     accepted_events: u64,
     accepted_reviews: u64,
-    /// By code.
+    /// Number of rejected items by problem code.
     rejected: BTreeMap<String, u64>,
-    /// Posts sent once more, each time counted.
+    /// Number of repeated posts, counted once per repetition.
     retried_posts: u64,
-    /// Events and reviews whose posts failed time and again.
+    /// Number of events and reviews whose posts failed in every attempt.
     given_up: u64,
-    /// Events and reviews never sent, since too much was waiting.
+    /// Number of events and reviews that were never sent, because too many posts were waiting.
     skipped: u64,
-    /// Events and reviews whose posts were still waiting or under way at the end.
+    /// Number of events and reviews whose posts were waiting or in progress at the end.
     unanswered: u64,
     seconds: f64,
-    /// Accepted a second.
+    /// Accepted items per second.
     rate: f64,
-    /// From when a post was due to its acceptance.
+    /// Time from a post's due time to its acceptance.
     latency_ms: Option<Quantiles>,
     #[serde(skip_serializing_if = "Option::is_none")]
     probes_seen: Option<u64>,
@@ -163,8 +163,8 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Whether the run was worth its name: all that was to be sent was answered, and some of it taken. A run that was
-    /// `stopped` may leave some behind.
+    /// Whether the run is valid: every item was answered, and at least one was accepted. A run that was `stopped` may
+    /// leave items unanswered.
     pub(super) fn succeeded(&self, stopped: bool) -> bool {
         let lost = self.given_up + self.skipped + self.unanswered;
         let failed = lost + self.rejected.values().sum::<u64>();

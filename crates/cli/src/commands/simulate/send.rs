@@ -1,4 +1,4 @@
-//! Posts: what is due together, sent until it is taken or given up.
+//! Sends posts when they are due, with retries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,14 @@ use tokio::time::Instant;
 use super::api::{Api, Failure};
 use super::report::Report;
 
-/// Tries of one post beyond the first, and the waits between them. Together some twenty seconds: an API that restarts is
-/// back by then.
+/// Number of retries of a post. With their waits they span about 20 s, enough for an API that restarts.
 const RETRIES: usize = 6;
+/// First wait before a retry; it doubles each time, with jitter.
 const RETRY_MIN: Duration = Duration::from_millis(200);
+/// Longest wait before a retry.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// One request, and when it is due. Its facts carry ids, so that sending it twice does no harm.
+/// A request and its due time. Its facts have ids, so sending it twice has no further effect.
 pub(super) struct Post {
     due: Instant,
     body: Body,
@@ -32,7 +33,7 @@ enum Body {
 }
 
 impl Post {
-    /// The facts in it.
+    /// Returns the number of facts in the post.
     pub(super) fn len(&self) -> u64 {
         match &self.body {
             Body::Events(events) => events.len() as u64,
@@ -48,7 +49,7 @@ impl Post {
     }
 }
 
-/// Facts as posts: the events in one, each review in one of its own, as the API takes them.
+/// Groups facts into posts as the API accepts them: all events in one, each review in one of its own.
 pub(super) fn posts(due: Instant, facts: impl Iterator<Item = Fact>) -> Vec<Post> {
     let (mut events, mut posts) = (Vec::new(), Vec::new());
     for fact in facts {
@@ -63,7 +64,7 @@ pub(super) fn posts(due: Instant, facts: impl Iterator<Item = Fact>) -> Vec<Post
     posts
 }
 
-/// Sends what is due, `connections` at a time, until the queue is closed and empty.
+/// Sends due posts over `connections` concurrent connections, until the queue is closed and empty.
 pub(super) async fn run(api: Arc<Api>, report: Arc<Report>, mut due: mpsc::Receiver<Post>, connections: usize) {
     let posts = poll_fn(move |context| due.poll_recv(context));
     posts.for_each_concurrent(connections, |post| send(&api, &report, post)).await;
@@ -94,7 +95,7 @@ async fn send(api: &Api, report: &Report, post: Post) {
     }
 }
 
-/// Why items of an array were refused.
+/// Returns the problem codes of the rejected items of an array.
 fn codes(said: &Value) -> Vec<&str> {
     let rejected = said["rejected"].as_array().map(Vec::as_slice).unwrap_or_default();
     rejected.iter().map(|item| item["code"].as_str().unwrap_or("unknown")).collect()

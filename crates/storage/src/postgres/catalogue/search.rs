@@ -190,7 +190,7 @@ pub async fn rebuild(pool: &PgPool, mut progress: impl FnMut(i64)) -> Result<i64
         let ids = sqlx::query_scalar!(
             "SELECT movie_id FROM movies WHERE movie_id > $1 AND tombstoned_at IS NULL ORDER BY movie_id LIMIT $2",
             after,
-            BATCH,
+            CHUNK,
         )
         .fetch_all(&mut *tx)
         .await?;

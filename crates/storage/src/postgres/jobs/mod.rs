@@ -296,13 +296,13 @@ pub async fn collect(pool: &PgPool, days: i32) -> Result<u64, StorageError> {
             "DELETE FROM jobs WHERE job_id IN (
                  SELECT job_id FROM jobs WHERE finished_at < now() - make_interval(days => $1) LIMIT $2)",
             days,
-            BATCH,
+            CHUNK,
         )
         .execute(pool)
         .await?
         .rows_affected();
         deleted += done;
-        if done < BATCH as u64 {
+        if done < CHUNK as u64 {
             return Ok(deleted);
         }
     }

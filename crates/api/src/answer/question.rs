@@ -1,4 +1,4 @@
-//! A question of the crate `query` as the cache sees it: a subject, and somebody who computes its bytes.
+//! Adapts a question of the crate `query` to the cache: its key, and the computation of its bytes.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use query::{CacheState, LiveFacts, Question, Reader};
 
 use crate::error::ApiError;
 
-/// The subject of a question: its name and its fields, which are the same for two questions that mean the same.
+/// Returns the cache key of a question: its name and its fields. Two questions with the same meaning have the same key.
 ///
 /// # Errors
-/// Fields that no query string can hold, which is a defect of the question's.
+/// The fields cannot be written as a query string, which is a defect of the question's type.
 pub fn subject<Q: Question>(question: &Q) -> Result<Subject, ApiError> {
     let fields = serde_urlencoded::to_string(question).map_err(|error| ApiError::Internal(error.to_string().into()))?;
     let live = match question.live() {
@@ -24,7 +24,7 @@ pub fn subject<Q: Question>(question: &Q) -> Result<Subject, ApiError> {
     Ok(Subject::new(Q::FAMILY, &format!("{}?{fields}", Q::NAME), live, visibility))
 }
 
-/// What the cache holds, in the words of an answer's provenance.
+/// Describes a cache entry for the provenance part of an explained answer.
 pub fn cache_state(peek: Peek) -> CacheState {
     let (state, age, generation) = match peek {
         Peek::Absent => return CacheState { state: "absent", age_seconds: None, generation: None },
@@ -34,26 +34,28 @@ pub fn cache_state(peek: Peek) -> CacheState {
     CacheState { state, age_seconds: Some(age.as_secs()), generation: Some(generation) }
 }
 
-/// A question and its reader. The cache keeps it with the answer, to have it computed again by itself.
+/// A question with its reader. The cache keeps both beside the answer, so that it can recompute the answer by itself.
 pub struct Asked<Q> {
     question: Q,
     reader: Arc<Reader>,
-    /// What is cached for the question without `explain`, for an explained one.
+    /// For an explained question: the state of the cache entry of the same question without `explain`.
     kept: Option<CacheState>,
 }
 
 impl<Q: Question> Asked<Q> {
+    /// Creates the computation of an answer that may be cached.
     pub fn new(question: Q, reader: &Arc<Reader>) -> Self {
         Self { question, reader: reader.clone(), kept: None }
     }
 
+    /// Creates the computation of an explained answer; `kept` describes the cached one.
     pub fn explained(question: Q, reader: &Arc<Reader>, kept: CacheState) -> Self {
         Self { kept: Some(kept), ..Self::new(question, reader) }
     }
 }
 
 impl<Q: Question> Compute<ApiError> for Asked<Q> {
-    // Boxed: queries make futures of kilobytes, and actix moves a handler's future several times.
+    // Boxed, because query futures take kilobytes and actix moves a handler's future several times.
     fn compute(&self) -> BoxFuture<'_, Result<Bytes, ApiError>> {
         Box::pin(async move {
             let mut view = self.question.read(&self.reader).await?;

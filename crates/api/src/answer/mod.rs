@@ -1,4 +1,4 @@
-//! From a question to an HTTP answer: through the cache, or as a table that is written while it is read.
+//! Answers a question over HTTP: as JSON through the cache, or as a table that is streamed while it is read.
 
 mod question;
 mod reply;
@@ -14,7 +14,7 @@ use crate::export::{self, Table};
 
 use question::{Asked, cache_state, subject};
 
-/// The cache of this API's answers.
+/// The response cache, with this API's error type.
 pub type ResponseCache = cache::ResponseCache<ApiError>;
 
 impl Failure for ApiError {
@@ -23,33 +23,34 @@ impl Failure for ApiError {
     }
 }
 
-/// Answers requests: a handler makes a question of one and hands it on.
+/// Answers requests. A handler parses a request into a question and passes it here.
 pub struct Answers {
     cache: Arc<ResponseCache>,
     reader: Arc<Reader>,
 }
 
 impl Answers {
+    /// Creates the answering side of the API from its two parts.
     pub fn new(cache: Arc<ResponseCache>, reader: Arc<Reader>) -> Self {
         Self { cache, reader }
     }
 
-    /// Answers a question that is not a list.
+    /// Answers a question whose answer is not a list.
     ///
     /// # Errors
-    /// A table is asked for by `format=`; else as [`Answers::list`].
+    /// The request has `format=csv` or `format=ndjson`; otherwise as [`Answers::list`].
     pub async fn one<Q: Question>(&self, request: &HttpRequest, question: Q) -> Result<HttpResponse, ApiError> {
-        // A preference in `Accept` is not an order.
+        // `Accept` only expresses a preference, so a table format there is ignored.
         if export::wanted(request)?.is_some_and(|wanted| wanted.insisted) {
             return Err(ApiError::invalid("format", "must be json: this answer is not a list"));
         }
         self.json(request, question).await
     }
 
-    /// Answers a question for a list: from the cache as JSON, or as a table where the client wants one.
+    /// Answers a question for a list: as JSON through the cache, or as a table if the client requests one.
     ///
     /// # Errors
-    /// Whatever reading the answer fails with, where the cache has none to return instead.
+    /// Reading failed and the cache has no older answer to serve instead.
     pub async fn list<L: Listing>(&self, request: &HttpRequest, list: L) -> Result<HttpResponse, ApiError> {
         let Some(wanted) = export::wanted(request)? else { return self.json(request, list).await };
         let rows = list.export(self.reader.clone(), wanted.whole).await?;

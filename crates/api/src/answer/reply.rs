@@ -1,4 +1,4 @@
-//! From a cached entry to an HTTP answer.
+//! Turns a cache entry into an HTTP response.
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
@@ -10,19 +10,20 @@ type Answer = cache::Answer<ApiError>;
 
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
-/// Seconds for which a shared cache may reuse an answer that counts live facts: the most by which ours itself is behind what
-/// viewers do (two seconds, for answers about all movies). It turns a crowd into one request.
+/// `s-maxage` of answers that count live facts, in seconds: how long shared caches may reuse them. It equals the
+/// longest time by which our own cache lags behind viewers' events (2 s, for answers about all movies), and merges the
+/// requests of many clients into one.
 const LIVE_SHARED_SECONDS: u64 = 2;
 
-/// Whether the client asks for an answer that comes from no cache.
+/// Whether the client requests an answer that bypasses every cache (`Cache-Control: no-cache`).
 pub fn wants_fresh(request: &HttpRequest) -> bool {
-    // Most requests have no such header at all.
+    // Most requests have no such header.
     request.headers().get(header::CACHE_CONTROL).is_some_and(|value| {
         value.to_str().is_ok_and(|text| text.split(',').any(|part| part.trim().eq_ignore_ascii_case("no-cache")))
     })
 }
 
-/// The answer, or 304 where the client has it.
+/// Builds the response: the answer with its entity tag, or 304 if the client has it already.
 pub fn reply(request: &HttpRequest, subject: &Subject, answer: &Answer) -> HttpResponse {
     let entry = &answer.entry;
     let known = request.headers().get_all(header::IF_NONE_MATCH).any(|tags| names(tags, &entry.etag));
@@ -41,18 +42,19 @@ pub fn reply(request: &HttpRequest, subject: &Subject, answer: &Answer) -> HttpR
     response.body(entry.body.clone())
 }
 
-/// `If-None-Match` compares weakly (RFC 9110, section 13.1.2).
+/// Whether `If-None-Match` names the entity tag. Tags are compared weakly (RFC 9110, section 13.1.2).
 fn names(tags: &HeaderValue, etag: &[u8]) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let (Ok(tags), Ok(etag)) = (tags.to_str(), std::str::from_utf8(etag)) else { return false };
     tags.trim() == "*" || tags.split(',').any(|tag| opaque(tag) == opaque(etag))
 }
 
-/// `max-age` counts from when the answer was computed, or found to be right still; [`age`] says how much of it is gone.
-/// `stale-while-revalidate` and `stale-if-error` are RFC 5861's.
+/// Builds `Cache-Control`. `max-age` counts from when the answer was computed or last revalidated; [`age`] tells how
+/// much of it has passed. `stale-while-revalidate` and `stale-if-error` are defined by RFC 5861.
 ///
-/// An answer that counts live facts may be obsolete within the second, and no purge of ours reaches a browser or a CDN: so
-/// they have to ask again each time, which the entity tag makes cheap. A private answer is for the viewer's own browser.
+/// An answer that counts live facts can be outdated within a second, and no purge of ours reaches a browser or a CDN.
+/// So browsers must revalidate it each time (`max-age=0`), which the entity tag makes cheap. A private answer may be
+/// stored by the viewer's own browser only.
 fn cache_control(subject: &Subject, times: Times) -> HeaderValue {
     let Times { fresh, while_revalidate, if_error } = times;
     if fresh.is_zero() {
@@ -74,8 +76,8 @@ fn cache_control(subject: &Subject, times: Times) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("no-cache"))
 }
 
-/// `Age`, in seconds since the answer was computed or, if it counts live facts and is not stale, since it was found to be
-/// right still: just now (RFC 9111, section 4.2.3).
+/// `Age` in seconds (RFC 9111, section 4.2.3): the time since the answer was computed. It is 0 for an answer that
+/// counts live facts and is not stale, since the cache has just revalidated it.
 fn age(subject: &Subject, answer: &Answer) -> u64 {
     if subject.live != Live::Nothing && answer.source != Source::Stale { 0 } else { answer.entry.age().as_secs() }
 }
