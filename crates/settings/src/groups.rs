@@ -13,12 +13,15 @@ use url::Url;
 use crate::env::{Env, SettingsError};
 use crate::live::{EventLogSettings, Role, SpeedSettings};
 
+const POOL_SIZE: &str = "DATABASE_POOL_SIZE";
+
 /// Connection settings of PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {
     /// `DATABASE_URL`, required: `postgres://user:password@host:port/name`.
     pub url: SecretString,
-    /// `DATABASE_POOL_SIZE`, default 16. Each connection is a server process; far fewer than 16 keep two cores busy.
+    /// `DATABASE_POOL_SIZE`, default 16. Each connection is a server process; far fewer than 16 keep two cores busy. A
+    /// worker needs as many as [`WorkerSettings::job_connections`] and [`SERVICE_CONNECTIONS_MIN`] together.
     pub pool_size: u32,
     /// `DATABASE_TIMEOUT_SECONDS`, default 5: maximum time that a request waits for a connection before the answer is
     /// 503.
@@ -38,7 +41,7 @@ impl DatabaseSettings {
         }
         Ok(Self {
             url: SecretString::from(url.to_string()),
-            pool_size: env.within("DATABASE_POOL_SIZE", 16, 2..=200)?,
+            pool_size: env.within(POOL_SIZE, 16, 2..=200)?,
             acquire_timeout: Duration::from_secs(env.within("DATABASE_TIMEOUT_SECONDS", 5, 1..=60)?),
         })
     }
@@ -296,6 +299,10 @@ fn sha256_from_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// Connections of a worker beside those of its jobs, at least: one listens for new jobs, the others serve heartbeats,
+/// the dispatcher and the speed layer.
+pub const SERVICE_CONNECTIONS_MIN: u32 = 3;
+
 /// The worker service.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
@@ -359,7 +366,7 @@ impl WorkerSettings {
                 Ok((queue, env.within(&name, queue.default_concurrency(), 1..=64)?))
             })
             .collect::<Result<_, SettingsError>>()?;
-        Ok(Self {
+        let settings = Self {
             metrics: listen(env, "WORKER_HOST", "WORKER_METRICS_PORT", 9101)?,
             roles: Role::load(env)?,
             concurrency,
@@ -382,7 +389,23 @@ impl WorkerSettings {
             meili: MeiliSettings::load(env)?,
             tmdb: TmdbSettings::load(env)?,
             log: LogSettings::load(env)?,
-        })
+        };
+        let needed = settings.job_connections() + SERVICE_CONNECTIONS_MIN;
+        if settings.roles.contains(&Role::Jobs) && settings.database.pool_size < needed {
+            let reason = format!(
+                "must be at least {needed}: {} for the jobs that WORKER_CONCURRENCY_* lets run at once, \
+                 {SERVICE_CONNECTIONS_MIN} for the worker itself; raise it, or lower the concurrency",
+                settings.job_connections(),
+            );
+            return Err(env.malformed(POOL_SIZE, reason));
+        }
+        Ok(settings)
+    }
+
+    /// Number of connections that the jobs of this process use at once.
+    pub fn job_connections(&self) -> u32 {
+        let of = |(queue, jobs): &(Queue, usize)| queue.connections() * u32::try_from(*jobs).unwrap_or(u32::MAX);
+        if self.roles.contains(&Role::Jobs) { self.concurrency.iter().map(of).sum() } else { 0 }
     }
 }
 
@@ -468,6 +491,19 @@ mod tests {
             let error = api(&[(name, value)]).expect_err(name).to_string();
             assert!(error.contains(name) && !error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_workers_pool_holds_the_connections_of_all_its_jobs() {
+        let worker = |extra: &[(&str, &str)]| {
+            WorkerSettings::load(&Env::of(GOOD.into_iter().chain(extra.iter().copied()))).map(|s| s.job_connections())
+        };
+        assert_eq!(worker(&[]), Ok(9));
+        let one_each = [("WORKER_CONCURRENCY_COMPUTE", "1"), ("WORKER_CONCURRENCY_MAINTENANCE", "1")];
+        assert_eq!(worker(&[one_each[0], one_each[1], ("DATABASE_POOL_SIZE", "7")]), Ok(4));
+        let error = worker(&[one_each[0], one_each[1], ("DATABASE_POOL_SIZE", "6")]).unwrap_err().to_string();
+        assert!(error.contains("DATABASE_POOL_SIZE") && error.contains("at least 7"), "{error}");
+        assert_eq!(worker(&[("WORKER_ROLES", "speed"), ("DATABASE_POOL_SIZE", "2")]), Ok(0), "no jobs, no connections");
     }
 
     #[test]

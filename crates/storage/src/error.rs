@@ -77,6 +77,9 @@ pub enum StorageError {
         /// The server at the other end.
         store: Store,
     },
+    /// The caller's lease was given to somebody else or has expired; nothing was written.
+    #[error("{0} is lost")]
+    LeaseLost(String),
     /// A URL or key that cannot be used; nothing was sent.
     #[error("the settings of {store} cannot be used: {reason}")]
     Configuration {
@@ -111,7 +114,9 @@ impl StorageError {
                 database_is_transient(error)
             }
             Self::Redis(error) => redis_is_transient(error),
-            Self::Queue(_) | Self::File(_) | Self::TimedOut { .. } | Self::Disconnected { .. } => true,
+            Self::Queue(_) | Self::File(_) | Self::TimedOut { .. } | Self::Disconnected { .. } | Self::LeaseLost(_) => {
+                true
+            }
             Self::Meilisearch(SdkError::Meilisearch(error)) => meilisearch_is_transient(error),
             Self::Meilisearch(SdkError::InvalidRequest) => false,
             Self::Meilisearch(_) => true,

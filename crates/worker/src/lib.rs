@@ -33,7 +33,7 @@ pub use error::JobError;
 /// Handles shared by all jobs.
 #[derive(Clone)]
 pub struct Shared {
-    /// PostgreSQL.
+    /// PostgreSQL, for the worker itself: a job uses [`JobContext::pool`].
     pub pool: PgPool,
     /// The search engines.
     pub search: SearchIndex,
@@ -64,8 +64,10 @@ impl Application {
     /// [`StorageError`] when one of them is unreachable.
     pub async fn build(settings: WorkerSettings) -> Result<Self, StorageError> {
         let database = &settings.database;
+        // Each attempt at a job connects by itself (`storage::postgres::jobs::attempt`).
+        let service_connections = database.pool_size - settings.job_connections();
         let pool =
-            storage::postgres::connect(database.expose_url(), database.pool_size, database.acquire_timeout, false)
+            storage::postgres::connect(database.expose_url(), service_connections, database.acquire_timeout, false)
                 .await?;
         let queue = JobQueue::connect(&settings.redis.url, &settings.redis.prefix).await?;
         let meili = settings.meili.as_ref().map(|m| (m.url.as_str(), m.key.as_ref(), m.index.as_str()));

@@ -26,8 +26,12 @@ use crate::{StorageError, Store};
 /// default of 0.6 misses transpositions in short words ("godfahter"); below 0.4 unrelated titles match.
 pub const WORD_SIMILARITY: &str = "0.4";
 
-/// `statement_timeout` of jobs and tools. Compute jobs may take longer in total, since they stream their rows.
+/// `statement_timeout` of services and tools. Attempts at jobs have their own time limit ([`jobs::attempt`]).
 const STATEMENT_TIMEOUT: &str = "600s";
+
+/// `idle_in_transaction_session_timeout`: a client that hangs within a transaction must not keep its locks. Computations
+/// between two statements of one transaction take seconds.
+const IDLE_IN_TRANSACTION: &str = "120s";
 
 /// Opens a pool of `size` connections. A `lazy` pool connects on first use, so that a service starts (and answers 503)
 /// while the database is still unreachable.
@@ -103,6 +107,7 @@ pub fn with_session_settings(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("moviemetric").options([
         ("pg_trgm.word_similarity_threshold", WORD_SIMILARITY),
         ("statement_timeout", STATEMENT_TIMEOUT),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
         // Point reads and chunked inserts gain nothing from JIT compilation and lose tens of milliseconds per query.
         ("jit", "off"),
     ])

@@ -20,11 +20,12 @@ const CHUNK: i64 = 5_000;
 
 impl Run for jobs::SearchIndex {
     async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
-        run(&shared.pool, &shared.search, context).await
+        run(&shared.search, context).await
     }
 }
 
-async fn run(pool: &PgPool, index: &SearchIndex, context: &JobContext) -> Result<Value, JobError> {
+async fn run(index: &SearchIndex, context: &JobContext) -> Result<Value, JobError> {
+    let pool = context.pool();
     let total = movies::count(pool).await?;
     let engines = if index.meilisearch().is_some() { 2 } else { 1 };
     let postgres =

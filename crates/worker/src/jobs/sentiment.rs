@@ -8,7 +8,7 @@ use domain::sentiment::{Lexicon, Tally};
 use domain::{MovieId, RunId};
 use futures::TryStreamExt;
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use storage::StorageError;
 use storage::postgres::batch::sentiment::{self, MovieHour, ReviewContent, StoredReview};
 use storage::postgres::batch::snapshot;
@@ -20,25 +20,24 @@ use crate::{JobContext, JobError, Shared, Stop, Stopped};
 const CHUNK: usize = 5_000;
 
 impl Run for jobs::Sentiment {
-    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
-        run(&shared.pool, context, Utc::now(), self.force).await
+    async fn run(self, _: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(context, Utc::now(), self.force).await
     }
 }
 
-async fn run(pool: &PgPool, context: &JobContext, now: DateTime<Utc>, force: bool) -> Result<Value, JobError> {
-    publish::staged_events(pool, context, Artifact::BatchSentimentHourly, now, force, |run, watermark| async move {
-        let (mut tx, snapshot) = snapshot(pool).await?;
-        let rows = stage(pool, &mut tx, context, run, watermark).await?;
+async fn run(context: &JobContext, now: DateTime<Utc>, force: bool) -> Result<Value, JobError> {
+    publish::staged_events(context, Artifact::BatchSentimentHourly, now, force, |run, watermark| async move {
+        let (mut tx, snapshot) = snapshot(context.pool()).await?;
+        let rows = stage(&mut tx, context, run, watermark).await?;
         tx.commit().await.map_err(StorageError::from)?;
         Ok((rows, snapshot))
     })
     .await
 }
 
-/// Reads the reviews on `snapshot`'s connection and stages the hours on others, chunk by chunk, so that memory holds
+/// Reads the reviews on `snapshot`'s connection and stages the hours on the attempt's second one, chunk by chunk, so that memory holds
 /// one chunk.
 async fn stage(
-    pool: &PgPool,
     snapshot: &mut PgConnection,
     context: &JobContext,
     run: RunId,
@@ -54,13 +53,19 @@ async fn stage(
         // The last hour may continue in the next chunk.
         open = hours.last().copied();
         let done = hours.len().saturating_sub(1);
-        sentiment::stage(pool, run, &hours[..done]).await?;
+        write(context, run, &hours[..done]).await?;
         rows += done as u64;
         context.progress(reviews, None, "scoring reviews");
     }
-    sentiment::stage(pool, run, open.as_slice()).await?;
+    write(context, run, open.as_slice()).await?;
     context.progress(reviews, Some(reviews), "scoring reviews");
     Ok(rows + open.iter().len() as u64)
+}
+
+async fn write(context: &JobContext, run: RunId, hours: &[MovieHour]) -> Result<(), JobError> {
+    let mut tx = context.begin().await?;
+    sentiment::stage(&mut *tx, run, hours).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Folds reviews, ordered by movie and hour, into tallies; `open` is the last hour of the previous chunk.

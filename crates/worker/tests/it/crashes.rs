@@ -88,7 +88,7 @@ async fn every_compute_job_survives_the_death_of_its_worker(pool: PgPool) {
     let worker = stack.process();
     let job = stack.until(id, JobStatus::Succeeded).await;
     worker.kill();
-    assert_eq!(job.crashes, 1);
+    assert_eq!(job.crashes, 0, "a step finished since is progress");
     // The steps before the death were published once; the one that died left rows that nobody sees and collect-runs
     // takes away.
     let published: Vec<(String, i64)> =

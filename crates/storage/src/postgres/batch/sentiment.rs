@@ -6,7 +6,7 @@ use domain::sentiment::{Score, Tally};
 use domain::{MovieId, RunId};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 
 use super::storable;
 use crate::StorageError;
@@ -60,7 +60,7 @@ pub fn reviews(conn: &mut PgConnection, watermark: Hour) -> BoxStream<'_, Result
 pub type MovieHour = (MovieId, Hour, Tally);
 
 /// Stages a chunk of hours.
-pub async fn stage(pool: &PgPool, run: RunId, hours: &[MovieHour]) -> Result<(), StorageError> {
+pub async fn stage(conn: impl PgExecutor<'_>, run: RunId, hours: &[MovieHour]) -> Result<(), StorageError> {
     let movie: Vec<i64> = hours.iter().map(|(movie, ..)| movie.get()).collect();
     let hour: Vec<DateTime<Utc>> = hours.iter().map(|(_, hour, _)| hour.start()).collect();
     let sum: Vec<f64> = hours.iter().map(|(.., tally)| tally.sum).collect();
@@ -79,7 +79,7 @@ pub async fn stage(pool: &PgPool, run: RunId, hours: &[MovieHour]) -> Result<(),
         &count(|t| t.negative),
         &count(|t| t.neutral),
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! transaction with its cursor.
 
 pub mod demo;
+mod lease;
 mod load;
 pub mod movies;
 pub mod quarantine;
@@ -14,10 +15,10 @@ use domain::MovieId;
 use domain::ingest::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::postgres::PgAdvisoryLock;
-use sqlx::{Connection, Either, PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool};
 
-pub use load::{LoadError, load, published};
+pub use lease::{SOURCE_LEASE, SourceLease, Taken};
+pub use load::{LoadError, analyze, load, published};
 pub(crate) use upsert::{known, refresh_search};
 pub use writer::write;
 
@@ -116,21 +117,4 @@ pub async fn missing_once(pool: &PgPool, limit: i64) -> Result<Vec<MovieId>, Sto
 /// Converts a stored id.
 pub(crate) fn movie_id(raw: i64) -> Result<MovieId, StorageError> {
     MovieId::new(raw).map_err(|_| StorageError::Corrupt(format!("movie_id {raw}")))
-}
-
-/// Takes an advisory lock on a source across processes, since two concurrent ingests of one source would move each
-/// other's cursor. `None`: another process holds it. The lock is released when the guard's connection closes.
-pub async fn lock(pool: &PgPool, source: Source) -> Result<Option<SourceLock>, StorageError> {
-    let lock = PgAdvisoryLock::new(format!("ingest:{}", source.as_str()));
-    // A connection outside the pool: the lock lives as long as the session.
-    let connection = PgConnection::connect_with(&pool.connect_options()).await?;
-    Ok(match lock.try_acquire(connection).await? {
-        Either::Left(guard) => Some(SourceLock { _connection: guard.leak() }),
-        Either::Right(_) => None,
-    })
-}
-
-/// Guard of [`lock`]; dropping it releases the lock.
-pub struct SourceLock {
-    _connection: PgConnection,
 }

@@ -7,7 +7,7 @@ use domain::ingest::{IngestMode, Record, Source};
 use sources::tmdb::{TmdbClient, TmdbCursor, TmdbIngest};
 use storage::StorageError;
 use storage::postgres::catalogue::search;
-use storage::postgres::catalogue::{self, IngestCounts};
+use storage::postgres::catalogue::{self, IngestCounts, SourceLease};
 use storage::postgres::speed;
 
 use crate::jobs::tmdb::failed;
@@ -20,11 +20,12 @@ pub(super) async fn run(
     shared: &Shared,
     client: TmdbClient,
     context: &JobContext,
+    lease: &SourceLease,
     mode: IngestMode,
 ) -> Result<IngestCounts, JobError> {
     let today = Utc::now().date_naive();
-    let mut tally = recheck_missing(shared, &client, context, today).await?;
-    let stored = catalogue::cursor(&shared.pool, Source::Tmdb).await?;
+    let mut tally = recheck_missing(shared, &client, context, lease, today).await?;
+    let stored = catalogue::cursor(context.pool(), Source::Tmdb).await?;
     let cursor = TmdbCursor::load(stored.as_ref(), mode).map_err(failed)?;
     let mut ingest = TmdbIngest::new(client, mode, cursor, today);
     loop {
@@ -32,7 +33,7 @@ pub(super) async fn run(
         let asked_at = Utc::now();
         let Some(batch) = ingest.next_chunk().await.map_err(failed)? else { return Ok(tally) };
         let cursor = serde_json::to_value(&batch.cursor).map_err(StorageError::from)?;
-        tally += commit(shared, asked_at, batch.records, &batch.missing, Some(cursor)).await?;
+        tally += commit(shared, context, lease, asked_at, batch.records, &batch.missing, Some(cursor)).await?;
         context.progress(batch.done as i64, batch.total.map(|total| total as i64), &batch.phase);
     }
 }
@@ -42,20 +43,23 @@ async fn recheck_missing(
     shared: &Shared,
     client: &TmdbClient,
     context: &JobContext,
+    lease: &SourceLease,
     today: NaiveDate,
 ) -> Result<IngestCounts, JobError> {
-    let doubtful = catalogue::missing_once(&shared.pool, RECHECKS_MAX).await?;
+    let doubtful = catalogue::missing_once(context.pool(), RECHECKS_MAX).await?;
     if doubtful.is_empty() {
         return Ok(IngestCounts::default());
     }
     context.progress(0, None, "requesting movies that were missing");
     let asked_at = Utc::now();
     let movies = client.movies(&doubtful, today).await.map_err(failed)?;
-    commit(shared, asked_at, movies.records, &movies.missing, None).await
+    commit(shared, context, lease, asked_at, movies.records, &movies.missing, None).await
 }
 
 async fn commit(
     shared: &Shared,
+    context: &JobContext,
+    lease: &SourceLease,
     asked_at: DateTime<Utc>,
     records: Vec<Record>,
     missing: &[MovieId],
@@ -63,7 +67,7 @@ async fn commit(
 ) -> Result<IngestCounts, JobError> {
     let movies: Vec<i64> =
         records.iter().filter_map(|r| if let Record::Movie(m) = r { Some(m.id.get()) } else { None }).collect();
-    let mut tx = shared.pool.begin().await.map_err(StorageError::from)?;
+    let mut tx = context.begin().await?;
     let mut tally = catalogue::write(&mut tx, Source::Tmdb, records).await?;
     speed::follow_catalogue(&mut tx, Some(&movies), asked_at).await?;
     let gone = catalogue::record_missing(&mut tx, missing).await?;
@@ -71,19 +75,20 @@ async fn commit(
     if let Some(cursor) = cursor {
         catalogue::save_cursor(&mut tx, Source::Tmdb, &cursor).await?;
     }
-    tx.commit().await.map_err(StorageError::from)?;
-    follow_in_search(shared, &movies, &gone).await;
+    lease.check(&mut tx).await?;
+    tx.commit_progress().await?;
+    follow_in_search(shared, context, &movies, &gone).await;
     Ok(tally)
 }
 
 /// Updates the live search index. A failure does not fail the ingest: the rows are committed, PostgreSQL search has
 /// them, and the next rebuild corrects Meilisearch.
-async fn follow_in_search(shared: &Shared, movies: &[i64], gone: &[MovieId]) {
+async fn follow_in_search(shared: &Shared, context: &JobContext, movies: &[i64], gone: &[MovieId]) {
     if shared.search.meilisearch().is_none() {
         return;
     }
     let follow = async {
-        shared.search.put(&search::documents_of(&shared.pool, movies).await?).await?;
+        shared.search.put(&search::documents_of(context.pool(), movies).await?).await?;
         shared.search.remove(gone).await
     };
     if let Err(error) = follow.await {
