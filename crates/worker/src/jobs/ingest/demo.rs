@@ -26,7 +26,7 @@ pub(super) async fn run(shared: &Shared, context: &JobContext) -> Result<Option<
     let midnight = config.today.and_time(NaiveTime::MIN).and_utc();
     let DemoConfig { movies, users, days, ratings, seed, .. } = config;
     let records = world(config).map(Ok::<_, Infallible>);
-    let tally = catalogue::load(&shared.pool, Source::Demo, records, |done| {
+    let tally = catalogue::load_as_of(&shared.pool, Source::Demo, Some(midnight), records, |done| {
         context.progress(done as i64, None, "loading the demo world");
     })
     .await
