@@ -337,6 +337,8 @@ pub struct WorkerSettings {
     pub redis: RedisSettings,
     /// See [`MeiliSettings`]. With `None`, PostgreSQL answers searches.
     pub meili: Option<MeiliSettings>,
+    /// `SEARCH_CHECK_SECONDS`, 300: how often the search index is compared with the catalogue.
+    pub search_check: Duration,
     /// See [`TmdbSettings`]. With `None`, ingest keeps the demo world current.
     pub tmdb: Option<TmdbSettings>,
     /// See [`LogSettings`].
@@ -387,6 +389,7 @@ impl WorkerSettings {
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
+            search_check: Duration::from_secs(env.within("SEARCH_CHECK_SECONDS", 300, 1..=86_400)?),
             tmdb: TmdbSettings::load(env)?,
             log: LogSettings::load(env)?,
         };

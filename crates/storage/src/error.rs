@@ -63,6 +63,14 @@ pub enum StorageError {
         /// Meilisearch's error.
         error: Box<MeilisearchError>,
     },
+    /// A new search index does not hold what was added to it, so it does not go live.
+    #[error("the new search index holds {found} documents of {added}; it was not swapped in")]
+    IndexIncomplete {
+        /// Number of documents that were added.
+        added: usize,
+        /// Number of documents that the server counts.
+        found: usize,
+    },
     /// No answer within the time limit. The store may still execute the request.
     #[error("{store} did not answer within {after:?}")]
     TimedOut {
@@ -114,9 +122,12 @@ impl StorageError {
                 database_is_transient(error)
             }
             Self::Redis(error) => redis_is_transient(error),
-            Self::Queue(_) | Self::File(_) | Self::TimedOut { .. } | Self::Disconnected { .. } | Self::LeaseLost(_) => {
-                true
-            }
+            Self::Queue(_)
+            | Self::File(_)
+            | Self::TimedOut { .. }
+            | Self::Disconnected { .. }
+            | Self::LeaseLost(_)
+            | Self::IndexIncomplete { .. } => true,
             Self::Meilisearch(SdkError::Meilisearch(error)) => meilisearch_is_transient(error),
             Self::Meilisearch(SdkError::InvalidRequest) => false,
             Self::Meilisearch(_) => true,

@@ -8,6 +8,7 @@ mod error;
 pub mod jobs;
 mod poll;
 mod runner;
+mod search;
 mod speed;
 
 use std::future::Future;
@@ -155,6 +156,12 @@ async fn take_jobs(
     stopping: &CancellationToken,
     stop: BoxFuture<'static, std::io::Result<()>>,
 ) -> std::io::Result<()> {
+    let keeper = tokio::spawn(search::run(
+        shared.pool.clone(),
+        shared.search.meilisearch().cloned(),
+        shared.settings.search_check,
+        stopping.clone(),
+    ));
     let dispatcher = tokio::spawn(dispatcher::run(shared.pool.clone(), queue.clone(), stopping.clone()));
     let mut monitor = Monitor::new().should_restart(|_, error| {
         tracing::warn!(%error, "a queue worker stopped; it is restarted");
@@ -180,6 +187,7 @@ async fn take_jobs(
     stopping.cancel();
     drain(shared).await;
     let _ = dispatcher.await;
+    let _ = keeper.await;
     ended
 }
 

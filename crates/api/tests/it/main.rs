@@ -24,4 +24,5 @@ mod search;
 mod sentiment;
 mod similar;
 mod sse;
+mod surfaces;
 mod trending;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{NaiveTime, Utc};
 use domain::ingest::Source;
 use indicatif::{ProgressBar, ProgressStyle};
 use sources::demo::{DemoConfig, world};
@@ -61,9 +61,11 @@ pub(crate) async fn run(args: Args) -> CommandResult {
     )?);
     bar.enable_steady_tick(Duration::from_millis(200));
     let DemoConfig { movies, users, days, ratings, seed, .. } = config;
+    // A day's numbers are valid at its first moment.
+    let midnight = config.today.and_time(NaiveTime::MIN).and_utc();
     let records = world(config).map(Ok::<_, Infallible>);
     let load = async {
-        let tally = catalogue::load(&pool, &lease, records, |done| bar.set_position(done)).await?;
+        let tally = catalogue::load_as_of(&pool, &lease, Some(midnight), records, |done| bar.set_position(done)).await?;
         let mut conn = pool.acquire().await?;
         postgres::catalogue::demo::save(&mut conn, &DemoWorld { movies, users, days, ratings, seed }).await?;
         Ok::<_, LoadError<Infallible>>(tally)

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod health;
 pub mod jobs;
 pub mod layers;
+pub mod search_outbox;
 pub mod speed;
 
 use std::str::FromStr;

@@ -2,6 +2,7 @@
 //! layer's observations between two nightly ingests.
 
 use chrono::Utc;
+use domain::artifacts::CacheFamily;
 use domain::events::Observation;
 use domain::ingest::{Quarantined, Source};
 use domain::jobs;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use sources::demo;
 use sources::tmdb::{POPULAR_PAGE, Popular, TmdbClient};
 use storage::postgres::catalogue::quarantine;
-use storage::postgres::{self, speed};
+use storage::postgres::{self, changes, speed};
 
 use super::Run;
 use super::ingest::demo::loaded;
@@ -88,6 +89,10 @@ async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
             break;
         }
     }
+    // Cached lists, searches and forecasts show these numbers too; movies' own pages were notified one by one.
+    let mut tx = shared.pool.begin().await.map_err(StorageError::from)?;
+    changes::bump(&mut tx, &[CacheFamily::Movies, CacheFamily::Search, CacheFamily::Predictions]).await?;
+    tx.commit().await.map_err(StorageError::from)?;
     Ok(json!({ "source": source.as_str(), "observed": observed, "quarantined": quarantined }))
 }
 

@@ -169,7 +169,7 @@ pub struct RankedPredictionRow {
     pub high: f32,
     /// The trending score with the forecast popularity.
     pub trending_score: f32,
-    /// The current popularity in the catalogue.
+    /// The popularity as last observed.
     pub popularity_now: f64,
 }
 

@@ -1,10 +1,11 @@
 //! Loads a whole source: records stream in from a blocking iterator and are written in chunks, one transaction each.
 
+use chrono::{DateTime, Utc};
 use domain::ingest::Record;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::sync::mpsc;
 
-use super::{IngestCounts, SourceLease, write};
+use super::{IngestCounts, SourceLease, write_as_of};
 use crate::StorageError;
 use crate::postgres::changes;
 
@@ -41,11 +42,26 @@ impl<E> From<sqlx::Error> for LoadError<E> {
     }
 }
 
-/// Writes all records of the source that is leased, in order, and returns the counts. `progress` receives the number of
-/// records written so far. Memory is bounded by three chunks, however long the source is.
+/// [`load_as_of`] for a source that does not say when its numbers were valid, such as a dump.
 pub async fn load<I, E>(
     pool: &PgPool,
     lease: &SourceLease,
+    records: I,
+    progress: impl FnMut(u64),
+) -> Result<IngestCounts, LoadError<E>>
+where
+    I: IntoIterator<Item = Result<Record, E>> + Send + 'static,
+    E: Send + 'static,
+{
+    load_as_of(pool, lease, None, records, progress).await
+}
+
+/// Writes all records of a source in order and returns the counts. `observed_at`: see [`write_as_of`]. `progress` receives the number of records written so
+/// far. Memory is bounded by three chunks, however long the source is.
+pub async fn load_as_of<I, E>(
+    pool: &PgPool,
+    lease: &SourceLease,
+    observed_at: Option<DateTime<Utc>>,
     records: I,
     mut progress: impl FnMut(u64),
 ) -> Result<IngestCounts, LoadError<E>>
@@ -75,7 +91,7 @@ where
     while let Some(batch) = receiver.recv().await {
         done += batch.len() as u64;
         let mut tx = pool.begin().await?;
-        tally += write(&mut tx, lease.source(), batch).await?;
+        tally += write_as_of(&mut tx, lease.source(), observed_at, batch).await?;
         lease.check(&mut tx).await?;
         tx.commit().await?;
         progress(done);
@@ -89,9 +105,9 @@ where
 /// too. The transaction contains nothing else: every run that is published waits for the rows of the generations, one
 /// over events with the speed layer behind it.
 pub async fn published(pool: &PgPool) -> Result<(), StorageError> {
-    use domain::artifacts::CacheFamily::{Movies, Recommendations, Search, Trending};
+    use domain::artifacts::CacheFamily::{Movies, Predictions, Recommendations, Search, Trending};
     let mut tx = pool.begin().await?;
-    changes::bump(&mut tx, &[Movies, Recommendations, Search, Trending]).await?;
+    changes::bump(&mut tx, &[Movies, Predictions, Recommendations, Search, Trending]).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -18,9 +18,9 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
 pub use lease::{SOURCE_LEASE, SourceLease, Taken};
-pub use load::{LoadError, analyze, load, published};
+pub use load::{LoadError, analyze, load, load_as_of, published};
 pub(crate) use upsert::{known, refresh_search};
-pub use writer::write;
+pub use writer::{write, write_as_of};
 
 use super::changes;
 use crate::StorageError;
@@ -83,7 +83,7 @@ pub async fn save_cursor(conn: &mut PgConnection, source: Source, cursor: &Value
 }
 
 /// Counts one more 404 for each movie; returns the movies that became tombstones by it. Their history remains. Their
-/// PostgreSQL search rows are deleted here and every API process is notified; the caller removes them from Meilisearch.
+/// PostgreSQL search rows are deleted here and every API process is notified; Meilisearch follows through the outbox.
 pub async fn record_missing(conn: &mut PgConnection, ids: &[MovieId]) -> Result<Vec<MovieId>, StorageError> {
     let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
     let gone = sqlx::query_scalar!(

@@ -38,7 +38,9 @@ pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded,
                   l.vote_average AS "latest_average?", l.vote_count AS "latest_count?",
                   o.at AS "at!", o.popularity AS "popularities!", o.vote_average AS "averages!",
                   o.vote_count AS "counts!", s.hour AS "hours!", s.ratings AS "ratings!", s.rating_sum AS "sums!"
-           FROM movies m LEFT JOIN speed_latest l USING (movie_id)
+           FROM movies m
+                LEFT JOIN speed_latest l
+                    ON l.movie_id = m.movie_id AND l.observed_at >= coalesce(m.observed_at, '-infinity')
                 CROSS JOIN LATERAL (
                     SELECT coalesce(array_agg(observed_at), '{}') AS at, coalesce(array_agg(popularity), '{}') AS popularity,
                            coalesce(array_agg(vote_average), '{}') AS vote_average,

@@ -24,8 +24,34 @@ pub async fn record(conn: &mut PgConnection, seen: &[Observation]) -> Result<(),
     per_hour.dedup_by_key(|o| (o.movie_id, Hour::of(o.observed_at)));
     seen.dedup_by_key(|o| o.movie_id);
     changes::touch(conn, seen.iter().map(|o| o.movie_id.get())).await?;
+    write_catalogue(conn, &seen).await?;
     write_latest(conn, &seen).await?;
     write_hours(conn, &per_hour).await
+}
+
+/// Updates the movies' own numbers, which lists, searches and forecasts read. A time in the future counts as now, so that
+/// a wrong clock cannot shut out later observations.
+async fn write_catalogue(conn: &mut PgConnection, seen: &[Observation]) -> Result<(), StorageError> {
+    let (movie, at, popularity, vote_average, vote_count) = columns(seen);
+    // Locked in the order of all writers, which an UPDATE with a join does not guarantee.
+    sqlx::query!("SELECT FROM movies WHERE movie_id = ANY($1) ORDER BY movie_id FOR NO KEY UPDATE", &movie)
+        .fetch_all(&mut *conn)
+        .await?;
+    sqlx::query!(
+        "UPDATE movies m SET observed_at = least(i.observed_at, now()), popularity = i.popularity,
+             vote_average = i.vote_average, vote_count = i.vote_count
+         FROM unnest($1::bigint[], $2::timestamptz[], $3::float8[], $4::float8[], $5::bigint[])
+             AS i(movie_id, observed_at, popularity, vote_average, vote_count)
+         WHERE m.movie_id = i.movie_id AND i.observed_at >= coalesce(m.observed_at, '-infinity')",
+        &movie,
+        &at,
+        &popularity,
+        &vote_average,
+        &vote_count,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 async fn write_latest(conn: &mut PgConnection, seen: &[Observation]) -> Result<(), StorageError> {

@@ -28,7 +28,7 @@ pub(super) async fn run(
     let midnight = config.today.and_time(NaiveTime::MIN).and_utc();
     let DemoConfig { movies, users, days, ratings, seed, .. } = config;
     let records = world(config).map(Ok::<_, Infallible>);
-    let tally = catalogue::load(context.pool(), lease, records, |done| {
+    let tally = catalogue::load_as_of(context.pool(), lease, Some(midnight), records, |done| {
         context.progress(done as i64, None, "loading the demo world");
     })
     .await

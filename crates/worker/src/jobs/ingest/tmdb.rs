@@ -6,7 +6,6 @@ use domain::MovieId;
 use domain::ingest::{IngestMode, Record, Source};
 use sources::tmdb::{TmdbClient, TmdbCursor, TmdbIngest};
 use storage::StorageError;
-use storage::postgres::catalogue::search;
 use storage::postgres::catalogue::{self, IngestCounts, SourceLease};
 use storage::postgres::speed;
 
@@ -68,7 +67,7 @@ async fn commit(
     let movies: Vec<i64> =
         records.iter().filter_map(|r| if let Record::Movie(m) = r { Some(m.id.get()) } else { None }).collect();
     let mut tx = context.begin().await?;
-    let mut tally = catalogue::write(&mut tx, Source::Tmdb, records).await?;
+    let mut tally = catalogue::write_as_of(&mut tx, Source::Tmdb, Some(asked_at), records).await?;
     speed::follow_catalogue(&mut tx, Some(&movies), asked_at).await?;
     let gone = catalogue::record_missing(&mut tx, missing).await?;
     tally.tombstoned = gone.len() as u64;
@@ -77,21 +76,5 @@ async fn commit(
     }
     lease.check(&mut tx).await?;
     tx.commit_progress().await?;
-    follow_in_search(shared, context, &movies, &gone).await;
     Ok(tally)
-}
-
-/// Updates the live search index. A failure does not fail the ingest: the rows are committed, PostgreSQL search has
-/// them, and the next rebuild corrects Meilisearch.
-async fn follow_in_search(shared: &Shared, context: &JobContext, movies: &[i64], gone: &[MovieId]) {
-    if shared.search.meilisearch().is_none() {
-        return;
-    }
-    let follow = async {
-        shared.search.put(&search::documents_of(context.pool(), movies).await?).await?;
-        shared.search.remove(gone).await
-    };
-    if let Err(error) = follow.await {
-        tracing::warn!(%error, "Meilisearch was not updated; the next rebuild of the search index corrects it");
-    }
 }
