@@ -8,6 +8,7 @@ mod error;
 pub mod jobs;
 mod poll;
 mod runner;
+mod scoring;
 mod speed;
 
 use std::future::Future;

@@ -1,6 +1,7 @@
 //! Writes one chunk of records, sorted by table.
 
 use domain::MovieId;
+use domain::clock::observed;
 use domain::ingest::{Quarantined, Record, Source};
 use domain::movies::{Credits, DailyMetrics, Movie, Rating, Review};
 use sqlx::PgConnection;
@@ -8,6 +9,7 @@ use sqlx::PgConnection;
 use super::{IngestCounts, upsert, viewers};
 use crate::StorageError;
 use crate::postgres::catalogue::quarantine;
+use crate::postgres::clock;
 
 /// Records of one chunk by kind; a later record of the same movie replaces an earlier one.
 #[derive(Default)]
@@ -63,7 +65,11 @@ pub async fn write(
     source: Source,
     records: Vec<Record>,
 ) -> Result<IngestCounts, StorageError> {
-    let Sorted { movies, stubs, mut credits, keywords, metrics, ratings, reviews, mut bad } = Sorted::of(records);
+    let Sorted { movies, stubs, mut credits, keywords, metrics, mut ratings, mut reviews, mut bad } =
+        Sorted::of(records);
+    let now = clock::now(conn).await?;
+    ratings.iter_mut().for_each(|rating| rating.rated_at = observed(rating.rated_at, now));
+    reviews.iter_mut().for_each(|review| review.written_at = observed(review.written_at, now));
     let mut tally = IngestCounts::default();
 
     let mut touched = upsert::upsert(conn, source, &movies, &mut tally).await?;
