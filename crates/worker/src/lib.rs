@@ -8,6 +8,7 @@ mod error;
 pub mod jobs;
 mod poll;
 mod runner;
+mod scoring;
 mod search;
 mod speed;
 

@@ -18,7 +18,7 @@ use crate::sse::Reader;
 /// Viewers rate a movie within this hour, and what the worker makes of it is in the database.
 async fn rate(pool: &PgPool, movie: i64, times: usize) {
     let events = (0..times).map(|_| live::event(movie, EventType::Rating, Utc::now())).collect();
-    speed::apply(pool, &MicroBatch { events, reviews: Vec::new() }).await.unwrap();
+    live::apply(pool, &MicroBatch { events, reviews: Vec::new() }).await.unwrap();
 }
 
 /// Asks, past the cache, until the answer is as wished.
@@ -51,7 +51,7 @@ async fn the_last_hours_have_the_seeds_body(pool: PgPool) {
     speed::record(&mut conn, &observed).await.unwrap();
     drop(conn);
     let rating = live::event(194, EventType::Rating, now);
-    speed::apply(&pool, &MicroBatch { events: vec![rating], reviews: Vec::new() }).await.unwrap();
+    live::apply(&pool, &MicroBatch { events: vec![rating], reviews: Vec::new() }).await.unwrap();
     let app = TestApp::run(settings(&pool)).await;
     let body = app.get("/api/v1/trending/movies").await.ok();
     assert_json_snapshot!(body, { ".generated_at" => "[time]" });

@@ -18,7 +18,7 @@ use test_support::{batch, live};
 use crate::app::{TestApp, settings};
 
 async fn write(pool: &PgPool, events: Vec<Event>) {
-    speed::apply(pool, &MicroBatch { events, reviews: Vec::new() }).await.unwrap();
+    live::apply(pool, &MicroBatch { events, reviews: Vec::new() }).await.unwrap();
 }
 
 /// Numbers that look random and are the same in every run of the test.
@@ -150,10 +150,10 @@ async fn without_anything_in_the_speed_layer_the_catalogue_answers(pool: PgPool)
 async fn routing_is_counted_and_a_lagging_speed_layer_is_answered_for(pool: PgPool) {
     fixture::small(&pool).await;
     let (now, recently) = (Utc::now(), Utc::now() - TimeDelta::hours(5));
-    let said = |at| live::scored(live::review(550, "A wonderful film, I loved it.", at));
+    let said = |at| live::review(550, "A wonderful film, I loved it.", at);
     let events = [recently, recently - TimeDelta::days(9)].map(|at| live::event(550, EventType::View, at)).to_vec();
     let reviews = vec![said(recently), said(recently - TimeDelta::days(9))];
-    speed::apply(&pool, &MicroBatch { events, reviews }).await.unwrap();
+    live::apply(&pool, &MicroBatch { events, reviews }).await.unwrap();
     batch::events(&pool, now).await;
     let mut settings = settings(&pool);
     settings.speed_lag_limit = Duration::from_millis(100);

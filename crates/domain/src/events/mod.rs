@@ -13,8 +13,7 @@ pub use counts::Counts;
 pub use event_type::EventType;
 pub use validate::{EventRequest, Rejected, ReviewRequest, Unusable, Validated, validate, validate_review};
 
-/// How far in the future an event's time may lie: clocks of phones are off by minutes.
-pub const AHEAD_MAX: TimeDelta = TimeDelta::minutes(5);
+pub use crate::clock::AHEAD_MAX;
 
 /// How old an event may be when it arrives. Older events belong in an import, not in the live views.
 pub const AGE_MAX: TimeDelta = TimeDelta::days(30);
@@ -39,6 +38,7 @@ pub struct Event {
     pub event_type: EventType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating: Option<f32>,
+    #[serde(deserialize_with = "crate::clock::deserialize")]
     pub occurred_at: DateTime<Utc>,
 }
 
@@ -52,6 +52,7 @@ pub struct ViewerReview {
     pub content: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating: Option<f32>,
+    #[serde(deserialize_with = "crate::clock::deserialize")]
     pub occurred_at: DateTime<Utc>,
 }
 

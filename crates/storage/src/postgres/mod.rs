@@ -7,6 +7,7 @@ pub mod artifacts;
 pub mod batch;
 pub mod catalogue;
 pub mod changes;
+mod clock;
 mod counts;
 pub mod facts;
 pub mod health;

@@ -20,7 +20,7 @@ use storage::event_log::{EventLog, EventLogConfig};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::Shared;
+use crate::{Shared, scoring};
 
 /// The handles of a lane.
 #[derive(Clone)]
@@ -48,6 +48,7 @@ pub(crate) fn start(shared: &Shared, stop: &CancellationToken) -> Result<TaskTra
         let speed = Speed { pool: shared.pool.clone(), log: log.clone(), settings: settings.speed };
         tasks.spawn(lane::run(speed, source, stop.clone()));
     }
+    tasks.spawn(scoring::run(shared.pool.clone(), stop.clone()));
     tasks.spawn(upkeep::run(shared.pool.clone(), log.clone(), stop.clone()));
     tasks.spawn(upkeep::warn_if_not_durable(log, stop.clone()));
     tasks.close();

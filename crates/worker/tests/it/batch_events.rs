@@ -116,7 +116,8 @@ async fn sentiment_counts_viewers_reviews_and_the_sources(pool: PgPool) {
     viewers(&stack.pool).await;
     let text = "A wonderful, brilliant movie. I loved it!";
     sqlx::query(
-        "INSERT INTO reviews (source, review_id, movie_id, content, written_at) VALUES ('demo', '1', 550, $1, $2)",
+        "WITH queued AS (INSERT INTO unscored_reviews (source, review_id) VALUES ('demo', '1'))
+         INSERT INTO reviews (source, review_id, movie_id, content, written_at) VALUES ('demo', '1', 550, $1, $2)",
     )
     .bind(text)
     .bind(hour() + TimeDelta::minutes(90))

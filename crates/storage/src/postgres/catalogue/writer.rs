@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::MovieId;
+use domain::clock::observed;
 use domain::ingest::{Quarantined, Record, Source};
 use domain::movies::{Credits, DailyMetrics, Movie, Rating, Review};
 use sqlx::PgConnection;
@@ -9,6 +10,7 @@ use sqlx::PgConnection;
 use super::{IngestCounts, upsert, viewers};
 use crate::StorageError;
 use crate::postgres::catalogue::quarantine;
+use crate::postgres::clock;
 
 /// Records of one chunk by kind; a later record of the same movie replaces an earlier one.
 #[derive(Default)]
@@ -75,7 +77,11 @@ pub async fn write_as_of(
     observed_at: Option<DateTime<Utc>>,
     records: Vec<Record>,
 ) -> Result<IngestCounts, StorageError> {
-    let Sorted { movies, stubs, mut credits, keywords, metrics, ratings, reviews, mut bad } = Sorted::of(records);
+    let Sorted { movies, stubs, mut credits, keywords, metrics, mut ratings, mut reviews, mut bad } =
+        Sorted::of(records);
+    let now = clock::now(conn).await?;
+    ratings.iter_mut().for_each(|rating| rating.rated_at = observed(rating.rated_at, now));
+    reviews.iter_mut().for_each(|review| review.written_at = observed(review.written_at, now));
     let mut tally = IngestCounts::default();
 
     let mut touched = upsert::upsert(conn, source, &movies, observed_at, &mut tally).await?;

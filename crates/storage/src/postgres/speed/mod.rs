@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use domain::MovieId;
 use domain::artifacts::Artifact;
-use domain::events::{Counts, Event};
+use domain::events::{Counts, Event, ViewerReview};
 use domain::hours::Hour;
 use domain::ingest::{Quarantined, Source};
 use domain::merge::{self, SpeedHour};
@@ -21,7 +21,7 @@ use sqlx::{PgConnection, PgPool};
 use super::batch::{hold_watermark, watermark};
 use super::catalogue::{self, quarantine};
 use super::changes;
-use super::facts::events::{self, ScoredReview};
+use super::facts::events;
 use crate::StorageError;
 
 pub use observations::{follow_catalogue, latest, record};
@@ -37,7 +37,7 @@ const DROP_ROWS_MAX: i64 = 10_000;
 const RECENT_ROWS_MAX: i64 = 100_000;
 
 /// Values by movie and hour, in the order in which every writer locks the rows.
-type ByHour<T> = BTreeMap<(MovieId, Hour), T>;
+pub(super) type ByHour<T> = BTreeMap<(MovieId, Hour), T>;
 
 /// One row of a view, and the time of its last change.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,7 @@ pub struct SpeedRow<T> {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MicroBatch {
     pub events: Vec<Event>,
-    pub reviews: Vec<ScoredReview>,
+    pub reviews: Vec<ViewerReview>,
 }
 
 impl MicroBatch {
@@ -70,6 +70,7 @@ impl MicroBatch {
 pub struct Applied {
     /// New events, now stored and counted in the views.
     pub events: u64,
+    /// New reviews, now stored and queued for scoring; the views count them once they are scored.
     pub reviews: u64,
     /// Facts that were already stored.
     pub duplicates: u64,
@@ -115,48 +116,35 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
 
 async fn apply_reviews(
     conn: &mut PgConnection,
-    reviews: &[ScoredReview],
+    reviews: &[ViewerReview],
     applied: &mut Applied,
 ) -> Result<(), StorageError> {
     if reviews.is_empty() {
         return Ok(());
     }
-    let watermark = hold_watermark(conn, Artifact::BatchSentimentHourly).await?;
     let quarantined = applied.quarantined;
-    let mut known =
-        known_movies(conn, "viewers' reviews", reviews.iter(), |r| r.review.movie_id, |r| json(&r.review), applied)
-            .await?;
-    known.sort_by_key(|r| r.review.review_id);
-    known.dedup_by_key(|r| r.review.review_id);
+    let mut known = known_movies(conn, "viewers' reviews", reviews.iter(), |r| r.movie_id, json, applied).await?;
+    known.sort_by_key(|r| r.review_id);
+    known.dedup_by_key(|r| r.review_id);
     let new = events::insert_reviews(conn, &known).await?;
-    let mut hours: ByHour<Tally> = BTreeMap::new();
-    for scored in known.iter().filter(|r| new.contains(&r.review.review_id.0)) {
-        hours.entry((scored.review.movie_id, Hour::of(scored.review.occurred_at))).or_default().add(scored.score);
-    }
-    changes::touch(conn, movies(&hours)).await?;
-    let (late, own) = split(hours, watermark);
-    sentiment::add(conn, &own).await?;
-    sentiment::recompute(conn, &late, true).await?;
     applied.reviews += new.len() as u64;
     applied.duplicates += (reviews.len() - new.len()) as u64 - (applied.quarantined - quarantined);
-    applied.reopened += late.len() as u64;
     Ok(())
 }
 
-/// Recomputes the views of these hours after a source wrote or changed reviews in them. Call it in the transaction that
-/// writes the reviews.
-pub async fn reviews_changed(conn: &mut PgConnection, mut hours: Vec<(MovieId, Hour)>) -> Result<(), StorageError> {
-    if hours.is_empty() {
-        return Ok(());
-    }
-    hours.sort_unstable();
-    hours.dedup();
-    let hours: ByHour<()> = hours.into_iter().map(|key| (key, ())).collect();
+/// Folds scores into the view of sentiment. Call it in the transaction that writes the scores, with the watermark that
+/// the transaction holds.
+pub(super) async fn reviews_scored(
+    conn: &mut PgConnection,
+    hours: ByHour<Tally>,
+    watermark: Option<Hour>,
+) -> Result<(), StorageError> {
     changes::touch(conn, movies(&hours)).await?;
-    let watermark = hold_watermark(conn, Artifact::BatchSentimentHourly).await?;
-    let (late, own) = split(hours, watermark);
-    sentiment::recompute(conn, &own.into_keys().collect::<Vec<_>>(), false).await?;
-    sentiment::recompute(conn, &late, true).await
+    let (late, mut own): (ByHour<Tally>, ByHour<Tally>) =
+        hours.into_iter().partition(|((_, hour), _)| watermark.is_some_and(|watermark| *hour < watermark));
+    let recomputed = sentiment::reopen(conn, &late).await?;
+    own.extend(late.into_iter().filter(|(hour, _)| !recomputed.contains(hour)));
+    sentiment::add(conn, &own).await
 }
 
 /// The movies of these hours, without duplicates.

@@ -104,10 +104,10 @@ async fn apply(pool: &PgPool, facts: Vec<Fact>, observations: &[Observation]) ->
                 touched.push(event.movie_id.get());
                 batch.events.push(event);
             }
-            Fact::Review(review) => batch.reviews.push(live::scored(review)),
+            Fact::Review(review) => batch.reviews.push(review),
         }
     }
-    speed::apply(pool, &batch).await.unwrap();
+    live::apply(pool, &batch).await.unwrap();
     let mut tx = pool.begin().await.unwrap();
     speed::record(&mut tx, observations).await.unwrap();
     tx.commit().await.unwrap();

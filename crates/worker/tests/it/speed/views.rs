@@ -39,6 +39,47 @@ async fn an_event_on_the_hours_edge_belongs_to_the_hour_that_begins(pool: PgPool
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_event_in_a_leap_second_is_in_one_hour_for_both_layers(pool: PgPool) {
+    let (stack, _) = stack(&pool).await;
+    let leap: DateTime<Utc> = "2026-03-10T23:59:60.25Z".parse().unwrap();
+    let facts = [Fact::Event(live::event(550, EventType::View, leap))];
+    speed::apply(&stack.pool, &batch_of(&facts)).await.unwrap();
+    let agree: Vec<bool> = sqlx::query_scalar(
+        "SELECT hour = date_trunc('hour', occurred_at) FROM speed_stats JOIN viewer_events USING (movie_id)",
+    )
+    .fetch_all(&stack.pool)
+    .await
+    .unwrap();
+    assert_eq!(agree, [true]);
+    test_support::batch::events(&stack.pool, Utc::now()).await;
+    assert_eq!(merged(&stack.pool, Utc::now()).await, truth(&facts));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_observation_from_the_future_does_not_win_for_ever(pool: PgPool) {
+    let (stack, _) = stack(&pool).await;
+    let seen = |at, popularity| Observation {
+        movie_id: movie_id(550),
+        observed_at: at,
+        popularity,
+        vote_average: 8.0,
+        vote_count: 100,
+    };
+    let mut conn = stack.pool.acquire().await.unwrap();
+    let mut latest = async |o| {
+        speed::record(&mut conn, &[o]).await.unwrap();
+        let latest = speed::latest(&stack.pool, &[movie_id(550)]).await.unwrap();
+        assert!(latest[0].observed_at <= Utc::now());
+        latest[0].popularity
+    };
+    assert_eq!(latest(seen(Utc::now() + TimeDelta::days(365), 1.0)).await, 1.0);
+    assert_eq!(latest(seen(Utc::now(), 2.0)).await, 2.0);
+    // Nor does one that is stored already.
+    sqlx::query("UPDATE speed_latest SET observed_at = now() + interval '1 year'").execute(&stack.pool).await.unwrap();
+    assert_eq!(latest(seen(Utc::now(), 3.0)).await, 3.0);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn an_unknown_movie_goes_to_quarantine_and_holds_nothing_up(pool: PgPool) {
     let (stack, _) = stack(&pool).await;
     let now = Utc::now();
