@@ -75,7 +75,7 @@ pub struct Applied {
     pub duplicates: u64,
     /// Facts about movies that the catalogue does not know.
     pub quarantined: u64,
-    /// Hours of movies that a published batch run covers and that were reopened and recomputed.
+    /// Hours of movies that a published batch run covers and that late facts reopened.
     pub reopened: u64,
 }
 
@@ -104,9 +104,9 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
         hours.entry((event.movie_id, Hour::of(event.occurred_at))).or_default().add(event);
     }
     changes::touch(conn, movies(&hours)).await?;
-    let (late, own) = split(hours, watermark);
-    stats::add(conn, &own).await?;
+    let late = covered(&hours, watermark);
     stats::reopen(conn, &late).await?;
+    stats::add(conn, &hours).await?;
     applied.events += new.len() as u64;
     applied.duplicates += (events.len() - new.len()) as u64 - applied.quarantined;
     applied.reopened += late.len() as u64;
@@ -162,6 +162,11 @@ pub async fn reviews_changed(conn: &mut PgConnection, mut hours: Vec<(MovieId, H
 /// The movies of these hours, without duplicates.
 fn movies<T>(hours: &ByHour<T>) -> BTreeSet<i64> {
     hours.keys().map(|(movie, _)| movie.get()).collect()
+}
+
+/// The hours that a published batch run covers.
+fn covered<T>(hours: &ByHour<T>, watermark: Option<Hour>) -> Vec<(MovieId, Hour)> {
+    hours.keys().filter(|(_, hour)| watermark.is_some_and(|watermark| *hour < watermark)).copied().collect()
 }
 
 /// Splits hours into those that a published batch run covers and those that belong to the speed layer. The former must
