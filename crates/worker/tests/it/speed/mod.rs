@@ -4,6 +4,7 @@ mod faults;
 mod late;
 mod redis_restart;
 mod views;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
