@@ -23,7 +23,9 @@ WITH whole AS (
           AND record LIKE '{"review_id":"%}' AND location LIKE 'viewers'' reviews of movie %'
     RETURNING record, first_seen_at)
 INSERT INTO waiting_facts (kind, fact_id, movie_id, payload, units, received_at)
-SELECT kind, (record::json ->> (kind || '_id'))::uuid, (record::json ->> 'movie_id')::bigint,
+-- The ids precede the text, whose \u0000 PostgreSQL's JSON functions refuse.
+SELECT kind, substring(record FROM '^\{"(?:event|review)_id":"([0-9a-f-]{36})"')::uuid,
+       substring(record FROM '"movie_id":([0-9]+)')::bigint,
        '{"kind":"' || kind || '",' || substr(record, 2), 1 + octet_length(record) / 1024, first_seen_at
 FROM (SELECT *, CASE WHEN record LIKE '{"event_id"%' THEN 'event' ELSE 'review' END AS kind FROM whole) AS facts
 ON CONFLICT DO NOTHING;
