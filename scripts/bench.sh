@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Measures what the product promises and prints one table, also into .local/bench.md; exit 1 if a target was missed.
 # Release build, throw-away servers with the settings of up.sh, traffic to this machine only; about twelve minutes.
-#   BENCH_ONLY=events,drain   only these of: answers start import growth large events visible drain reads;
-#                             live stands for the last four
+#   BENCH_ONLY=events,drain   only these of: answers start import growth large events visible drain late reads;
+#                             live stands for the last five
 #   DATA_DIR=<dir>   holds tmdb_5000/: times its import and the artifacts on it
 #   BENCH_LARGE=1    a demo world of a million movies: the worker's memory (about half an hour more)
 #   BENCH_ROUNDS=3   BENCH_SECONDS=10   how often, and for how long, each path is loaded
 #   BENCH_VISIBLE_SECONDS=60   BENCH_BACKLOG=1000000   how long viewers are simulated; events to be drained
+#   BENCH_LATE_BACKLOG=2000000   events to be drained into hours that a batch run covers
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/services.sh
@@ -17,12 +18,14 @@ DURATION=${BENCH_SECONDS:-10}
 [[ $ROUNDS =~ ^[1-9]$ && $DURATION =~ ^[1-9][0-9]?$ ]] || die "BENCH_ROUNDS goes from 1 to 9, BENCH_SECONDS from 1 to 99"
 VISIBLE_SECONDS=${BENCH_VISIBLE_SECONDS:-60}
 BACKLOG=${BENCH_BACKLOG:-1000000}
+LATE_BACKLOG=${BENCH_LATE_BACKLOG:-2000000}
+[[ $LATE_BACKLOG =~ ^[1-9][0-9]{3,7}$ ]] || die "BENCH_LATE_BACKLOG goes from 1000 to 99999999"
 [[ $VISIBLE_SECONDS =~ ^[1-9][0-9]{1,3}$ && $BACKLOG =~ ^[1-9][0-9]{3,7}$ ]] ||
     die "BENCH_VISIBLE_SECONDS goes from 10 to 9999, BENCH_BACKLOG from 1000 to 99999999"
 ONLY=${BENCH_ONLY:-}
-ONLY=,${ONLY//live/events,visible,drain,reads},
+ONLY=,${ONLY//live/events,visible,drain,late,reads},
 for section in ${ONLY//,/ }; do
-    [[ " answers start import growth large events visible drain reads " == *" $section "* ]] ||
+    [[ " answers start import growth large events visible drain late reads " == *" $section "* ]] ||
         die "BENCH_ONLY knows no $section: look at the top of bench.sh"
 done
 [[ -z ${DATA_DIR:-} ]] || DATA_DIR=$(cd "$CALLER_DIR" && realpath "$DATA_DIR")
@@ -368,23 +371,57 @@ bench_visible() {
 # How fast the speed layer catches up.
 bench_drain() {
     say "a backlog of $BACKLOG events on 10,000 movies"
-    fresh_database bench_drain
-    # Made-up movies are numbered without gaps, as fill_log needs them.
+    drain_world bench_drain
+    timed "$bin/fill_log" "$BACKLOG" 10000 1000000001
+    drain "draining $BACKLOG events" "$BACKLOG"
+}
+
+# The same into hours that a batch run covers, as after a long outage of the senders. The run knows each of these hours, and
+# three hours in four have left the speed layer.
+bench_late() {
+    say "a backlog of $LATE_BACKLOG late events on 10,000 movies"
+    drain_world bench_late
+    timed "$bin/fill_log" 200000 10000 1000000001 48
+    start_worker
+    until_drained
+    timed "$bin/moviemetric" enqueue event-stats --wait
+    # It drops covered rows when it starts.
+    stop_daemon worker
+    start_worker
+    local deadline=$((SECONDS + 60))
+    while (($(query_database "SELECT count(DISTINCT hour) FROM speed_stats") > 3)); do
+        ((SECONDS < deadline)) || die "covered hours were not dropped: look into $WORLD/log/worker.log"
+        sleep 0.5
+    done
+    stop_daemon worker
+    timed "$bin/fill_log" "$LATE_BACKLOG" 10000 1000000001 48
+    drain "draining $LATE_BACKLOG events into hours that a run covers" $((LATE_BACKLOG + 200000)) "$LATE_BACKLOG"
+}
+
+# drain_world NAME: made-up movies, which are numbered without gaps, as fill_log needs them; no worker.
+drain_world() {
+    fresh_database "$1"
     timed "$bin/moviemetric" demo --movies 10424 --days 2 --ratings 1000
     stop_daemon worker
-    timed "$bin/fill_log" "$BACKLOG" 10000 1000000001
-    local start=$EPOCHREALTIME stored
-    start_worker
+}
+
+until_drained() {
     while (($(backlog) > 0)); do
         running worker || die "the worker died: look into $WORLD/log/worker.log"
         sleep 0.1
     done
+}
+
+# drain WHAT STORED [EVENTS]: times the worker from its start until the log is empty; then so many events must be stored.
+drain() {
+    local start=$EPOCHREALTIME stored rate
+    start_worker
+    until_drained
     TOOK=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
     stored=$(query_database "SELECT count(*) FROM viewer_events")
-    [[ $stored == "$BACKLOG" ]] || die "$stored of $BACKLOG events were stored: look into $WORLD/log/worker.log"
-    local rate
-    rate=$(awk -v n="$BACKLOG" -v t="$TOOK" 'BEGIN { print n / t }')
-    row "draining $BACKLOG events" "$(round "$rate")/s, $(seconds "$TOOK")" "" "" "≥ 20000/s" "$rate" ">=" 20000
+    [[ $stored == "$2" ]] || die "$stored of $2 events were stored: look into $WORLD/log/worker.log"
+    rate=$(awk -v n="${3:-$2}" -v t="$TOOK" 'BEGIN { print n / t }')
+    row "$1" "$(round "$rate")/s, $(seconds "$TOOK")" "" "" "≥ 20000/s" "$rate" ">=" 20000
 }
 
 # How fast large answers are merged anew.
@@ -419,6 +456,7 @@ if section large && [[ -n ${BENCH_LARGE:-} ]]; then bench_large; fi
 if section events; then bench_events; fi
 if section visible; then bench_visible; fi
 if section drain; then bench_drain; fi
+if section late; then bench_late; fi
 if section reads; then bench_reads; fi
 
 mkdir -p .local

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::env::{Env, SettingsError};
-use crate::live::{EventLogSettings, Role, SpeedSettings};
+use crate::live::{EventLogSettings, Role, SpeedSettings, WaitingSettings, days};
 
 const POOL_SIZE: &str = "DATABASE_POOL_SIZE";
 
@@ -250,6 +250,8 @@ pub struct ApiSettings {
     pub redis: RedisSettings,
     /// See [`EventLogSettings`].
     pub event_log: EventLogSettings,
+    /// See [`WaitingSettings`].
+    pub waiting: WaitingSettings,
     /// `SPEED_LAG_LIMIT_SECONDS`, default 300: beyond this lag, answers that need the speed layer name it as stale
     /// (seed 2 promises less than five minutes).
     pub speed_lag_limit: Duration,
@@ -280,6 +282,7 @@ impl ApiSettings {
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
             event_log: EventLogSettings::load(env)?,
+            waiting: WaitingSettings::load(env)?,
             speed_lag_limit: Duration::from_secs(env.within("SPEED_LAG_LIMIT_SECONDS", 300, 1..=86_400)?),
             cache: CacheSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
@@ -329,6 +332,10 @@ pub struct WorkerSettings {
     pub demo: DemoSettings,
     /// See [`EventLogSettings`].
     pub event_log: EventLogSettings,
+    /// See [`WaitingSettings`].
+    pub waiting: WaitingSettings,
+    /// `QUARANTINE_DAYS`, default 90: a quarantined record that no source has delivered for this long is deleted.
+    pub quarantine_kept: Duration,
     /// See [`SpeedSettings`].
     pub speed: SpeedSettings,
     /// See [`DatabaseSettings`].
@@ -385,6 +392,8 @@ impl WorkerSettings {
             jobs_kept_days: env.within("JOBS_KEPT_DAYS", 30, 8..=3_650)?,
             demo: DemoSettings { seed: env.or("DEMO_SEED", 42)? },
             event_log: EventLogSettings::load(env)?,
+            waiting: WaitingSettings::load(env)?,
+            quarantine_kept: days(env.within("QUARANTINE_DAYS", 90, 1..=3_650)?),
             speed: SpeedSettings::load(env)?,
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{EventId, MovieId, ReviewId, UserId};
 
@@ -62,6 +63,32 @@ pub struct ViewerReview {
 pub enum Fact {
     Event(Event),
     Review(ViewerReview),
+}
+
+impl Fact {
+    /// The fact's kind, as its JSON names it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Event(_) => "event",
+            Self::Review(_) => "review",
+        }
+    }
+
+    /// The fact's id, unique among the facts of its kind.
+    pub fn id(&self) -> Uuid {
+        match self {
+            Self::Event(event) => event.event_id.0,
+            Self::Review(review) => review.review_id.0,
+        }
+    }
+
+    /// The movie that the fact is about.
+    pub fn movie_id(&self) -> MovieId {
+        match self {
+            Self::Event(event) => event.movie_id,
+            Self::Review(review) => review.movie_id,
+        }
+    }
 }
 
 /// A movie's public numbers as a source reported them at one moment.

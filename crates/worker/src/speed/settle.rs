@@ -120,7 +120,7 @@ fn measure(applied: &Applied, took: Duration) {
     metrics::counter!("speed_applied_total", "kind" => "event").increment(applied.events);
     metrics::counter!("speed_applied_total", "kind" => "review").increment(applied.reviews);
     metrics::counter!("speed_duplicates_total").increment(applied.duplicates);
-    metrics::counter!("speed_quarantined_total").increment(applied.quarantined);
+    metrics::counter!("speed_waiting_total").increment(applied.waiting);
     metrics::counter!("speed_reopened_hours_total").increment(applied.reopened);
 }
 

@@ -1,7 +1,8 @@
 //! Quarantine: malformed records of sources.
 
+use chrono::{DateTime, Utc};
 use domain::ingest::{Quarantined, Source};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use crate::StorageError;
 
@@ -36,4 +37,19 @@ pub async fn count(conn: &mut PgConnection, source: Source) -> Result<i64, Stora
     Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM quarantine WHERE source = $1"#, source.as_str())
         .fetch_one(conn)
         .await?)
+}
+
+/// Deletes up to `limit` records that no source has delivered since `before`; returns their number.
+pub async fn expire(pool: &PgPool, before: DateTime<Utc>, limit: i64) -> Result<u64, StorageError> {
+    let done = sqlx::query!(
+        "DELETE FROM quarantine WHERE quarantine_id IN
+             (SELECT quarantine_id FROM quarantine WHERE last_seen_at < $1 ORDER BY last_seen_at LIMIT $2)
+         -- Said again, since a record may be delivered again while the statement waits for it.
+         AND last_seen_at < $1",
+        before,
+        limit,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
 }

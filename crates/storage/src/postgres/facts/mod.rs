@@ -3,3 +3,4 @@
 pub mod dead_letters;
 pub mod events;
 pub mod scoring;
+pub mod waiting;

@@ -10,18 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use domain::MovieId;
 use domain::artifacts::Artifact;
-use domain::events::{Counts, Event, ViewerReview};
+use domain::events::{Counts, Event, Fact, ViewerReview};
 use domain::hours::Hour;
-use domain::ingest::{Quarantined, Source};
 use domain::merge::{self, SpeedHour};
 use domain::sentiment::Tally;
-use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 
 use super::batch::{hold_watermark, watermark};
-use super::catalogue::{self, quarantine};
+use super::catalogue;
 use super::changes;
-use super::facts::events;
+use super::facts::{events, waiting};
 use crate::StorageError;
 
 pub use observations::{follow_catalogue, latest, record};
@@ -74,9 +72,9 @@ pub struct Applied {
     pub reviews: u64,
     /// Facts that were already stored.
     pub duplicates: u64,
-    /// Facts about movies that the catalogue does not know.
-    pub quarantined: u64,
-    /// Hours of movies that a published batch run covers and that were reopened and recomputed.
+    /// New facts about movies that the catalogue does not know, now stored in the waiting room.
+    pub waiting: u64,
+    /// Hours of movies that a published batch run covers and that late facts reopened.
     pub reopened: u64,
 }
 
@@ -96,7 +94,8 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
         return Ok(());
     }
     let watermark = hold_watermark(conn, Artifact::BatchStatsHourly).await?;
-    let mut known = known_movies(conn, "events", events.iter(), |e| e.movie_id, json, applied).await?;
+    let waiting = applied.waiting;
+    let mut known = known_movies(conn, events.iter(), |e| e.movie_id, |e| Fact::Event(e.clone()), applied).await?;
     known.sort_by_key(|e| e.event_id);
     known.dedup_by_key(|e| e.event_id);
     let new = events::insert(conn, &known).await?;
@@ -105,11 +104,11 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
         hours.entry((event.movie_id, Hour::of(event.occurred_at))).or_default().add(event);
     }
     changes::touch(conn, movies(&hours)).await?;
-    let (late, own) = split(hours, watermark);
-    stats::add(conn, &own).await?;
+    let late = covered(&hours, watermark);
     stats::reopen(conn, &late).await?;
+    stats::add(conn, &hours).await?;
     applied.events += new.len() as u64;
-    applied.duplicates += (events.len() - new.len()) as u64 - applied.quarantined;
+    applied.duplicates += (events.len() - new.len()) as u64 - (applied.waiting - waiting);
     applied.reopened += late.len() as u64;
     Ok(())
 }
@@ -122,13 +121,13 @@ async fn apply_reviews(
     if reviews.is_empty() {
         return Ok(());
     }
-    let quarantined = applied.quarantined;
-    let mut known = known_movies(conn, "viewers' reviews", reviews.iter(), |r| r.movie_id, json, applied).await?;
+    let waiting = applied.waiting;
+    let mut known = known_movies(conn, reviews.iter(), |r| r.movie_id, |r| Fact::Review(r.clone()), applied).await?;
     known.sort_by_key(|r| r.review_id);
     known.dedup_by_key(|r| r.review_id);
     let new = events::insert_reviews(conn, &known).await?;
     applied.reviews += new.len() as u64;
-    applied.duplicates += (reviews.len() - new.len()) as u64 - (applied.quarantined - quarantined);
+    applied.duplicates += (reviews.len() - new.len()) as u64 - (applied.waiting - waiting);
     Ok(())
 }
 
@@ -152,6 +151,11 @@ fn movies<T>(hours: &ByHour<T>) -> BTreeSet<i64> {
     hours.keys().map(|(movie, _)| movie.get()).collect()
 }
 
+/// The hours that a published batch run covers.
+fn covered<T>(hours: &ByHour<T>, watermark: Option<Hour>) -> Vec<(MovieId, Hour)> {
+    hours.keys().filter(|(_, hour)| watermark.is_some_and(|watermark| *hour < watermark)).copied().collect()
+}
+
 /// Splits hours into those that a published batch run covers and those that belong to the speed layer. The former must
 /// be recomputed: their rows may have been dropped, and a delta alone would then count as the whole hour.
 fn split<T>(hours: ByHour<T>, watermark: Option<Hour>) -> (Vec<(MovieId, Hour)>, ByHour<T>) {
@@ -160,13 +164,13 @@ fn split<T>(hours: ByHour<T>, watermark: Option<Hour>) -> (Vec<(MovieId, Hour)>,
     (late.into_keys().collect(), own)
 }
 
-/// Quarantines facts about movies that the catalogue does not know, one row per movie; returns the other facts.
+/// Stores facts about movies that the catalogue does not know in the waiting room; returns the other facts. A tombstone
+/// is known: its history goes on, and is shown again when the movie comes back.
 async fn known_movies<'a, T: 'a>(
     conn: &mut PgConnection,
-    what: &str,
     facts: impl Iterator<Item = &'a T>,
     movie: impl Fn(&T) -> MovieId,
-    record: impl Fn(&T) -> String,
+    fact: impl Fn(&T) -> Fact,
     applied: &mut Applied,
 ) -> Result<Vec<&'a T>, StorageError> {
     let facts: Vec<&T> = facts.collect();
@@ -175,20 +179,8 @@ async fn known_movies<'a, T: 'a>(
     ids.dedup();
     let known = catalogue::known(conn, &ids).await?;
     let (facts, strangers): (Vec<&T>, Vec<&T>) = facts.into_iter().partition(|f| known.contains(&movie(f).get()));
-    let bad: Vec<Quarantined> = strangers
-        .iter()
-        .map(|fact| {
-            let location = format!("{what} of movie {}", movie(fact));
-            Quarantined::new(location, Some("movie_id"), "unknown movie", &record(fact))
-        })
-        .collect();
-    quarantine::add(conn, Source::Viewers, &bad).await?;
-    applied.quarantined += bad.len() as u64;
+    applied.waiting += waiting::add(conn, strangers.into_iter().map(fact).collect()).await?;
     Ok(facts)
-}
-
-fn json(fact: &impl Serialize) -> String {
-    serde_json::to_string(fact).unwrap_or_default()
 }
 
 /// Deletes the rows that a published batch run covers; returns their number.

@@ -5,6 +5,7 @@ mod late;
 mod redis_restart;
 mod scoring;
 mod views;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -80,7 +80,7 @@ async fn an_observation_from_the_future_does_not_win_for_ever(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn an_unknown_movie_goes_to_quarantine_and_holds_nothing_up(pool: PgPool) {
+async fn an_unknown_movies_facts_wait_and_hold_nothing_up(pool: PgPool) {
     let (stack, _) = stack(&pool).await;
     let now = Utc::now();
     let mut facts = live::facts(10, 1, now);
@@ -88,14 +88,13 @@ async fn an_unknown_movie_goes_to_quarantine_and_holds_nothing_up(pool: PgPool) 
     facts.push(Fact::Event(live::event(999_999, EventType::Like, now)));
     facts.push(Fact::Review(live::review(999_999, "What movie?", now)));
     let applied = speed::apply(&stack.pool, &batch_of(&facts)).await.unwrap();
-    assert_eq!((applied.events + applied.reviews, applied.quarantined, applied.duplicates), (10, 3, 0));
-    let rows: Vec<(String, String)> =
-        sqlx::query_as("SELECT location, reason FROM quarantine WHERE source = 'viewers' ORDER BY 1")
+    assert_eq!((applied.events + applied.reviews, applied.waiting, applied.duplicates), (10, 3, 0));
+    let kinds: Vec<(String, i64)> =
+        sqlx::query_as("SELECT kind, count(*) FROM waiting_facts WHERE movie_id = 999999 GROUP BY 1 ORDER BY 1")
             .fetch_all(&stack.pool)
             .await
             .unwrap();
-    let movie = |what: &str| (format!("{what} of movie 999999"), "unknown movie".to_owned());
-    assert_eq!(rows, [movie("events"), movie("viewers' reviews")]);
+    assert_eq!(kinds, [("event".to_owned(), 2), ("review".to_owned(), 1)]);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
