@@ -156,14 +156,6 @@ fn covered<T>(hours: &ByHour<T>, watermark: Option<Hour>) -> Vec<(MovieId, Hour)
     hours.keys().filter(|(_, hour)| watermark.is_some_and(|watermark| *hour < watermark)).copied().collect()
 }
 
-/// Splits hours into those that a published batch run covers and those that belong to the speed layer. The former must
-/// be recomputed: their rows may have been dropped, and a delta alone would then count as the whole hour.
-fn split<T>(hours: ByHour<T>, watermark: Option<Hour>) -> (Vec<(MovieId, Hour)>, ByHour<T>) {
-    let (late, own): (ByHour<T>, ByHour<T>) =
-        hours.into_iter().partition(|((_, hour), _)| watermark.is_some_and(|watermark| *hour < watermark));
-    (late.into_keys().collect(), own)
-}
-
 /// Stores facts about movies that the catalogue does not know in the waiting room; returns the other facts. A tombstone
 /// is known: its history goes on, and is shown again when the movie comes back.
 async fn known_movies<'a, T: 'a>(
