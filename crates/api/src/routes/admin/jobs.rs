@@ -67,7 +67,7 @@ pub async fn list(
     let (jobs, total) = jobs::list(&state.pool, &filter, Page { limit, offset: params.offset }).await?;
     let items: Vec<JobBody> = jobs.into_iter().map(JobBody::of).collect();
     if let Some(wanted) = wanted {
-        return Ok(Table::of("jobs", COLUMNS, items)?.respond(wanted.format));
+        return Ok(Table::of("jobs", COLUMNS, items)?.respond(wanted));
     }
     Ok(fresh(&List { items, total, limit: params.limit, offset: params.offset }))
 }
