@@ -66,6 +66,8 @@ pub async fn write(
     let Sorted { movies, stubs, mut credits, keywords, metrics, ratings, reviews, mut bad } = Sorted::of(records);
     let mut tally = IngestCounts::default();
 
+    // Before the chunk's own defects: a movie can come twice in it, the second time malformed.
+    quarantine::delivered(conn, source, &movies.iter().map(|m| m.id.get()).collect::<Vec<_>>()).await?;
     let mut touched = upsert::upsert(conn, source, &movies, &mut tally).await?;
     touched.extend(upsert::insert_stubs(conn, source, &stubs, &mut tally).await?);
     // Credits inside a movie's record and credits from a separate file are stored alike.
