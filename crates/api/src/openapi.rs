@@ -35,7 +35,7 @@ use crate::export::Formulas;
         (name = "predictions", description = "Forecasts"),
         (name = "search", description = "Full-text search"),
         (name = "recommendations", description = "Similar titles"),
-        (name = "admin", description = "Jobs and the cache; requires the admin key"),
+        (name = "admin", description = "Jobs, the cache, dead letters and quarantine; requires the admin key"),
         (name = "health", description = "Health and metrics"),
         (name = "docs", description = "This document and pages that render it"),
     ),

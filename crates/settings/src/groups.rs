@@ -251,6 +251,12 @@ pub struct ApiSettings {
     pub admin_key_sha256: Option<[u8; 32]>,
     /// `ASSETS_DIR`, default `.local/assets`: the directory that contains ReDoc's script.
     pub assets_dir: std::path::PathBuf,
+    /// `STREAMS_PER_CLIENT`, default 16: rankings that one client may follow at a time, so that nobody takes all places.
+    pub streams_per_client: usize,
+    /// `CLIENT_ADDRESS_HEADER`: the header to whose end the proxy in front of the API adds its client's address, such as
+    /// `X-Forwarded-For`. Unset: the client is the connection's peer. Anybody can send such a header, so set it only
+    /// where every request comes through the proxy.
+    pub client_header: Option<String>,
     /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,
     /// The Redis of the event log.
@@ -284,6 +290,8 @@ impl ApiSettings {
                 })
                 .transpose()?,
             assets_dir: env.or("ASSETS_DIR", ".local/assets".into())?,
+            streams_per_client: env.within("STREAMS_PER_CLIENT", 16, 1..=1_000)?,
+            client_header: env.text("CLIENT_ADDRESS_HEADER").map(str::to_owned),
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
             event_log: EventLogSettings::load(env)?,

@@ -1,17 +1,16 @@
 //! Lists, shows, cancels and retries jobs.
 
-use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::JobId;
 use domain::jobs::{JobKind, JobStatus};
 use domain::page::{Limit, Offset, Page};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use storage::StorageError;
 use storage::postgres::jobs::{self, JobFilter};
 use utoipa::IntoParams;
 
-use super::{JobBody, accepted};
+use super::{JobBody, accepted, fresh};
 use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::export::{self, Table};
@@ -138,9 +137,4 @@ pub async fn retry(state: Data<State>, Id(id): Id<JobId>) -> Result<HttpResponse
 
 pub(super) fn no_job(id: JobId) -> ApiError {
     ApiError::NotFound { field: "id", what: format!("job {id}") }
-}
-
-/// Jobs change every second, so their answers must not be cached.
-fn fresh(body: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(body)
 }
