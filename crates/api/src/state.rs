@@ -46,6 +46,8 @@ pub struct State {
     /// Cancelled at shutdown; ends all event streams.
     pub stopping: CancellationToken,
     pub assets_dir: PathBuf,
+    /// The header in which a proxy in front of the API names its client.
+    pub client_header: Option<String>,
     pub metrics: PrometheusHandle,
 }
 
@@ -76,7 +78,7 @@ impl State {
         let lag = Arc::new(Lag::new(event_log.clone(), settings.speed_lag_limit));
         let search = SearchIndex::new(pool.clone(), meili)?;
         let admission = Arc::new(Admission::new(pool.clone(), settings.waiting, lag.clone()));
-        let reader = Arc::new(Reader::new(pool.clone(), search, lag));
+        let reader = Arc::new(Reader::new(pool.clone(), search, lag, settings.streams_per_client));
         let cache = Arc::new(ResponseCache::new(&settings.cache, feed.clone())?);
         Ok(Self {
             event_log,
@@ -87,6 +89,7 @@ impl State {
             job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),
             assets_dir: settings.assets_dir.clone(),
+            client_header: settings.client_header.clone(),
             feed,
             pool,
             metrics,

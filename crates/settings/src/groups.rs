@@ -177,9 +177,16 @@ pub struct TmdbSettings {
     pub key: SecretString,
     /// `TMDB_BASE_URL`, `https://api.themoviedb.org/3/`.
     pub base_url: Url,
+    /// `TMDB_EXPORTS_URL`: TMDB's daily exports of ids. Default `https://files.tmdb.org/p/exports/`; where
+    /// `TMDB_BASE_URL` names a stand-in, `exports/` below it, so that nothing asks TMDB behind its back.
+    pub exports_url: Url,
     /// `TMDB_REQUESTS_PER_SECOND`, default 30: TMDB's limit is about 40 and is enforced by 429.
     pub requests_per_second: u32,
 }
+
+/// TMDB's own servers.
+const TMDB: &str = "https://api.themoviedb.org/3/";
+const TMDB_EXPORTS: &str = "https://files.tmdb.org/p/exports/";
 
 impl TmdbSettings {
     /// Reads the variables.
@@ -188,12 +195,15 @@ impl TmdbSettings {
     /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Option<Self>, SettingsError> {
         let Some(key) = env.secret("TMDB_API_KEY") else { return Ok(None) };
-        let base: String = env.or("TMDB_BASE_URL", "https://api.themoviedb.org/3/".to_owned())?;
+        let base: String = env.or("TMDB_BASE_URL", TMDB.to_owned())?;
         // Without the slash, `join` would drop the version from the path.
         let base = if base.ends_with('/') { base } else { format!("{base}/") };
+        let exports = if base == TMDB { TMDB_EXPORTS.to_owned() } else { format!("{base}exports/") };
+        let exports: String = env.or("TMDB_EXPORTS_URL", exports)?;
         Ok(Some(Self {
             key,
             base_url: base.parse().map_err(|error| env.malformed("TMDB_BASE_URL", error))?,
+            exports_url: exports.parse().map_err(|error| env.malformed("TMDB_EXPORTS_URL", error))?,
             requests_per_second: env.within("TMDB_REQUESTS_PER_SECOND", 30, 1..=1_000)?,
         }))
     }
@@ -244,6 +254,12 @@ pub struct ApiSettings {
     pub admin_key_sha256: Option<[u8; 32]>,
     /// `ASSETS_DIR`, default `.local/assets`: the directory that contains ReDoc's script.
     pub assets_dir: std::path::PathBuf,
+    /// `STREAMS_PER_CLIENT`, default 16: rankings that one client may follow at a time, so that nobody takes all places.
+    pub streams_per_client: usize,
+    /// `CLIENT_ADDRESS_HEADER`: the header to whose end the proxy in front of the API adds its client's address, such as
+    /// `X-Forwarded-For`. Unset: the client is the connection's peer. Anybody can send such a header, so set it only
+    /// where every request comes through the proxy.
+    pub client_header: Option<String>,
     /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,
     /// The Redis of the event log.
@@ -279,6 +295,8 @@ impl ApiSettings {
                 })
                 .transpose()?,
             assets_dir: env.or("ASSETS_DIR", ".local/assets".into())?,
+            streams_per_client: env.within("STREAMS_PER_CLIENT", 16, 1..=1_000)?,
+            client_header: env.text("CLIENT_ADDRESS_HEADER").map(str::to_owned),
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
             event_log: EventLogSettings::load(env)?,

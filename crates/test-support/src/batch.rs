@@ -38,8 +38,7 @@ async fn publish(pool: &PgPool, artifact: Artifact, run: RunId, rows: u64) -> Ru
     run
 }
 
-/// Publishes the runs over events (event statistics and sentiment) as jobs at `now` would. A run without rows is held
-/// back, as always.
+/// Publishes the runs over events (event statistics and sentiment) as jobs at `now` would.
 pub async fn events(pool: &PgPool, now: DateTime<Utc>) {
     let watermark = Hour::of(now);
     let run = async |artifact, rows: u64, run_id, snapshot: Snapshot| {

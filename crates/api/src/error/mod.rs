@@ -65,6 +65,8 @@ pub enum ApiError {
     WaitingRoomFull,
     #[error("too many streams are open; ask without /stream, or come again later")]
     TooManyStreams,
+    #[error("this client has {limit} streams open, which is all that one may have; close one of them")]
+    TooManyStreamsOfClient { limit: usize },
     /// The event log failed, so it is unknown whether it has stored the events.
     #[error("the event log is not reachable; send these again with the same ids, and each counts once")]
     EventLogAway(#[source] StorageError),
@@ -135,6 +137,7 @@ impl ApiError {
             Self::UnknownMovie => (StatusCode::UNPROCESSABLE_ENTITY, Refusal::MovieFull.code()),
             Self::WaitingRoomFull => (StatusCode::SERVICE_UNAVAILABLE, Refusal::RoomFull.code()),
             Self::TooManyStreams => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
+            Self::TooManyStreamsOfClient { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_streams_of_client"),
             Self::EventLogAway(_) => (StatusCode::SERVICE_UNAVAILABLE, "event_log_unavailable"),
             Self::Storage(error) if error.is_transient() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Storage(_) | Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
@@ -172,7 +175,7 @@ impl ApiError {
             Self::NotReady(_) | Self::EventLogAway(_) => (header::RETRY_AFTER, RETRY_AWAY),
             Self::EventLogFull => (header::RETRY_AFTER, RETRY_FULL),
             Self::WaitingRoomFull => (header::RETRY_AFTER, RETRY_WAITING),
-            Self::TooManyStreams => (header::RETRY_AFTER, RETRY_COMPUTING),
+            Self::TooManyStreams | Self::TooManyStreamsOfClient { .. } => (header::RETRY_AFTER, RETRY_COMPUTING),
             Self::Storage(error) if error.is_transient() => (header::RETRY_AFTER, RETRY_AWAY),
             Self::Shared(error) => return error.header(),
             _ => return None,

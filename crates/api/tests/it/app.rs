@@ -31,6 +31,8 @@ pub fn settings_for(database_url: String) -> ApiSettings {
         workers: Some(1),
         admin_key_sha256: Some(Sha256::digest(ADMIN_KEY).into()),
         assets_dir: "/nonexistent".into(),
+        streams_per_client: 16,
+        client_header: None,
         database: DatabaseSettings {
             url: SecretString::from(database_url),
             pool_size: 5,

@@ -15,6 +15,7 @@ mod events;
 mod export;
 mod health;
 mod http;
+mod leftovers;
 mod live;
 mod merged;
 mod movies;

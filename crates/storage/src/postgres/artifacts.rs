@@ -74,17 +74,15 @@ pub(super) async fn publish_in(
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let mut decision = match &before {
-        _ if force => PublishDecision::Publish,
+    let published = before.as_ref().map(|head| head.row_count.unsigned_abs());
+    let decision = match &before {
+        // `force` publishes a small run, but never one that would leave readers with nothing.
+        _ if force && rows > 0 => PublishDecision::Publish,
         Some(head) if head.newer == Some(true) => {
             PublishDecision::HoldBack { reason: "a run that started later is already published".into() }
         }
-        head => publish_decision(rows, head.as_ref().map(|head| head.row_count.unsigned_abs())),
+        _ => publish_decision(artifact, rows, published),
     };
-    // `force` publishes a small run, but never an empty one: readers would find nothing.
-    if rows == 0 {
-        decision = publish_decision(rows, None);
-    }
     match &decision {
         PublishDecision::Publish => move_head(conn, artifact, run, rows).await?,
         PublishDecision::HoldBack { reason } => {

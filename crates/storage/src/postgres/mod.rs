@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod layers;
 pub mod search_outbox;
 pub mod speed;
+mod which;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,6 +24,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::{StorageError, Store};
+
+pub use which::Which;
 
 /// Threshold of trigram word similarity, 0 to 1, above which a word counts as a misspelling of another. pg_trgm's
 /// default of 0.6 misses transpositions in short words ("godfahter"); below 0.4 unrelated titles match.

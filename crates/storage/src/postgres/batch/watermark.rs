@@ -103,6 +103,11 @@ async fn newer_is_published(conn: &mut PgConnection, artifact: Artifact, run: Ru
 
 /// Sets `reopened` on the hours below the watermark whose last change the run has not read, and clears it on the
 /// others.
+///
+/// A version that this cluster has not reached yet belongs to the cluster that a dump was taken from. Such a row came
+/// with its facts before the run began; if it counted as unread, it would stay reopened for ever. No row of this
+/// cluster can look like that: the caller holds the lock that keeps writers out, so every version of ours is older than
+/// the statement's snapshot.
 async fn reopen(
     conn: &mut PgConnection,
     artifact: Artifact,
@@ -113,7 +118,9 @@ async fn reopen(
         Artifact::BatchStatsHourly => {
             sqlx::query!(
                 "UPDATE speed_stats SET reopened = NOT reopened
-                 WHERE hour < $1 AND reopened = pg_visible_in_snapshot(version::text::xid8, $2::text::pg_snapshot)",
+                 WHERE hour < $1
+                   AND reopened = (pg_visible_in_snapshot(version::text::xid8, $2::text::pg_snapshot)
+                                   OR version::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot()))",
                 watermark,
                 snapshot.0,
             )
@@ -123,7 +130,9 @@ async fn reopen(
         Artifact::BatchSentimentHourly => {
             sqlx::query!(
                 "UPDATE speed_sentiment SET reopened = NOT reopened
-                 WHERE hour < $1 AND reopened = pg_visible_in_snapshot(version::text::xid8, $2::text::pg_snapshot)",
+                 WHERE hour < $1
+                   AND reopened = (pg_visible_in_snapshot(version::text::xid8, $2::text::pg_snapshot)
+                                   OR version::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot()))",
                 watermark,
                 snapshot.0,
             )

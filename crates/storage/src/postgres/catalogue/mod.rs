@@ -114,6 +114,22 @@ pub async fn missing_once(pool: &PgPool, limit: i64) -> Result<Vec<MovieId>, Sto
     rows.into_iter().map(movie_id).collect()
 }
 
+/// Those of `ids`, in their order, that the catalogue does not have and the quarantine does not ask for by itself.
+pub async fn unlisted(pool: &PgPool, source: Source, ids: &[MovieId]) -> Result<Vec<MovieId>, StorageError> {
+    let raw: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let rows = sqlx::query_scalar!(
+        r#"SELECT id AS "id!" FROM unnest($1::bigint[]) WITH ORDINALITY AS listed(id, place)
+           WHERE NOT EXISTS (SELECT FROM movies WHERE movie_id = id)
+             AND NOT EXISTS (SELECT FROM quarantine q WHERE q.source = $2 AND q.movie_id = id)
+           ORDER BY place"#,
+        &raw,
+        source.as_str(),
+    )
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter().map(movie_id).collect()
+}
+
 /// Converts a stored id.
 pub(crate) fn movie_id(raw: i64) -> Result<MovieId, StorageError> {
     MovieId::new(raw).map_err(|_| StorageError::Corrupt(format!("movie_id {raw}")))

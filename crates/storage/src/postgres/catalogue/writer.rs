@@ -84,6 +84,8 @@ pub async fn write_as_of(
     reviews.iter_mut().for_each(|review| review.written_at = observed(review.written_at, now));
     let mut tally = IngestCounts::default();
 
+    // Before the chunk's own defects: a movie can come twice in it, the second time malformed.
+    quarantine::delivered(conn, source, &movies.iter().map(|m| m.id.get()).collect::<Vec<_>>()).await?;
     let mut touched = upsert::upsert(conn, source, &movies, observed_at, &mut tally).await?;
     touched.extend(upsert::insert_stubs(conn, source, &stubs, &mut tally).await?);
     // Credits inside a movie's record and credits from a separate file are stored alike.

@@ -1,6 +1,7 @@
 //! The views of the speed layer: counts of each movie and hour, updated seconds after the event (domain/merge.rs).
 
 pub mod active;
+pub mod loading;
 mod observations;
 mod refresh;
 mod sentiment;
