@@ -9,6 +9,7 @@ use domain::jobs;
 use serde_json::{Value, json};
 use sources::demo;
 use sources::tmdb::{POPULAR_PAGE, Popular, TmdbClient};
+use storage::StorageError;
 use storage::postgres::catalogue::quarantine;
 use storage::postgres::{self, changes, speed};
 

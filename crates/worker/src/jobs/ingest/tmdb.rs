@@ -42,7 +42,7 @@ pub(super) async fn run(
         let asked_at = Utc::now();
         let Some(batch) = ingest.next_chunk().await.map_err(failed)? else { break };
         cursor = batch.cursor;
-        tally += commit(shared, context, lease, asked_at, batch.records, &batch.missing, Some(&cursor)).await?;
+        tally += commit(context, lease, asked_at, batch.records, &batch.missing, Some(&cursor)).await?;
         context.progress(batch.done as i64, batch.total.map(|total| total as i64), &batch.phase);
     }
     tally += fetch_unlisted(shared, &client, context, lease, cursor, today).await?;
@@ -68,7 +68,7 @@ async fn ask_again(
     context.progress(0, None, "requesting movies again that were missing or malformed");
     let asked_at = Utc::now();
     let answer = client.movies(&movies, today).await.map_err(failed)?;
-    commit(shared, context, lease, asked_at, answer.records, &answer.missing, None).await
+    commit(context, lease, asked_at, answer.records, &answer.missing, None).await
 }
 
 /// Fetches the movies that TMDB's export of ids lists and the catalogue lacks, after a full ingest: those without a
@@ -90,7 +90,7 @@ async fn fetch_unlisted(
         Err(error) => {
             tracing::warn!(%error, "movies without a release date cannot be found; the next ingest tries again");
             let gap = Record::Quarantined(Quarantined::new("export movie_ids", None, error.to_string(), ""));
-            return commit(shared, context, lease, Utc::now(), vec![gap], &[], None).await;
+            return commit(context, lease, Utc::now(), vec![gap], &[], None).await;
         }
     };
     let ids = &ids[ids.partition_point(|id| id.get() <= after)..];
@@ -100,19 +100,18 @@ async fn fetch_unlisted(
             let asked_at = Utc::now();
             let movies = client.movies(page, today).await.map_err(failed)?;
             cursor.unlisted_after = page.last().map(|id| id.get());
-            tally += commit(shared, context, lease, asked_at, movies.records, &movies.missing, Some(&cursor)).await?;
+            tally += commit(context, lease, asked_at, movies.records, &movies.missing, Some(&cursor)).await?;
             context.progress(done + page.len() as i64, Some(ids.len() as i64), UNLISTED_PHASE);
         }
         done += some.len() as i64;
         context.progress(done, Some(ids.len() as i64), UNLISTED_PHASE);
     }
     cursor.unlisted_after = None;
-    tally += commit(shared, context, lease, Utc::now(), Vec::new(), &[], Some(&cursor)).await?;
+    tally += commit(context, lease, Utc::now(), Vec::new(), &[], Some(&cursor)).await?;
     Ok(tally)
 }
 
 async fn commit(
-    shared: &Shared,
     context: &JobContext,
     lease: &SourceLease,
     asked_at: DateTime<Utc>,
