@@ -5,13 +5,13 @@
 //! Every adapter guarantees the following, and `storage/tests/it/event_log.rs` checks it for each:
 //!
 //! - **Append is all or nothing.** `Ok`: the log holds every fact, as durably as [`EventSink::durability`] returns. On
-//! an error it may or may not hold them; appending them again is idempotent, since facts have ids and readers drop
-//! duplicates.
+//!   an error it may or may not hold them; appending them again is idempotent, since facts have ids and readers drop
+//!   duplicates.
 //! - **Bounded.** A log that holds `capacity` uncommitted facts returns [`AppendError::Full`]. It never drops a fact to
-//! make room.
+//!   make room.
 //! - **At least once.** A delivery belongs to its reader until committed. While the reader lives, no other reader gets
-//! it; after the reader's death another one does. A reader that reads again without committing gets the same facts
-//! again.
+//!   it; after the reader's death another one does. A reader that reads again without committing gets the same facts
+//!   again.
 //! - **One group of readers.** Committed facts may leave the log; PostgreSQL stores them.
 //!
 //! The port does not count attempts, since a log with offsets only cannot. The reader counts them (worker/src/speed).
