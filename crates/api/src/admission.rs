@@ -67,6 +67,7 @@ pub struct Admission {
     pool: PgPool,
     limits: WaitingSettings,
     lag: Arc<Lag>,
+    /// The ids of full movies are sorted.
     room: RwLock<Arc<Room>>,
     /// Movies never leave the catalogue; tombstones stay in it too.
     known: Cache<i64, ()>,
@@ -99,7 +100,7 @@ impl Admission {
             return HashMap::new();
         }
         let mut refused: HashMap<MovieId, Refusal> = movies
-            .filter_map(|movie| match (room.full.contains(&movie.get()), total_full) {
+            .filter_map(|movie| match (room.full.binary_search(&movie.get()).is_ok(), total_full) {
                 (true, _) => Some((movie, Refusal::MovieFull)),
                 (false, true) => Some((movie, Refusal::RoomFull)),
                 (false, false) => None,
@@ -142,7 +143,10 @@ impl Admission {
     /// Reads how full the room is; after a failure the last state stays.
     async fn read(&self) {
         match tokio::time::timeout(ASK_TIMEOUT, waiting::room(&self.pool, self.limits.per_movie)).await {
-            Ok(Ok(room)) => *self.room.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(room),
+            Ok(Ok(mut room)) => {
+                room.full.sort_unstable();
+                *self.room.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(room);
+            }
             Ok(Err(error)) => tracing::debug!(%error, "cannot read the waiting room"),
             Err(_elapsed) => {}
         }
