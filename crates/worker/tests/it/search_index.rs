@@ -81,7 +81,7 @@ async fn changes_follow_and_drift_is_repaired(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn ingest_does_not_wait_for_a_meilisearch_that_hangs(pool: PgPool) {
     let server = FaultyServer::start(Fault::Hang).await;
-    let movies = (1..=40).map(|n| StubMovie::new(n, "A movie", "1999-10-15")).collect();
+    let movies: Vec<StubMovie> = (1..=40).map(|n| StubMovie::new(n, "A movie", "1999-10-15")).collect();
     let stub = TmdbStub::start(movies).await;
     let stack = over(&pool, &stub).await.with("MEILI_URL", &server.url);
     let worker = stack.worker().await;
