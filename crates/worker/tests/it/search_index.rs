@@ -31,6 +31,13 @@ async fn with_meilisearch(pool: &PgPool) -> Option<(Stack, SearchIndex)> {
     Some((stack, index))
 }
 
+/// Gives the server its space back, also that of a build which the worker's end interrupted.
+async fn drop_all(index: &SearchIndex) {
+    let meilisearch = index.meilisearch().unwrap();
+    meilisearch.sweep(&meilisearch.indexes().await.unwrap(), None).await.unwrap();
+    meilisearch.drop_index().await.unwrap();
+}
+
 async fn eventually_indexed(index: &SearchIndex, documents: usize) {
     test_support::eventually("the index is complete", Duration::from_secs(60), async || {
         let found = index.meilisearch().unwrap().document_count().await.unwrap();
@@ -52,8 +59,7 @@ async fn two_builds_at_once_take_turns(pool: PgPool) {
     worker.stop().await;
     let meilisearch = index.meilisearch().unwrap();
     assert_eq!(meilisearch.document_count().await.unwrap(), Some(8));
-    meilisearch.sweep(None).await.unwrap();
-    meilisearch.drop_index().await.unwrap();
+    drop_all(&index).await;
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
@@ -74,8 +80,7 @@ async fn changes_follow_and_drift_is_repaired(pool: PgPool) {
     index.meilisearch().unwrap().drop_index().await.unwrap();
     eventually_indexed(&index, 8).await;
     worker.stop().await;
-    index.meilisearch().unwrap().sweep(None).await.unwrap();
-    index.meilisearch().unwrap().drop_index().await.unwrap();
+    drop_all(&index).await;
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
