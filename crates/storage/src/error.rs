@@ -64,7 +64,9 @@ pub enum StorageError {
         error: Box<MeilisearchError>,
     },
     /// A new search index does not hold what was added to it, so it does not go live.
-    #[error("the new search index holds {found} documents of {added}, settings complete: {settings}; it was not swapped in")]
+    #[error(
+        "the new search index holds {found} documents of {added}, settings complete: {settings}; it was not swapped in"
+    )]
     IndexIncomplete {
         /// Number of documents that were added.
         added: usize,
