@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Measures what the product promises and prints one table, also into .local/bench.md; exit 1 if a target was missed.
 # Release build, throw-away servers with the settings of up.sh, traffic to this machine only; about twelve minutes.
-#   BENCH_ONLY=events,drain   only these of: answers start import growth large events visible drain late reads;
-#                             live stands for the last five
+#   BENCH_ONLY=events,drain   only these of: answers start import growth large events visible drain late reads
+#                             search; live stands for events visible drain late reads
 #   DATA_DIR=<dir>   holds tmdb_5000/: times its import and the artifacts on it
 #   BENCH_LARGE=1    a demo world of a million movies: the worker's memory (about half an hour more)
 #   BENCH_ROUNDS=3   BENCH_SECONDS=10   how often, and for how long, each path is loaded
@@ -25,7 +25,7 @@ LATE_BACKLOG=${BENCH_LATE_BACKLOG:-2000000}
 ONLY=${BENCH_ONLY:-}
 ONLY=,${ONLY//live/events,visible,drain,late,reads},
 for section in ${ONLY//,/ }; do
-    [[ " answers start import growth large events visible drain late reads " == *" $section "* ]] ||
+    [[ " answers start import growth large events visible drain late reads search " == *" $section "* ]] ||
         die "BENCH_ONLY knows no $section: look at the top of bench.sh"
 done
 [[ -z ${DATA_DIR:-} ]] || DATA_DIR=$(cd "$CALLER_DIR" && realpath "$DATA_DIR")
@@ -445,6 +445,34 @@ bench_reads() {
     stop_daemon api
 }
 
+# What a search costs while Meilisearch accepts connections and never answers: the worst way to be away.
+bench_search() {
+    say "search with PostgreSQL alone, and with a Meilisearch that hangs"
+    demo_world bench_search
+    stop_daemon worker
+    local alone away path='/search?q=matrix'
+    search_p95() { # in P95
+        start_api
+        # The circuit breaker and the database's memory are as they are a moment after any start.
+        http_ok 127.0.0.1 "$API_PORT" "$path" && DURATION=2 load 4 "$API_PORT" "$path" -H "Cache-Control: no-cache"
+        load 4 "$API_PORT" "$path" -H "Cache-Control: no-cache" -s scripts/bench/p95.lua
+        stop_daemon api
+    }
+    search_p95
+    alone=$P95
+    free_port SILENT_PORT
+    ensure_daemon silent SILENT_PORT python3 -c 'import socket, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=4096)
+time.sleep(86400)' "$SILENT_PORT"
+    export MEILI_URL=http://127.0.0.1:$SILENT_PORT
+    search_p95
+    away=$P95
+    unset MEILI_URL
+    stop_daemon silent
+    row "search, uncached, Meilisearch away, 4 connections" "95 % in $away ms" "PostgreSQL alone $alone ms" \
+        "$(divide "$away" "$alone")" "95 % < 5 ms more" "$(awk -v a="$away" -v b="$alone" 'BEGIN { print a - b }')" "<" 5
+}
+
 # section NAME: whether it is wanted.
 section() { [[ $ONLY == ,, || $ONLY == *,"$1",* ]]; }
 
@@ -458,6 +486,7 @@ if section visible; then bench_visible; fi
 if section drain; then bench_drain; fi
 if section late; then bench_late; fi
 if section reads; then bench_reads; fi
+if section search; then bench_search; fi
 
 mkdir -p .local
 printf '%s, %s cores, %s rounds of %s s\n\n%s' "$(date -u +%F)" "$(nproc)" "$ROUNDS" "$DURATION" "$TABLE" >.local/bench.md

@@ -1,15 +1,10 @@
 //! Popularity and votes in lists: the numbers that each movie's page shows at the same moment.
 
-use std::time::Duration;
-
 use domain::rounding::four_decimals;
 use domain::trending::active::Numbers;
 use sqlx::PgPool;
+use storage::StorageError;
 use storage::postgres::layers;
-use storage::{StorageError, Store};
-
-/// Time limit. A search that Meilisearch has answered does not wait longer for PostgreSQL.
-const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// An item of a list that shows a movie's public numbers.
 pub(crate) trait Numbered {
@@ -20,15 +15,13 @@ pub(crate) trait Numbered {
 /// Sets the numbers of all items; an item whose movie is gone keeps what it has.
 ///
 /// # Errors
-/// PostgreSQL failed, or did not answer within [`TIMEOUT`].
+/// PostgreSQL failed.
 pub(crate) async fn refresh<T: Numbered>(pool: &PgPool, items: &mut [T]) -> Result<(), StorageError> {
     if items.is_empty() {
         return Ok(());
     }
     let ids: Vec<i64> = items.iter().map(Numbered::movie_id).collect();
-    let numbers = tokio::time::timeout(TIMEOUT, layers::numbers(pool, &ids))
-        .await
-        .map_err(|_| StorageError::TimedOut { store: Store::Postgres, after: TIMEOUT })??;
+    let numbers = layers::numbers(pool, &ids).await?;
     for item in items {
         if let Some(numbers) = numbers.get(&item.movie_id()) {
             item.set(Numbers { vote_average: four_decimals(numbers.vote_average), ..*numbers });

@@ -1,5 +1,7 @@
 //! Search for movies: the simple form of seed 3, and the form of seed 1 with every filter and order.
 
+use std::time::Duration;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::artifacts::CacheFamily;
 use domain::page::{Limit, Offset, Page};
@@ -78,6 +80,9 @@ impl Numbered for SearchItem {
     }
 }
 
+/// Time limit of reading the hits' numbers: what Meilisearch has found does not wait longer for PostgreSQL.
+const NUMBERS_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// What both forms say of their results.
 struct Found {
     total: i64,
@@ -90,12 +95,13 @@ async fn search(reader: &Reader, query: &SearchQuery) -> Result<(Vec<SearchItem>
     let SearchResults { hits, total, engine } = reader.search.search(query).await?;
     let mut items: Vec<SearchItem> = hits.into_iter().map(SearchItem::from).collect();
     let now = Utc::now();
-    let observed_at = match numbers::refresh(&reader.pool, &mut items).await {
-        Ok(()) => Some(now),
-        Err(error) => {
+    let observed_at = match tokio::time::timeout(NUMBERS_TIMEOUT, numbers::refresh(&reader.pool, &mut items)).await {
+        Ok(Ok(())) => Some(now),
+        Ok(Err(error)) => {
             tracing::warn!(%error, "search results show the numbers of the search index");
             None
         }
+        Err(_elapsed) => None,
     };
     Ok((items, Found { total, engine, observed_at }))
 }

@@ -64,12 +64,16 @@ pub enum StorageError {
         error: Box<MeilisearchError>,
     },
     /// A new search index does not hold what was added to it, so it does not go live.
-    #[error("the new search index holds {found} documents of {added}; it was not swapped in")]
+    #[error(
+        "the new search index holds {found} documents of {added}, settings complete: {settings}; it was not swapped in"
+    )]
     IndexIncomplete {
         /// Number of documents that were added.
         added: usize,
         /// Number of documents that the server counts.
         found: usize,
+        /// Whether it has the settings that searches rely on.
+        settings: bool,
     },
     /// No answer within the time limit. The store may still execute the request.
     #[error("{store} did not answer within {after:?}")]

@@ -149,8 +149,9 @@ impl Keeper {
     /// Compares the index with the catalogue and has differences repaired.
     async fn check(&self) -> Result<(), JobError> {
         let index = self.meilisearch.index();
+        let indexes = self.meilisearch.indexes().await?;
         let building = outbox::building(&self.pool, index).await?;
-        let swept = self.meilisearch.sweep(building).await?;
+        let swept = self.meilisearch.sweep(&indexes, building).await?;
         if swept > 0 {
             tracing::info!(indexes = swept, "deleted what dead builds of the search index left");
         }

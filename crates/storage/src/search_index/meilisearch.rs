@@ -170,18 +170,24 @@ impl Meilisearch {
         Ok(all.into_iter().map(|i| i.uid).filter(|uid| *uid == self.index || uid.starts_with(&builds)).collect())
     }
 
-    /// Deletes what dead builds left; `building` is the lease of the one under way. Returns the number deleted.
-    pub async fn sweep(&self, building: Option<Uuid>) -> Result<usize, StorageError> {
+    /// Deletes those of `indexes` that dead builds left; `building` is the lease of the build under way. Returns the
+    /// number deleted.
+    ///
+    /// `building` must have been read after [`Meilisearch::indexes`]: a build takes its lease before it creates its index,
+    /// so an index that was listed and has no lease afterwards is dead.
+    pub async fn sweep(&self, indexes: &[String], building: Option<Uuid>) -> Result<usize, StorageError> {
         let keep = building.map(|token| build_name(&self.index, token));
-        let mut deleted = 0;
-        for name in self.indexes().await? {
-            if name != self.index && Some(&name) != keep.as_ref() {
-                let task = bounded(self.client.delete_index(&name)).await?;
-                self.wait(task, CHANGE_TASK_TIMEOUT).await?;
-                deleted += 1;
+        let dead: Vec<&String> =
+            indexes.iter().filter(|name| **name != self.index && Some(*name) != keep.as_ref()).collect();
+        for name in &dead {
+            let task = bounded(self.client.delete_index(name.as_str())).await?;
+            match self.wait(task, CHANGE_TASK_TIMEOUT).await {
+                // The build has ended meanwhile and deleted it itself.
+                Err(StorageError::MeilisearchTask { error, .. }) if error.error_code == ErrorCode::IndexNotFound => {}
+                outcome => outcome?,
             }
         }
-        Ok(deleted)
+        Ok(dead.len())
     }
 
     /// Deletes the index with all its documents.
@@ -192,7 +198,11 @@ impl Meilisearch {
 
     /// Whether the live index has the settings that searches rely on; `None` where there is no live index.
     pub async fn has_settings(&self) -> Result<Option<bool>, StorageError> {
-        let index = self.client.index(&self.index);
+        self.settings_of(&self.index).await
+    }
+
+    async fn settings_of(&self, index: &str) -> Result<Option<bool>, StorageError> {
+        let index = self.client.index(index);
         let Some(actual) = found(bounded(index.get_settings()).await)? else { return Ok(None) };
         Ok(Some(relevant(&actual)? == relevant(&index_settings())?))
     }
@@ -241,13 +251,15 @@ impl IndexBuild {
         self.meilisearch.write(&self.name, &[], gone, BUILD_TASK_TIMEOUT).await
     }
 
-    /// Checks that the index holds as many documents as were added.
+    /// Checks that the index holds as many documents as were added, and has its settings: if somebody deleted it
+    /// meanwhile, the server has created one without settings for the next chunk.
     ///
     /// # Errors
     /// [`StorageError::IndexIncomplete`]; the index must not go live.
     pub async fn verify(&self, added: usize) -> Result<(), StorageError> {
         let found = self.meilisearch.count(&self.name).await?.unwrap_or_default();
-        if found == added { Ok(()) } else { Err(StorageError::IndexIncomplete { added, found }) }
+        let settings = self.meilisearch.settings_of(&self.name).await? == Some(true);
+        if settings && found == added { Ok(()) } else { Err(StorageError::IndexIncomplete { added, found, settings }) }
     }
 
     /// Makes this index the live one atomically, and deletes the old one.

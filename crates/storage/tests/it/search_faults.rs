@@ -21,14 +21,18 @@ async fn fallback(index: &SearchIndex) -> Duration {
     started.elapsed()
 }
 
-/// The slowest but 5 of 100 searches.
-async fn p95(index: &SearchIndex) -> Duration {
-    let mut times = Vec::new();
+/// The slowest but 5 of 100 searches with each index, taken in turns so that both have the same machine.
+async fn p95<const N: usize>(indexes: [&SearchIndex; N]) -> [Duration; N] {
+    let mut times = [const { Vec::new() }; N];
     for _ in 0..100 {
-        times.push(fallback(index).await);
+        for (times, index) in times.iter_mut().zip(indexes) {
+            times.push(fallback(index).await);
+        }
     }
-    times.sort_unstable();
-    times[94]
+    times.map(|mut times| {
+        times.sort_unstable();
+        times[94]
+    })
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
@@ -36,14 +40,13 @@ async fn searches_do_not_wait_for_a_broken_meilisearch(pool: PgPool) {
     let pool = test_support::service_pool(&pool).await;
     fixture::catalogue(&pool).await;
     let alone = SearchIndex::new(pool.clone(), None).unwrap();
-    let own = p95(&alone).await;
     for fault in [Fault::Hang, Fault::Error(Duration::ZERO), Fault::Error(Duration::from_millis(700))] {
         let server = FaultyServer::start(fault).await;
         let index = SearchIndex::new(pool.clone(), Some((&server.url, None, "movies"))).unwrap();
         // All that come while nobody knows: none waits longer than until the third has failed.
         let first = futures::future::join_all((0..20).map(|_| fallback(&index))).await;
         assert!(first.iter().max().unwrap() < &Duration::from_secs(1), "{fault:?}: {first:?}");
-        let away = p95(&index).await;
+        let [own, away] = p95([&alone, &index]).await;
         assert!(away < own + Duration::from_millis(5), "{fault:?}: {away:?}, PostgreSQL alone {own:?}");
         assert!(server.connections() <= 21, "{fault:?}: asked {} times", server.connections());
     }

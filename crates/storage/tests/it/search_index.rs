@@ -251,7 +251,7 @@ async fn a_build_that_lost_its_lease_cannot_go_live(pool: PgPool) {
     let half_filled = meilisearch.begin(slow).await.unwrap();
     half_filled.add(&search::documents(&pool, 0, 3).await.unwrap()).await.unwrap();
     assert!(half_filled.verify(8).await.is_err(), "what is missing is noticed");
-    assert_eq!(meilisearch.sweep(Some(next)).await.unwrap(), 1);
+    assert_eq!(meilisearch.sweep(&meilisearch.indexes().await.unwrap(), Some(next)).await.unwrap(), 1);
     half_filled.swap().await.unwrap_err();
     assert_eq!(meilisearch.document_count().await.unwrap(), Some(8));
     drop_index(engines).await;

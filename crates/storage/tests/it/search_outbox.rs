@@ -82,7 +82,7 @@ async fn a_build_and_the_changes_beside_it_lose_nothing_of_each_other(pool: PgPo
     slow.commit().await.unwrap();
     rename(&pool, 550).await;
     assert!(send(&pool, writer).await);
-    assert_eq!(pending(&pool).await, [], "the live index has them");
+    assert!(pending(&pool).await.is_empty(), "the live index has them");
     rename(&pool, 129).await;
     assert_eq!(outbox::movies(&pool, INDEX, 100).await.unwrap(), [129, 238, 550, 603]);
     outbox::end_build(&pool, INDEX, build, true).await.unwrap();

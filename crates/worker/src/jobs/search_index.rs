@@ -98,7 +98,7 @@ async fn build(
     context: &JobContext,
     total: i64,
 ) -> Result<i64, JobError> {
-    meilisearch.sweep(Some(token)).await?;
+    meilisearch.sweep(&meilisearch.indexes().await?, Some(token)).await?;
     let building = meilisearch.begin(token).await?;
     let (mut after, mut done) = (0, 0);
     loop {

@@ -44,7 +44,10 @@ pub(super) async fn upsert(
         r#"INSERT INTO movies AS m (movie_id, title, original_title, overview, tagline, release_date, runtime, budget,
                revenue, original_language, status, imdb_id, poster_path, popularity, vote_average, vote_count, genres,
                keywords, source, observed_at)
-           SELECT i.*, $2, least($3::timestamptz, now()) FROM jsonb_to_recordset($1) AS i(movie_id bigint, title text, original_title text,
+           SELECT i.*, $2,
+                  -- least() leaves NULL out: without a time the numbers would be those of now.
+                  CASE WHEN $3::timestamptz IS NOT NULL THEN least($3::timestamptz, now()) END
+           FROM jsonb_to_recordset($1) AS i(movie_id bigint, title text, original_title text,
                overview text, tagline text, release_date date, runtime integer, budget bigint, revenue bigint,
                original_language text, status text, imdb_id text, poster_path text, popularity double precision,
                vote_average double precision, vote_count bigint, genres text[], keywords text[])
