@@ -28,6 +28,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use futures::future::BoxFuture;
 use query::{active, lag};
 use settings::{ApiSettings, shutdown};
 use sqlx::PgPool;
@@ -74,7 +75,13 @@ pub struct Application {
 impl Application {
     /// Binds the port (0 selects a free one) and starts the background tasks. [`Application::run_until_stopped`] serves
     /// the requests.
-    pub async fn build(settings: ApiSettings) -> Result<Self, StartError> {
+    ///
+    /// Boxed, so that it is compiled once, here: an `async fn` is compiled again in each program that awaits it.
+    pub fn build(settings: ApiSettings) -> BoxFuture<'static, Result<Self, StartError>> {
+        Box::pin(Self::start(settings))
+    }
+
+    async fn start(settings: ApiSettings) -> Result<Self, StartError> {
         let metrics = telemetry::handle()?;
         let state = Data::new(State::build(&settings, metrics.clone()).await?);
         let (kept, stopping) = (state.clone(), state.stopping.clone());
@@ -126,7 +133,12 @@ impl Application {
     }
 
     /// Serves requests until SIGTERM, SIGINT or [`Handle::stop`], then waits for requests in progress.
-    pub async fn run_until_stopped(mut self) -> Result<(), StartError> {
+    /// Boxed for the same reason as [`Application::build`].
+    pub fn run_until_stopped(self) -> BoxFuture<'static, Result<(), StartError>> {
+        Box::pin(self.serve())
+    }
+
+    async fn serve(mut self) -> Result<(), StartError> {
         let handle = self.handle();
         tracing::info!(port = self.port, "listening");
         let stop = handle.clone();
@@ -142,9 +154,9 @@ impl Application {
             // Background tasks never end normally. Without one of them, answers would become outdated unnoticed, so the
             // process stops and its supervisor restarts it.
             Some(ended) = self.background.join_next() => {
-                                tracing::error!(?ended, "a background task has ended; stopping");
+                tracing::error!(?ended, "a background task has ended; stopping");
                 let (_, outcome) = futures::join!(handle.stop(), server);
-                                outcome.and(Err(io::Error::other("a background task has ended")))
+                outcome.and(Err(io::Error::other("a background task has ended")))
             }
         };
         signals.abort();

@@ -23,7 +23,7 @@ use crate::answer::{Answers, ResponseCache};
 /// on; without the database the API starts all the same.
 const FIRST_READ: Duration = Duration::from_millis(800);
 
-/// Number of concurrent job streams; each may query the database once a second.
+/// Number of concurrent job streams; each may query the database once a second, while its job progresses.
 const JOB_STREAMS_MAX: usize = 64;
 
 /// Stores, caches and settings of the running API.

@@ -51,8 +51,12 @@ impl Probes {
     ///
     /// # Errors
     /// The address is in use, or a recorder is already installed.
-    pub async fn serve(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self::serve_on(TcpListener::bind(address).await?, telemetry::init_metrics().map_err(io::Error::other)?))
+    ///
+    /// Boxed, so that the server is compiled once, here, and not again in each program that awaits it.
+    pub fn serve(address: SocketAddr) -> Pin<Box<dyn Future<Output = io::Result<Self>> + Send>> {
+        Box::pin(async move {
+            Ok(Self::serve_on(TcpListener::bind(address).await?, telemetry::init_metrics().map_err(io::Error::other)?))
+        })
     }
 
     fn serve_on(listener: TcpListener, metrics: PrometheusHandle) -> Self {

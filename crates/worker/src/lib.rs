@@ -62,7 +62,13 @@ impl Application {
     ///
     /// # Errors
     /// [`StorageError`] when one of them is unreachable.
-    pub async fn build(settings: WorkerSettings) -> Result<Self, StorageError> {
+    ///
+    /// Boxed, so that it is compiled once, here: an `async fn` is compiled again in each program that awaits it.
+    pub fn build(settings: WorkerSettings) -> BoxFuture<'static, Result<Self, StorageError>> {
+        Box::pin(Self::connect(settings))
+    }
+
+    async fn connect(settings: WorkerSettings) -> Result<Self, StorageError> {
         let database = &settings.database;
         let pool =
             storage::postgres::connect(database.expose_url(), database.pool_size, database.acquire_timeout, false)
@@ -104,7 +110,21 @@ impl Application {
     ///
     /// # Errors
     /// When apalis' monitor ends unexpectedly, or `stop` fails.
-    pub async fn run_until(self, stop: impl Future<Output = std::io::Result<()>>) -> std::io::Result<()> {
+    ///
+    /// Boxed for the same reason as [`Application::build`].
+    pub fn run_until(
+        self,
+        stop: impl Future<Output = std::io::Result<()>> + Send + 'static,
+    ) -> BoxFuture<'static, std::io::Result<()>> {
+        self.run(Box::pin(stop))
+    }
+
+    /// Not generic, since what is generic is compiled where it is called.
+    fn run(self, stop: BoxFuture<'static, std::io::Result<()>>) -> BoxFuture<'static, std::io::Result<()>> {
+        Box::pin(self.run_roles(stop))
+    }
+
+    async fn run_roles(self, stop: BoxFuture<'static, std::io::Result<()>>) -> std::io::Result<()> {
         let Self { shared, queue } = self;
         let roles = &shared.settings.roles;
         let stopping = CancellationToken::new();
@@ -131,7 +151,7 @@ async fn take_jobs(
     shared: &Shared,
     queue: JobQueue,
     stopping: &CancellationToken,
-    stop: impl Future<Output = std::io::Result<()>>,
+    stop: BoxFuture<'static, std::io::Result<()>>,
 ) -> std::io::Result<()> {
     let dispatcher = tokio::spawn(dispatcher::run(shared.pool.clone(), queue.clone(), stopping.clone()));
     let mut monitor = Monitor::new().should_restart(|_, error| {

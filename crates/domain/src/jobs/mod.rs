@@ -2,7 +2,7 @@
 //!
 //! A kind is one file here, named as the job: its payload type with its [`Definition`] (queue, time limit, schedule
 //! line, artifact, triggers). The list at the end of this file is the registry, which API, CLI, scheduler and worker
-//! read. A new kind is a file, a line of the list, and its `run` in the worker.
+//! read. A new kind is a file, its `mod` line and its line of the list here, and its `run` in the worker likewise.
 
 mod chain;
 mod definition;

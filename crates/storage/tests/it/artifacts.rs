@@ -172,7 +172,7 @@ async fn deleting_a_run_deletes_its_rows_from_every_table_and_nothing_else(pool:
         // The fixture's leads appear alone, so that collaboration has no rows and its run was held back.
         match artifacts::head(&pool, artifact).await.unwrap() {
             Some(head) => heads.push((artifact, head)),
-            None => assert_eq!(artifact, Artifact::ActorCollaboration),
+            None => assert_eq!(artifact, Artifact::ActorCollaboration, "no run: stage one in test-support"),
         }
     }
     sqlx::query("DELETE FROM artifact_heads").execute(&pool).await.unwrap();

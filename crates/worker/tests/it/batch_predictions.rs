@@ -101,7 +101,9 @@ async fn a_forecast_survives_the_death_of_its_worker(pool: PgPool) {
     moving_movies(&stack.pool, 400).await;
     let id = stack.enqueue(JobKind::Predictions).await;
     let worker = stack.process();
-    stack.until_where(id, "tried its method", |job| job.phase.as_deref().is_some_and(|p| p.contains("past"))).await;
+    stack
+        .until_where(id, "tried its method", |job| job.phase.as_deref().is_some_and(|p| p.contains("back-testing")))
+        .await;
     worker.kill();
     stack.expire_lease(id).await;
     let worker = stack.process();

@@ -84,7 +84,7 @@ async fn a_cancelled_computation_ends_its_thread(pool: PgPool) {
     let process = stack.process();
     let id = stack.enqueue(JobKind::Predictions).await;
     stack
-        .until_where(id, "computed", |job| job.phase.as_deref().is_some_and(|phase| phase.contains("on the past")))
+        .until_where(id, "computed", |job| job.phase.as_deref().is_some_and(|phase| phase.contains("back-testing")))
         .await;
     jobs::cancel(&mut pool.acquire().await.unwrap(), id).await.unwrap();
     stack.until(id, JobStatus::Cancelled).await;
