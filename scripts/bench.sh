@@ -212,7 +212,7 @@ bench_start() {
         stop_daemon api
         start=$EPOCHREALTIME
         start_daemon api - "$API_PORT" "$bin/api"
-        wait_until_ready
+        wait_until_answers /health/ready
         took+=("$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print (b - a) * 1000 }')")
     done
     stop_daemon api
@@ -221,8 +221,8 @@ bench_start() {
 }
 
 # As wait_ready, which looks ten times a second: too coarse here.
-wait_until_ready() {
-    until http_ok 127.0.0.1 "$API_PORT" /health/ready; do
+wait_until_answers() { # PATH
+    until http_ok 127.0.0.1 "$API_PORT" "$1"; do
         running api || {
             tail -n 15 "$WORLD/log/api.log" >&2
             die "the API did not start: see above"
@@ -432,7 +432,12 @@ bench_reads() {
     timed "$bin/fill_live" 50000 48 --sentiment-days 90
     local movie
     movie=$(tail -n 1 "$WORLD/log/commands.log")
-    start_api
+    # No process has served a ranking here yet, so that none comes from the shared cache.
+    local start=$EPOCHREALTIME
+    start_daemon api - "$API_PORT" "$bin/api"
+    wait_until_answers /api/v1/trending/movies
+    TOOK=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print (b - a) * 1000 }')
+    row "API serves trending after start, 50,000 active movies" "$(round "$TOOK") ms" "" "" "≤ 2000 ms" "$TOOK" "<=" 2000
     read_row() { # WHAT PATH LIMIT
         # What is read once is in the database's memory, as it is a moment after any start; and the API has read the movies
         # that it ranks.
