@@ -5,7 +5,7 @@ use domain::hours::Hour;
 use insta::assert_json_snapshot;
 use serde_json::json;
 use sqlx::PgPool;
-use storage::postgres::speed::{self, MicroBatch};
+use storage::postgres::speed::MicroBatch;
 use test_support::{batch, fixture, live};
 
 use crate::app::{TestApp, settings};

@@ -65,7 +65,8 @@ pub(crate) async fn run(args: Args) -> CommandResult {
     let midnight = config.today.and_time(NaiveTime::MIN).and_utc();
     let records = world(config).map(Ok::<_, Infallible>);
     let load = async {
-        let tally = catalogue::load_as_of(&pool, &lease, Some(midnight), records, |done| bar.set_position(done)).await?;
+        let tally =
+            catalogue::load_as_of(&pool, &lease, Some(midnight), records, |done| bar.set_position(done)).await?;
         let mut conn = pool.acquire().await?;
         postgres::catalogue::demo::save(&mut conn, &DemoWorld { movies, users, days, ratings, seed }).await?;
         Ok::<_, LoadError<Infallible>>(tally)

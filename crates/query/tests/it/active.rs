@@ -8,7 +8,7 @@ use query::trending::TrendingNow;
 use query::{Question, active};
 use sqlx::PgPool;
 use storage::changes::{Change, ChangeFeed};
-use storage::postgres::speed::{self, MicroBatch};
+use storage::postgres::speed::MicroBatch;
 
 use test_support::{eventually, fixture, live};
 

@@ -6,7 +6,7 @@ use query::movies::MoviePage;
 use query::sentiment::MovieSentiment;
 use query::{LayerHours, QueryError, Question};
 use sqlx::PgPool;
-use storage::postgres::speed::{self, MicroBatch};
+use storage::postgres::speed::MicroBatch;
 use test_support::fixture::{self, movie_id};
 use test_support::live;
 

@@ -32,7 +32,7 @@ async fn run(shared: &Shared, context: &JobContext, mode: IngestMode) -> Result<
     let outcome = lease
         .renewed_during(async {
             match client {
-                Some(client) => tmdb::run(shared, client, context, &lease, mode).await.map(Some),
+                Some(client) => tmdb::run(client, context, &lease, mode).await.map(Some),
                 None => demo::run(shared, context, &lease).await,
             }
         })

@@ -10,7 +10,7 @@ use storage::postgres::catalogue::{self, IngestCounts, SourceLease, quarantine};
 use storage::postgres::speed;
 
 use crate::jobs::tmdb::failed;
-use crate::{JobContext, JobError, Shared};
+use crate::{JobContext, JobError};
 
 /// Movies requested again per ingest after a first 404, and after a defect that quarantined them: bounds the requests
 /// before the ingest itself.
@@ -26,14 +26,13 @@ const UNLISTED_PAGE: usize = 100;
 const UNLISTED_PHASE: &str = "full: movies without a release date";
 
 pub(super) async fn run(
-    shared: &Shared,
     client: TmdbClient,
     context: &JobContext,
     lease: &SourceLease,
     mode: IngestMode,
 ) -> Result<IngestCounts, JobError> {
     let today = Utc::now().date_naive();
-    let mut tally = ask_again(shared, &client, context, lease, today).await?;
+    let mut tally = ask_again(&client, context, lease, today).await?;
     let stored = catalogue::cursor(context.pool(), Source::Tmdb).await?;
     let mut cursor = TmdbCursor::load(stored.as_ref(), mode).map_err(failed)?;
     let mut ingest = TmdbIngest::new(client.clone(), mode, cursor.clone(), today);
@@ -45,14 +44,13 @@ pub(super) async fn run(
         tally += commit(context, lease, asked_at, batch.records, &batch.missing, Some(&cursor)).await?;
         context.progress(batch.done as i64, batch.total.map(|total| total as i64), &batch.phase);
     }
-    tally += fetch_unlisted(shared, &client, context, lease, cursor, today).await?;
+    tally += fetch_unlisted(&client, context, lease, cursor, today).await?;
     Ok(tally)
 }
 
 /// Requests again the movies that a defect has quarantined, and those with a 404: a second 404 makes a tombstone, a
 /// success resets the counter.
 async fn ask_again(
-    shared: &Shared,
     client: &TmdbClient,
     context: &JobContext,
     lease: &SourceLease,
@@ -75,7 +73,6 @@ async fn ask_again(
 /// release date, which are in no window. The cursor goes on from there after a kill. Where the export cannot be had,
 /// that is put into quarantine as a gap of the listing, and the next ingest tries again.
 async fn fetch_unlisted(
-    shared: &Shared,
     client: &TmdbClient,
     context: &JobContext,
     lease: &SourceLease,
