@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::clock;
 use domain::events::{Event, EventType, Fact, ViewerReview};
 use domain::sentiment::Lexicon;
 use domain::{EventId, ReviewId, UserId};
@@ -40,7 +41,7 @@ pub fn event(movie: i64, event_type: EventType, occurred_at: DateTime<Utc>) -> E
         movie_id: movie_id(movie),
         event_type,
         rating: (event_type == EventType::Rating).then_some(7.3),
-        occurred_at,
+        occurred_at: clock::storable(occurred_at),
     }
 }
 
@@ -52,7 +53,7 @@ pub fn review(movie: i64, content: &str, occurred_at: DateTime<Utc>) -> ViewerRe
         movie_id: movie_id(movie),
         content: content.to_owned(),
         rating: None,
-        occurred_at,
+        occurred_at: clock::storable(occurred_at),
     }
 }
 
