@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Measures what the product promises and prints one table, also into .local/bench.md; exit 1 if a target was missed.
 # Release build, throw-away servers with the settings of up.sh, traffic to this machine only; about twelve minutes.
-#   BENCH_ONLY=events,drain   only these of: answers start import growth large events visible drain late reads
-#                             search; live stands for events visible drain late reads
+#   BENCH_ONLY=events,drain   only these of: answers start import growth large events visible reviews drain late
+#                             reads search; live stands for events visible reviews drain late reads
 #   DATA_DIR=<dir>   holds tmdb_5000/: times its import and the artifacts on it
 #   BENCH_LARGE=1    a demo world of a million movies: the worker's memory (about half an hour more)
 #   BENCH_ROUNDS=3   BENCH_SECONDS=10   how often, and for how long, each path is loaded
@@ -23,9 +23,9 @@ LATE_BACKLOG=${BENCH_LATE_BACKLOG:-2000000}
 [[ $VISIBLE_SECONDS =~ ^[1-9][0-9]{1,3}$ && $BACKLOG =~ ^[1-9][0-9]{3,7}$ ]] ||
     die "BENCH_VISIBLE_SECONDS goes from 10 to 9999, BENCH_BACKLOG from 1000 to 99999999"
 ONLY=${BENCH_ONLY:-}
-ONLY=,${ONLY//live/events,visible,drain,late,reads},
+ONLY=,${ONLY//live/events,visible,reviews,drain,late,reads},
 for section in ${ONLY//,/ }; do
-    [[ " answers start import growth large events visible drain late reads search " == *" $section "* ]] ||
+    [[ " answers start import growth large events visible reviews drain late reads search " == *" $section "* ]] ||
         die "BENCH_ONLY knows no $section: look at the top of bench.sh"
 done
 [[ -z ${DATA_DIR:-} ]] || DATA_DIR=$(cd "$CALLER_DIR" && realpath "$DATA_DIR")
@@ -143,7 +143,8 @@ bin="$WORLD/bin"
 say "building the rival, a bare actix handler, and what fills the event log and its views"
 cargo build --release --locked -p api --example bare
 cargo build --release --locked -p storage --example fill_log --example fill_live
-for name in bare fill_log fill_live; do install "$CARGO_TARGET_DIR/release/examples/$name" "$bin/$name"; done
+cargo build --release --locked -p domain --example worst_reviews
+for name in bare fill_log fill_live worst_reviews; do install "$CARGO_TARGET_DIR/release/examples/$name" "$bin/$name"; done
 
 ## 1. Answers a second, each path against a bare handler that returns the same bytes
 
@@ -334,6 +335,10 @@ bench_events() {
     for name in bare-single bare-batch api; do stop_daemon "$name"; done
 }
 
+# number NAME: a number of the simulation's $summary; quantile NAME WHICH: one of its times, in milliseconds.
+number() { sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
+quantile() { sed -n "s/.*\"$1\":{[^}]*\"$2\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
+
 # How soon they are seen, and what that takes.
 bench_visible() {
     say "1,000 events a second for $VISIBLE_SECONDS s"
@@ -350,9 +355,6 @@ bench_visible() {
     wait "$simulating" || [[ -s $report ]] || die "viewers could not be simulated: look at the end of $WORLD/log/commands.log"
     for name in api worker; do late[$name]=$(memory "$name"); done
     summary=$(<"$report")
-    # number NAME: a number of the summary; quantile NAME WHICH: one of its times, in milliseconds.
-    number() { sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
-    quantile() { sed -n "s/.*\"$1\":{[^}]*\"$2\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
     [[ -n $(quantile visible_ms p99) ]] || die "no probe was ever seen in its movie's page: $summary"
     # Whatever was not accepted: rejected, given up, skipped or unanswered.
     lost=$((1000 * VISIBLE_SECONDS - $(number accepted_events) - $(number accepted_reviews) + $(number probes_missed)))
@@ -365,6 +367,27 @@ bench_visible() {
             "$((early[$name] / 1024)) MiB" "$(divide "${late[$name]}" "${early[$name]}")" "≤ 1.2" \
             "$(divide "${late[$name]}" "${early[$name]}")" "<=" 1.2
     done
+    stop_daemon api
+}
+
+# Whether reviews that cost the most to score hold events up.
+bench_reviews() {
+    say "events beside reviews of 10,000 emoji"
+    local slowest summary posted
+    slowest=$("$bin/worst_reviews")
+    row "sentiment of the worst review of 10,000 characters" "$slowest ms" "" "" "< 20 ms" "$slowest" "<" 20
+    demo_world bench_reviews
+    start_api
+    python3 scripts/bench/worst_reviews.py "$API_PORT" "$VISIBLE_SECONDS" "$(some_movies)" >"$WORLD/reviews.count" &
+    posted=$!
+    summary=$("$bin/moviemetric" simulate --rate 100 --for "${VISIBLE_SECONDS}s" --movies 300 --probe --json \
+        --api-url "http://127.0.0.1:$API_PORT" 2>>"$WORLD/log/commands.log") || [[ -n $summary ]] ||
+        die "viewers could not be simulated: look at the end of $WORLD/log/commands.log"
+    wait "$posted" || die "not every review was accepted"
+    [[ -n $(quantile visible_ms p99) ]] || die "no probe was ever seen in its movie's page: $summary"
+    row "posted to seen, beside eight such reviews ten times a second ($(<"$WORLD/reviews.count") in all)" \
+        "99 % in $(round "$(quantile visible_ms p99)") ms, half in $(round "$(quantile visible_ms p50)") ms" \
+        "" "" "99 % < 1000 ms" "$(quantile visible_ms p99)" "<" 1000
     stop_daemon api
 }
 
@@ -488,6 +511,7 @@ if section growth; then bench_growth; fi
 if section large && [[ -n ${BENCH_LARGE:-} ]]; then bench_large; fi
 if section events; then bench_events; fi
 if section visible; then bench_visible; fi
+if section reviews; then bench_reviews; fi
 if section drain; then bench_drain; fi
 if section late; then bench_late; fi
 if section reads; then bench_reads; fi

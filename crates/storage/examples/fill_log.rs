@@ -21,7 +21,7 @@ const BATCH: i64 = 100;
 const LATE_HOURS: i64 = 4;
 
 fn event(n: i64, movies: i64, first: i64, hours_ago: Option<i64>) -> Fact {
-    let event_type = EventType::ALL[(n % 8) as usize];
+    let event_type = EventType::ALL[n as usize % EventType::ALL.len()];
     // Squared, so that some movies get far more events than others.
     let share = (n.wrapping_mul(2_654_435_761).rem_euclid(1_000_003)) as f64 / 1_000_003.0;
     Fact::Event(Event {

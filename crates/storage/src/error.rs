@@ -106,6 +106,9 @@ pub enum StorageError {
     /// A stored value that no release of this program writes.
     #[error("stored value does not fit: {0}")]
     Corrupt(String),
+    /// A row that this call has read or written is gone: somebody deleted it meanwhile.
+    #[error("{0} is gone")]
+    Vanished(String),
     /// The caller's arguments are invalid; nothing was read or written.
     #[error("{0}")]
     Misuse(String),
@@ -136,9 +139,12 @@ impl StorageError {
             Self::Meilisearch(SdkError::InvalidRequest) => false,
             Self::Meilisearch(_) => true,
             Self::MeilisearchTask { error, .. } => meilisearch_is_transient(error),
-            Self::Migration(_) | Self::Configuration { .. } | Self::Json(_) | Self::Corrupt(_) | Self::Misuse(_) => {
-                false
-            }
+            Self::Migration(_)
+            | Self::Configuration { .. }
+            | Self::Json(_)
+            | Self::Corrupt(_)
+            | Self::Vanished(_)
+            | Self::Misuse(_) => false,
         }
     }
 }

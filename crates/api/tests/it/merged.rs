@@ -36,7 +36,7 @@ fn events(dice: &mut Dice, movies: &[i64], now: DateTime<Utc>) -> Vec<Event> {
         // Most of them lately, some late by up to the 30 days that are accepted.
         let minutes = [180, 4_000, 43_200][dice.below(3) as usize];
         let at = now - TimeDelta::seconds(dice.below(minutes * 60) as i64);
-        let kind = EventType::ALL[dice.below(8) as usize];
+        let kind = EventType::ALL[dice.below(EventType::ALL.len() as u64) as usize];
         let mut event = live::event(movies[dice.below(movies.len() as u64) as usize], kind, at);
         event.rating = event.rating.map(|_| 0.5 + dice.below(950) as f32 / 100.0);
         event

@@ -1,4 +1,4 @@
-//! Periodic tasks beside the lanes: measures the backlog, drops rows that the batch layer covers, and deletes waiting
+//! Periodic tasks beside the lanes: measures the backlogs, drops rows that the batch layer covers, and deletes waiting
 //! facts and quarantined records after their time.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use storage::StorageError;
 use storage::event_log::{Durability, EventLog};
 use storage::postgres::catalogue::quarantine;
-use storage::postgres::facts::waiting;
+use storage::postgres::facts::{scoring, waiting};
 use storage::postgres::speed;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,10 @@ pub(super) async fn run(pool: PgPool, log: Arc<dyn EventLog>, retention: Retenti
                 metrics::gauge!("speed_backlog").set(backlog.waiting as f64);
             }
             Err(error) => tracing::debug!(%error, "the event log's backlog was not measured"),
+        }
+        match scoring::waiting(&pool).await {
+            Ok(reviews) => metrics::gauge!("reviews_unscored").set(reviews as f64),
+            Err(error) => tracing::debug!(%error, "the reviews that wait for a score were not counted"),
         }
         if dropped.is_none_or(|at| at.elapsed() >= DROP_INTERVAL) {
             dropped = Some(Instant::now());

@@ -174,7 +174,7 @@ pub async fn enqueue(conn: &mut PgConnection, new: NewJob) -> Result<(Job, bool)
         ),
         _ => id,
     };
-    let job = get(conn, id).await?.ok_or_else(|| StorageError::Corrupt(format!("job {id} vanished while enqueued")))?;
+    let job = get(conn, id).await?.ok_or_else(|| StorageError::Vanished(format!("job {id}")))?;
     Ok((job, created))
 }
 

@@ -102,7 +102,8 @@ async fn two_late_batches_at_once_both_count(pool: PgPool) {
     batch::publish(&stack.pool, Artifact::BatchStatsHourly, &run, 1, false).await.unwrap();
     let mut all = Vec::new();
     for _ in 0..20 {
-        let facts: Vec<Fact> = (0..20).map(|n| Fact::Event(live::event(550, EventType::ALL[n % 8], hour))).collect();
+        let facts: Vec<Fact> =
+            (0..20).map(|n| Fact::Event(live::event(550, EventType::ALL[n % EventType::ALL.len()], hour))).collect();
         let (a, b) = (batch_of(&facts[..10]), batch_of(&facts[10..]));
         let (a, b) = tokio::join!(speed::apply(&stack.pool, &a), speed::apply(&stack.pool, &b));
         assert_eq!((a.unwrap().events, b.unwrap().events), (10, 10));
@@ -304,7 +305,11 @@ async fn the_law_holds_in_the_database_under_any_interleaving(pool: PgPool) {
                             };
                             let at = now - TimeDelta::minutes(ago as i64);
                             let movie = movies[dice(&mut state, 3) as usize];
-                            Fact::Event(live::event(movie, EventType::ALL[dice(&mut state, 8) as usize], at))
+                            Fact::Event(live::event(
+                                movie,
+                                EventType::ALL[dice(&mut state, EventType::ALL.len() as u64) as usize],
+                                at,
+                            ))
                         })
                         .collect();
                     // Two lanes at once, and a delivery that comes again after its worker died.
@@ -343,7 +348,8 @@ async fn late_batches_dropping_and_publishing_at_once_lose_nothing(pool: PgPool)
     let hour = Hour::of(now).plus(-100).start();
     let mut all = Vec::new();
     for round in 0..15 {
-        let facts: Vec<Fact> = (0..20).map(|n| Fact::Event(live::event(550, EventType::ALL[n % 8], hour))).collect();
+        let facts: Vec<Fact> =
+            (0..20).map(|n| Fact::Event(live::event(550, EventType::ALL[n % EventType::ALL.len()], hour))).collect();
         let (a, b) = (batch_of(&facts[..10]), batch_of(&facts[10..]));
         let (run, staged) = read_events(pool, Hour::of(now)).await;
         let (a, b, published, dropped) = tokio::join!(
