@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Measures what the product promises and prints one table, also into .local/bench.md; exit 1 if a target was missed.
 # Release build, throw-away servers with the settings of up.sh, traffic to this machine only; about twelve minutes.
-#   BENCH_ONLY=events,drain   only these of: answers start import growth large events visible drain reads;
-#                             live stands for the last four
+#   BENCH_ONLY=events,drain   only these of: answers start import growth large events visible reviews drain late
+#                             reads search; live stands for events visible reviews drain late reads
 #   DATA_DIR=<dir>   holds tmdb_5000/: times its import and the artifacts on it
 #   BENCH_LARGE=1    a demo world of a million movies: the worker's memory (about half an hour more)
 #   BENCH_ROUNDS=3   BENCH_SECONDS=10   how often, and for how long, each path is loaded
 #   BENCH_VISIBLE_SECONDS=60   BENCH_BACKLOG=1000000   how long viewers are simulated; events to be drained
+#   BENCH_LATE_BACKLOG=2000000   events to be drained into hours that a batch run covers
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/services.sh
@@ -17,12 +18,14 @@ DURATION=${BENCH_SECONDS:-10}
 [[ $ROUNDS =~ ^[1-9]$ && $DURATION =~ ^[1-9][0-9]?$ ]] || die "BENCH_ROUNDS goes from 1 to 9, BENCH_SECONDS from 1 to 99"
 VISIBLE_SECONDS=${BENCH_VISIBLE_SECONDS:-60}
 BACKLOG=${BENCH_BACKLOG:-1000000}
+LATE_BACKLOG=${BENCH_LATE_BACKLOG:-2000000}
+[[ $LATE_BACKLOG =~ ^[1-9][0-9]{3,7}$ ]] || die "BENCH_LATE_BACKLOG goes from 1000 to 99999999"
 [[ $VISIBLE_SECONDS =~ ^[1-9][0-9]{1,3}$ && $BACKLOG =~ ^[1-9][0-9]{3,7}$ ]] ||
     die "BENCH_VISIBLE_SECONDS goes from 10 to 9999, BENCH_BACKLOG from 1000 to 99999999"
 ONLY=${BENCH_ONLY:-}
-ONLY=,${ONLY//live/events,visible,drain,reads},
+ONLY=,${ONLY//live/events,visible,reviews,drain,late,reads},
 for section in ${ONLY//,/ }; do
-    [[ " answers start import growth large events visible drain reads " == *" $section "* ]] ||
+    [[ " answers start import growth large events visible reviews drain late reads search " == *" $section "* ]] ||
         die "BENCH_ONLY knows no $section: look at the top of bench.sh"
 done
 [[ -z ${DATA_DIR:-} ]] || DATA_DIR=$(cd "$CALLER_DIR" && realpath "$DATA_DIR")
@@ -140,7 +143,8 @@ bin="$WORLD/bin"
 say "building the rival, a bare actix handler, and what fills the event log and its views"
 cargo build --release --locked -p api --example bare
 cargo build --release --locked -p storage --example fill_log --example fill_live
-for name in bare fill_log fill_live; do install "$CARGO_TARGET_DIR/release/examples/$name" "$bin/$name"; done
+cargo build --release --locked -p domain --example worst_reviews
+for name in bare fill_log fill_live worst_reviews; do install "$CARGO_TARGET_DIR/release/examples/$name" "$bin/$name"; done
 
 ## 1. Answers a second, each path against a bare handler that returns the same bytes
 
@@ -209,7 +213,7 @@ bench_start() {
         stop_daemon api
         start=$EPOCHREALTIME
         start_daemon api - "$API_PORT" "$bin/api"
-        wait_until_ready
+        wait_until_answers /health/ready
         took+=("$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print (b - a) * 1000 }')")
     done
     stop_daemon api
@@ -218,8 +222,8 @@ bench_start() {
 }
 
 # As wait_ready, which looks ten times a second: too coarse here.
-wait_until_ready() {
-    until http_ok 127.0.0.1 "$API_PORT" /health/ready; do
+wait_until_answers() { # PATH
+    until http_ok 127.0.0.1 "$API_PORT" "$1"; do
         running api || {
             tail -n 15 "$WORLD/log/api.log" >&2
             die "the API did not start: see above"
@@ -331,6 +335,10 @@ bench_events() {
     for name in bare-single bare-batch api; do stop_daemon "$name"; done
 }
 
+# number NAME: a number of the simulation's $summary; quantile NAME WHICH: one of its times, in milliseconds.
+number() { sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
+quantile() { sed -n "s/.*\"$1\":{[^}]*\"$2\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
+
 # How soon they are seen, and what that takes.
 bench_visible() {
     say "1,000 events a second for $VISIBLE_SECONDS s"
@@ -347,9 +355,6 @@ bench_visible() {
     wait "$simulating" || [[ -s $report ]] || die "viewers could not be simulated: look at the end of $WORLD/log/commands.log"
     for name in api worker; do late[$name]=$(memory "$name"); done
     summary=$(<"$report")
-    # number NAME: a number of the summary; quantile NAME WHICH: one of its times, in milliseconds.
-    number() { sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
-    quantile() { sed -n "s/.*\"$1\":{[^}]*\"$2\":\([0-9.]*\).*/\1/p" <<<"$summary"; }
     [[ -n $(quantile visible_ms p99) ]] || die "no probe was ever seen in its movie's page: $summary"
     # Whatever was not accepted: rejected, given up, skipped or unanswered.
     lost=$((1000 * VISIBLE_SECONDS - $(number accepted_events) - $(number accepted_reviews) + $(number probes_missed)))
@@ -365,26 +370,81 @@ bench_visible() {
     stop_daemon api
 }
 
+# Whether reviews that cost the most to score hold events up.
+bench_reviews() {
+    say "events beside reviews of 10,000 emoji"
+    local slowest summary posted
+    slowest=$("$bin/worst_reviews")
+    row "sentiment of the worst review of 10,000 characters" "$slowest ms" "" "" "< 20 ms" "$slowest" "<" 20
+    demo_world bench_reviews
+    start_api
+    python3 scripts/bench/worst_reviews.py "$API_PORT" "$VISIBLE_SECONDS" "$(some_movies)" >"$WORLD/reviews.count" &
+    posted=$!
+    summary=$("$bin/moviemetric" simulate --rate 100 --for "${VISIBLE_SECONDS}s" --movies 300 --probe --json \
+        --api-url "http://127.0.0.1:$API_PORT" 2>>"$WORLD/log/commands.log") || [[ -n $summary ]] ||
+        die "viewers could not be simulated: look at the end of $WORLD/log/commands.log"
+    wait "$posted" || die "not every review was accepted"
+    [[ -n $(quantile visible_ms p99) ]] || die "no probe was ever seen in its movie's page: $summary"
+    row "posted to seen, beside eight such reviews ten times a second ($(<"$WORLD/reviews.count") in all)" \
+        "99 % in $(round "$(quantile visible_ms p99)") ms, half in $(round "$(quantile visible_ms p50)") ms" \
+        "" "" "99 % < 1000 ms" "$(quantile visible_ms p99)" "<" 1000
+    stop_daemon api
+}
+
 # How fast the speed layer catches up.
 bench_drain() {
     say "a backlog of $BACKLOG events on 10,000 movies"
-    fresh_database bench_drain
-    # Made-up movies are numbered without gaps, as fill_log needs them.
+    drain_world bench_drain
+    timed "$bin/fill_log" "$BACKLOG" 10000 1000000001
+    drain "draining $BACKLOG events" "$BACKLOG"
+}
+
+# The same into hours that a batch run covers, as after a long outage of the senders. The run knows each of these hours, and
+# three hours in four have left the speed layer.
+bench_late() {
+    say "a backlog of $LATE_BACKLOG late events on 10,000 movies"
+    drain_world bench_late
+    timed "$bin/fill_log" 200000 10000 1000000001 48
+    start_worker
+    until_drained
+    timed "$bin/moviemetric" enqueue event-stats --wait
+    # It drops covered rows when it starts.
+    stop_daemon worker
+    start_worker
+    local deadline=$((SECONDS + 60))
+    while (($(query_database "SELECT count(DISTINCT hour) FROM speed_stats") > 3)); do
+        ((SECONDS < deadline)) || die "covered hours were not dropped: look into $WORLD/log/worker.log"
+        sleep 0.5
+    done
+    stop_daemon worker
+    timed "$bin/fill_log" "$LATE_BACKLOG" 10000 1000000001 48
+    drain "draining $LATE_BACKLOG events into hours that a run covers" $((LATE_BACKLOG + 200000)) "$LATE_BACKLOG"
+}
+
+# drain_world NAME: made-up movies, which are numbered without gaps, as fill_log needs them; no worker.
+drain_world() {
+    fresh_database "$1"
     timed "$bin/moviemetric" demo --movies 10424 --days 2 --ratings 1000
     stop_daemon worker
-    timed "$bin/fill_log" "$BACKLOG" 10000 1000000001
-    local start=$EPOCHREALTIME stored
-    start_worker
+}
+
+until_drained() {
     while (($(backlog) > 0)); do
         running worker || die "the worker died: look into $WORLD/log/worker.log"
         sleep 0.1
     done
+}
+
+# drain WHAT STORED [EVENTS]: times the worker from its start until the log is empty; then so many events must be stored.
+drain() {
+    local start=$EPOCHREALTIME stored rate
+    start_worker
+    until_drained
     TOOK=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
     stored=$(query_database "SELECT count(*) FROM viewer_events")
-    [[ $stored == "$BACKLOG" ]] || die "$stored of $BACKLOG events were stored: look into $WORLD/log/worker.log"
-    local rate
-    rate=$(awk -v n="$BACKLOG" -v t="$TOOK" 'BEGIN { print n / t }')
-    row "draining $BACKLOG events" "$(round "$rate")/s, $(seconds "$TOOK")" "" "" "≥ 20000/s" "$rate" ">=" 20000
+    [[ $stored == "$2" ]] || die "$stored of $2 events were stored: look into $WORLD/log/worker.log"
+    rate=$(awk -v n="${3:-$2}" -v t="$TOOK" 'BEGIN { print n / t }')
+    row "$1" "$(round "$rate")/s, $(seconds "$TOOK")" "" "" "≥ 20000/s" "$rate" ">=" 20000
 }
 
 # How fast large answers are merged anew.
@@ -395,7 +455,12 @@ bench_reads() {
     timed "$bin/fill_live" 50000 48 --sentiment-days 90
     local movie
     movie=$(tail -n 1 "$WORLD/log/commands.log")
-    start_api
+    # No process has served a ranking here yet, so that none comes from the shared cache.
+    local start=$EPOCHREALTIME
+    start_daemon api - "$API_PORT" "$bin/api"
+    wait_until_answers /api/v1/trending/movies
+    TOOK=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print (b - a) * 1000 }')
+    row "API serves trending after start, 50,000 active movies" "$(round "$TOOK") ms" "" "" "≤ 2000 ms" "$TOOK" "<=" 2000
     read_row() { # WHAT PATH LIMIT
         # What is read once is in the database's memory, as it is a moment after any start; and the API has read the movies
         # that it ranks.
@@ -408,6 +473,34 @@ bench_reads() {
     stop_daemon api
 }
 
+# What a search costs while Meilisearch accepts connections and never answers: the worst way to be away.
+bench_search() {
+    say "search with PostgreSQL alone, and with a Meilisearch that hangs"
+    demo_world bench_search
+    stop_daemon worker
+    local alone away path='/search?q=matrix'
+    search_p95() { # in P95
+        start_api
+        # The circuit breaker and the database's memory are as they are a moment after any start.
+        http_ok 127.0.0.1 "$API_PORT" "$path" && DURATION=2 load 4 "$API_PORT" "$path" -H "Cache-Control: no-cache"
+        load 4 "$API_PORT" "$path" -H "Cache-Control: no-cache" -s scripts/bench/p95.lua
+        stop_daemon api
+    }
+    search_p95
+    alone=$P95
+    free_port SILENT_PORT
+    ensure_daemon silent SILENT_PORT python3 -c 'import socket, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=4096)
+time.sleep(86400)' "$SILENT_PORT"
+    export MEILI_URL=http://127.0.0.1:$SILENT_PORT
+    search_p95
+    away=$P95
+    unset MEILI_URL
+    stop_daemon silent
+    row "search, uncached, Meilisearch away, 4 connections" "95 % in $away ms" "PostgreSQL alone $alone ms" \
+        "$(divide "$away" "$alone")" "95 % < 5 ms more" "$(awk -v a="$away" -v b="$alone" 'BEGIN { print a - b }')" "<" 5
+}
+
 # section NAME: whether it is wanted.
 section() { [[ $ONLY == ,, || $ONLY == *,"$1",* ]]; }
 
@@ -418,8 +511,11 @@ if section growth; then bench_growth; fi
 if section large && [[ -n ${BENCH_LARGE:-} ]]; then bench_large; fi
 if section events; then bench_events; fi
 if section visible; then bench_visible; fi
+if section reviews; then bench_reviews; fi
 if section drain; then bench_drain; fi
+if section late; then bench_late; fi
 if section reads; then bench_reads; fi
+if section search; then bench_search; fi
 
 mkdir -p .local
 printf '%s, %s cores, %s rounds of %s s\n\n%s' "$(date -u +%F)" "$(nproc)" "$ROUNDS" "$DURATION" "$TABLE" >.local/bench.md

@@ -111,7 +111,7 @@ stored=$((events + reviews - before))
 acknowledged=$(($(number accepted_events) + $(number accepted_reviews) + $(number probes_seen)))
 unanswered=$(number given_up)
 counted=0
-for movie in $(query_database "SELECT id FROM movies ORDER BY id"); do
+for movie in $(query_database "SELECT movie_id FROM movies ORDER BY movie_id"); do
     # Every count of the page's "viewers", whose avg_rating is no count.
     one=$(body "/api/v1/movies/$movie" | grep -o '"viewers":{[^}]*}' | grep -o '"[a-z]*s":[0-9]*' | cut -d: -f2 | paste -sd+)
     counted=$((counted + ${one:-0}))

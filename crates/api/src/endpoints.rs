@@ -69,6 +69,12 @@ endpoints! {
         both "/admin/jobs/{id}/stream" get admin::stream::follow, Admin;
         both "/admin/jobs/{id}/cancel" post admin::jobs::cancel, Admin;
         both "/admin/jobs/{id}/retry" post admin::jobs::retry, Admin;
+        both "/admin/dead-letters" get admin::dead_letters::list, Admin;
+        both "/admin/dead-letters/replay" post admin::dead_letters::replay, Admin;
+        both "/admin/dead-letters/discard" post admin::dead_letters::discard, Admin;
+        both "/admin/quarantine" get admin::quarantine::list, Admin;
+        both "/admin/quarantine/replay" post admin::quarantine::replay, Admin;
+        both "/admin/quarantine/discard" post admin::quarantine::discard, Admin;
         both "/health" get health::overview, Open;
         both "/health/live" get health::live, Open;
         both "/health/ready" get health::ready, Open;

@@ -2,6 +2,9 @@
 //! one chunk of rows at a time, so memory use is bounded by one chunk, not by the table.
 //!
 //! A table holds the whole list, or one page if the request has `limit`. Tables are not cached.
+//!
+//! A spreadsheet runs a cell that begins with `=` as a formula, and titles come from strangers. So CSV neutralises such
+//! text unless the request has `csv_formulas=keep`.
 
 use actix_web::http::header::{self, Accept, ContentDisposition, DispositionParam, DispositionType, Header, Quality};
 use actix_web::{HttpRequest, HttpResponse};
@@ -39,10 +42,35 @@ impl Format {
     }
 }
 
+/// What becomes of text that a spreadsheet would run as a formula.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Formulas {
+    /// An apostrophe before the text, which spreadsheets take for a mark of plain text (OWASP, "CSV Injection").
+    #[default]
+    Neutralise,
+    /// The text as it is, for programs.
+    Keep,
+}
+
+impl Formulas {
+    /// The parameter's values, the default first.
+    pub const VALUES: [&'static str; 2] = ["neutralise", "keep"];
+
+    /// The characters with which a formula begins, or which make the next cell begin: OWASP's list, and the full-width
+    /// forms that some spreadsheets take for the same.
+    const STARTS: &'static [char] =
+        &['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+    fn apply(self, text: String) -> String {
+        if self == Self::Neutralise && text.starts_with(Self::STARTS) { format!("'{text}") } else { text }
+    }
+}
+
 /// The table that a client requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
     pub format: Format,
+    pub formulas: Formulas,
     /// `true` if `format=` names the format, which is binding; `false` if only `Accept` prefers it.
     pub insisted: bool,
     /// `true` if the request has no `limit`, so that the table holds the whole list.
@@ -52,7 +80,7 @@ pub struct Wanted {
 /// Returns the table that `format=`, or else `Accept`, requests; `None` means JSON.
 ///
 /// # Errors
-/// `format` is unknown.
+/// `format` or `csv_formulas` is unknown.
 pub fn wanted(request: &HttpRequest) -> Result<Option<Wanted>, ApiError> {
     let query = request.query_string();
     // Most requests have neither parameter; `contains` spares them the parsing.
@@ -67,7 +95,12 @@ pub fn wanted(request: &HttpRequest) -> Result<Option<Wanted>, ApiError> {
             None => return Ok(None),
         },
     };
-    Ok(Some(Wanted { format, insisted, whole: parameter(query, "limit").is_none() }))
+    let formulas = match parameter(query, "csv_formulas").as_deref() {
+        None | Some("neutralise") => Formulas::Neutralise,
+        Some("keep") => Formulas::Keep,
+        Some(_) => return Err(ApiError::invalid("csv_formulas", "must be neutralise or keep")),
+    };
+    Ok(Some(Wanted { format, formulas, insisted, whole: parameter(query, "limit").is_none() }))
 }
 
 fn parameter(query: &str, name: &str) -> Option<String> {
@@ -122,7 +155,7 @@ impl Table {
     }
 
     /// Streams the table as the response body.
-    pub fn respond(self, format: Format) -> HttpResponse {
+    pub fn respond(self, Wanted { format, formulas, .. }: Wanted) -> HttpResponse {
         let Self { name, columns, chunks } = self;
         let file = ContentDisposition {
             disposition: DispositionType::Attachment,
@@ -133,7 +166,7 @@ impl Table {
             Format::Ndjson => Ok(Bytes::new()),
         };
         let body = chunks.map(move |rows| match format {
-            Format::Csv => csv(columns, &rows?),
+            Format::Csv => csv(columns, &rows?, formulas),
             Format::Ndjson => ndjson(&rows?),
         });
         let body = stream::once(async { head }).chain(body).try_filter(|bytes| {
@@ -161,8 +194,13 @@ fn lost(error: impl std::fmt::Display) -> ApiError {
     ApiError::Internal(error.to_string().into())
 }
 
-fn csv(columns: &[&str], rows: &[Value]) -> Result<Bytes, ApiError> {
+fn csv(columns: &[&str], rows: &[Value], formulas: Formulas) -> Result<Bytes, ApiError> {
     let mut writer = writer();
+    let cell = |value: &Value| {
+        let text = cell(value);
+        // A negative number is no formula, and must stay a number.
+        if value.is_number() { text } else { formulas.apply(text) }
+    };
     for row in rows {
         writer.write_record(columns.iter().map(|column| cell(&row[*column]))).map_err(lost)?;
     }
@@ -235,8 +273,26 @@ mod tests {
             json!({"title": "A, \"B\"\nC", "genres": ["Drama", "War"], "runtime": null, "score": 1.5}),
             json!({"title": "D", "genres": [], "runtime": 90, "score": -0.25}),
         ];
-        let bytes = csv(&["title", "genres", "runtime", "score"], &rows).unwrap();
+        let bytes = csv(&["title", "genres", "runtime", "score"], &rows, Formulas::default()).unwrap();
         assert_eq!(bytes, "\"A, \"\"B\"\"\nC\",Drama|War,,1.5\r\nD,,90,-0.25\r\n");
         assert_eq!(ndjson(&rows[1..]).unwrap(), "{\"genres\":[],\"runtime\":90,\"score\":-0.25,\"title\":\"D\"}\n");
+    }
+
+    #[test]
+    fn text_that_a_spreadsheet_would_run_is_neutralised_and_numbers_are_not() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\u{ff1d}1"] {
+            let rows = [json!({"title": text, "genres": [text, "War"], "score": -0.25})];
+            let read = |formulas| {
+                let bytes = csv(&["title", "genres", "score"], &rows, formulas).unwrap();
+                let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);
+                let record = reader.records().next().unwrap().unwrap();
+                record.iter().map(str::to_owned).collect::<Vec<_>>()
+            };
+            assert_eq!(read(Formulas::Neutralise), [format!("'{text}"), format!("'{text}|War"), "-0.25".to_owned()]);
+            assert_eq!(read(Formulas::Keep), [text.to_owned(), format!("{text}|War"), "-0.25".to_owned()]);
+        }
+        let harmless = [json!({"title": "1 = 1", "score": null})];
+        assert_eq!(csv(&["title", "score"], &harmless, Formulas::Neutralise).unwrap(), "1 = 1,\r\n");
+        assert!(wanted(&TestRequest::get().uri("/?format=csv&csv_formulas=run").to_http_request()).is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! Start reading at [`endpoints`], the list of all paths; each file under `routes/` implements one resource.
 
 pub mod access;
+pub mod admission;
 pub mod answer;
 mod endpoint;
 pub mod endpoints;
@@ -98,6 +99,7 @@ impl Application {
         background.spawn(follow_changes(state.feed.clone(), state.pool.clone()));
         let cache = state.cache.clone();
         background.spawn(lag::watch(reader.lag.clone(), move || cache.outdate_live()));
+        background.spawn(admission::watch(state.admission.clone()));
         background.spawn(telemetry::upkeep(metrics));
 
         let (address, keys) = (settings.listen, access::Keys { admin_sha256: settings.admin_key_sha256 });

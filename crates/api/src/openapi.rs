@@ -13,6 +13,7 @@ use crate::access::Access;
 use crate::endpoint::Endpoint;
 use crate::endpoints::{Handlers, endpoints};
 use crate::error::Problem;
+use crate::export::Formulas;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -34,7 +35,7 @@ use crate::error::Problem;
         (name = "predictions", description = "Forecasts"),
         (name = "search", description = "Full-text search"),
         (name = "recommendations", description = "Similar titles"),
-        (name = "admin", description = "Jobs and the cache; requires the admin key"),
+        (name = "admin", description = "Jobs, the cache, dead letters and quarantine; requires the admin key"),
         (name = "health", description = "Health and metrics"),
         (name = "docs", description = "This document and pages that render it"),
     ),
@@ -121,7 +122,17 @@ fn as_table(operation: &mut Operation) {
         ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["json", "csv", "ndjson"]))))
         .build();
-    operation.parameters.get_or_insert_default().push(RefOr::T(format));
+    let formulas = ParameterBuilder::new()
+        .name("csv_formulas")
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(
+            "In CSV, text that a spreadsheet would run as a formula gets an apostrophe before it; `keep` leaves it as it is, for \
+             programs.",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Formulas::VALUES))))
+        .build();
+    operation.parameters.get_or_insert_default().extend([RefOr::T(format), RefOr::T(formulas)]);
     if let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") {
         for content_type in ["text/csv", "application/x-ndjson"] {
             let text = ObjectBuilder::new().schema_type(Type::String);

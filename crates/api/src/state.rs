@@ -17,6 +17,7 @@ use storage::search_index::SearchIndex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Admission;
 use crate::answer::{Answers, ResponseCache};
 
 /// Time limit for the first read of the cache generations at start. With it, answers are cached from the first request
@@ -31,6 +32,8 @@ pub struct State {
     pub pool: PgPool,
     /// The event log, which stores events and reviews durably until the speed layer has counted them.
     pub event_log: Arc<dyn EventSink>,
+    /// Decides whether facts about unknown movies are accepted.
+    pub admission: Arc<Admission>,
     /// Answers questions about movies from the stores.
     pub reader: Arc<Reader>,
     /// Answers requests from `cache`, or by `reader`.
@@ -43,6 +46,8 @@ pub struct State {
     /// Cancelled at shutdown; ends all event streams.
     pub stopping: CancellationToken,
     pub assets_dir: PathBuf,
+    /// The header in which a proxy in front of the API names its client.
+    pub client_header: Option<String>,
     pub metrics: PrometheusHandle,
 }
 
@@ -72,16 +77,19 @@ impl State {
         })?;
         let lag = Arc::new(Lag::new(event_log.clone(), settings.speed_lag_limit));
         let search = SearchIndex::new(pool.clone(), meili)?;
-        let reader = Arc::new(Reader::new(pool.clone(), search, lag));
+        let admission = Arc::new(Admission::new(pool.clone(), settings.waiting, lag.clone()));
+        let reader = Arc::new(Reader::new(pool.clone(), search, lag, settings.streams_per_client));
         let cache = Arc::new(ResponseCache::new(&settings.cache, feed.clone())?);
         Ok(Self {
             event_log,
+            admission,
             answers: Answers::new(cache.clone(), reader.clone()),
             reader,
             cache,
             job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),
             assets_dir: settings.assets_dir.clone(),
+            client_header: settings.client_header.clone(),
             feed,
             pool,
             metrics,

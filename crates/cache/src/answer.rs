@@ -60,7 +60,11 @@ impl<E: Failure> ResponseCache<E> {
                 Freshness::Outdated => {}
             }
         }
-        let (entry, source) = self.find(subject, kept, compute()).await?;
+        let compute = compute();
+        if let Some(entry) = kept.as_ref().filter(|_| !compute.is_ready()) {
+            return Ok(self.counted(subject, entry.clone(), Source::Stale));
+        }
+        let (entry, source) = self.find(subject, kept, compute).await?;
         Ok(self.counted(subject, entry, source))
     }
 
@@ -104,6 +108,10 @@ impl<E: Failure> ResponseCache<E> {
                     Freshness::Aged => {
                         source.set(Source::Stale);
                         self.refresh_soon(subject, &entry);
+                        return Ok(entry);
+                    }
+                    Freshness::Outdated if !compute.is_ready() => {
+                        source.set(Source::Stale);
                         return Ok(entry);
                     }
                     Freshness::Outdated => {}

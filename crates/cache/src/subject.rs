@@ -58,6 +58,12 @@ pub enum Visibility {
 /// Computes an answer's bytes. It is stored with the entry, so that the cache can recompute the entry by itself: after
 /// its TTL, and after a run was published.
 pub trait Compute<E>: Send + Sync {
+    /// Whether the computation could start at once. Where not, as shortly after a start, an older answer is given
+    /// instead of waiting.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     /// Computes the bytes.
     fn compute(&self) -> BoxFuture<'_, Result<Bytes, E>>;
 }

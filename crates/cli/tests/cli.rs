@@ -207,6 +207,9 @@ async fn dead_letters_are_listed_and_replayed_unless_they_are_no_events(pool: Pg
 
     let gone = run(Some(&pool), &env, &["dead-letters", "replay", "--id", "2"]).await;
     assert!(!gone.status.success() && text(&gone.stderr).contains("no dead letter 2"));
+    let discarded = run(Some(&pool), &env, &["dead-letters", "discard", "--all"]).await;
+    assert!(text(&discarded.stdout).starts_with("1 discarded"), "{}", text(&discarded.stderr));
+    assert_eq!(dead_letters::count(&pool).await.unwrap(), 0);
     let neither = run(Some(&pool), &env, &["dead-letters", "replay"]).await;
     assert!(text(&neither.stderr).contains("--all"), "{}", text(&neither.stderr));
 }

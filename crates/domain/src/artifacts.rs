@@ -26,9 +26,18 @@ pub enum PublishDecision {
     },
 }
 
+impl Artifact {
+    /// Whether its runs count facts up to a watermark ([`crate::merge`]). Their rows then follow from the facts alone:
+    /// before the first fact a run is empty, and publishing it says that the batch layer has seen everything.
+    pub fn has_watermark(self) -> bool {
+        matches!(self, Self::BatchStatsHourly | Self::BatchSentimentHourly)
+    }
+}
+
 /// Decides whether a run of `rows` rows may replace a published run of `published` rows (`None`: there is none yet).
-pub fn publish_decision(rows: u64, published: Option<u64>) -> PublishDecision {
+pub fn publish_decision(artifact: Artifact, rows: u64, published: Option<u64>) -> PublishDecision {
     match published {
+        None | Some(0) if rows == 0 && artifact.has_watermark() => PublishDecision::Publish,
         _ if rows == 0 => {
             PublishDecision::HoldBack { reason: "the run has no rows; publishing it would empty the artifact".into() }
         }
@@ -101,10 +110,20 @@ mod tests {
 
     #[test]
     fn a_run_that_would_empty_or_halve_an_artifact_is_held_back() {
-        assert!(matches!(publish_decision(0, None), PublishDecision::HoldBack { .. }));
-        assert!(matches!(publish_decision(49, Some(100)), PublishDecision::HoldBack { .. }));
-        assert_eq!(publish_decision(50, Some(100)), PublishDecision::Publish);
-        assert_eq!(publish_decision(1, None), PublishDecision::Publish);
-        assert_eq!(publish_decision(1_000, Some(1)), PublishDecision::Publish);
+        let decision = |rows, published| publish_decision(Artifact::GenreStatsDaily, rows, published);
+        assert!(matches!(decision(0, None), PublishDecision::HoldBack { .. }));
+        assert!(matches!(decision(49, Some(100)), PublishDecision::HoldBack { .. }));
+        assert_eq!(decision(50, Some(100)), PublishDecision::Publish);
+        assert_eq!(decision(1, None), PublishDecision::Publish);
+        assert_eq!(decision(1_000, Some(1)), PublishDecision::Publish);
+    }
+
+    #[test]
+    fn a_run_over_events_may_be_empty_as_long_as_it_empties_nothing() {
+        for artifact in [Artifact::BatchStatsHourly, Artifact::BatchSentimentHourly] {
+            assert_eq!(publish_decision(artifact, 0, None), PublishDecision::Publish);
+            assert_eq!(publish_decision(artifact, 0, Some(0)), PublishDecision::Publish);
+            assert!(matches!(publish_decision(artifact, 0, Some(1)), PublishDecision::HoldBack { .. }));
+        }
     }
 }

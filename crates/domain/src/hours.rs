@@ -7,15 +7,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 const SECONDS: i64 = 3_600;
+const MICROS: i64 = SECONDS * 1_000_000;
 
 /// One hour of event time, as the number of hours since 1970-01-01T00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hour(i64);
 
 impl Hour {
-    /// The hour that contains a moment: its first instant inclusive, the next hour's exclusive.
+    /// The hour that contains a moment: its first instant inclusive, the next hour's exclusive. A leap second belongs to
+    /// the next hour, as in PostgreSQL ([`crate::clock::storable`]).
     pub fn of(at: DateTime<Utc>) -> Self {
-        Self(at.timestamp().div_euclid(SECONDS))
+        Self(at.timestamp_micros().div_euclid(MICROS))
     }
 
     /// The hour's first instant. Hours outside chrono's range are clamped to the range's ends.

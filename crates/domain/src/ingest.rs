@@ -1,5 +1,6 @@
 //! Records that sources deliver to the catalogue.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::MovieId;
@@ -60,6 +61,9 @@ pub struct Quarantined {
     pub reason: String,
     /// The record's text, cut at [`QUARANTINE_TEXT_MAX`] bytes.
     pub record: String,
+    /// The movie that is missing because of it, which is asked for again ([`retry_after`]). `None`: asking again would
+    /// bring the same.
+    pub movie_id: Option<MovieId>,
 }
 
 /// Limit in bytes of a quarantined record's stored text: enough to recognise the row; a shifted CSV row can have
@@ -72,8 +76,28 @@ impl Quarantined {
     pub fn new(location: impl Into<String>, field: Option<&str>, reason: impl Into<String>, record: &str) -> Self {
         let mut record = record.replace('\0', "");
         record.truncate(record.floor_char_boundary(QUARANTINE_TEXT_MAX));
-        Self { location: location.into(), field: field.map(str::to_owned), reason: reason.into(), record }
+        let (location, field) = (location.into(), field.map(str::to_owned));
+        Self { location, field, reason: reason.into(), record, movie_id: None }
     }
+
+    /// The same, of a movie that is to be asked for again.
+    pub fn retried(self, movie_id: MovieId) -> Self {
+        Self { movie_id: Some(movie_id), ..self }
+    }
+}
+
+/// First wait before a quarantined movie is asked for again: short enough for the next nightly ingest.
+const RETRY_MIN: TimeDelta = TimeDelta::hours(12);
+
+/// Longest wait, and attempts after which nobody asks any more: with 12 hours doubling to 30 days, about four months.
+const RETRY_MAX: TimeDelta = TimeDelta::days(30);
+const RETRIES_MAX: u32 = 10;
+
+/// How long to wait after the attempt number `tries` (from 1) failed; `None` after the last one. An operator can have
+/// the movie asked for again all the same.
+pub fn retry_after(tries: u32) -> Option<TimeDelta> {
+    let doubled = RETRY_MIN.checked_mul(1 << tries.saturating_sub(1).min(RETRIES_MAX)).unwrap_or(RETRY_MAX);
+    (tries < RETRIES_MAX).then_some(doubled.min(RETRY_MAX))
 }
 
 /// How an ingest job finds the movies to fetch.
@@ -85,4 +109,17 @@ pub enum IngestMode {
     Auto,
     Full,
     Changes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_month_and_end() {
+        let hours: Vec<_> = (1..=11).map(|tries| retry_after(tries).map(|wait| wait.num_hours())).collect();
+        let doubled = [12, 24, 48, 96, 192, 384, 720, 720, 720].map(Some);
+        assert_eq!(hours, [&doubled[..], &[None, None]].concat());
+        assert_eq!(retry_after(u32::MAX), None);
+    }
 }

@@ -5,6 +5,7 @@
 
 pub mod actor_collaboration;
 pub mod artifacts;
+pub mod clock;
 pub mod events;
 pub mod genre_analytics;
 pub mod genre_stats;

@@ -5,9 +5,10 @@
 //! before `boundary = min(cutoff, watermark)` belong to the batch layer, later ones to the speed layer.
 //!
 //! A late fact can arrive after the run for an hour that the run covers (a phone that was offline). The speed layer
-//! then recomputes that hour from the stored facts and marks it *reopened*: a reopened hour belongs to the speed layer
-//! until a run that has read the fact is published. So the law holds for late facts too: the merged answer equals the
-//! answer recomputed from all facts.
+//! then *reopens* that hour: a reopened hour belongs to the speed layer until a run that has read the fact is
+//! published. Its row keeps what it has, or starts from the run's figures where it was already dropped, and the fact is
+//! added to it: a row of the speed layer always contains every fact of its hour. So the law holds for late facts too:
+//! the merged answer equals the answer recomputed from all facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{AddAssign, SubAssign};
@@ -222,7 +223,7 @@ pub fn latest<T>(batch: T, speed: Option<T>) -> T {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
     use proptest::prelude::*;
 
@@ -232,9 +233,27 @@ mod tests {
     #[derive(Default)]
     struct Model {
         facts: Vec<(Hour, u64)>,
-        speed: BTreeMap<Hour, (u64, bool)>,
+        speed: BTreeMap<Hour, Row>,
         batch: BTreeMap<Hour, u64>,
         watermark: Option<Hour>,
+        /// Runs that have read the facts and are not published, oldest first.
+        reading: VecDeque<Run>,
+    }
+
+    /// A row of the speed layer.
+    #[derive(Clone, Copy)]
+    struct Row {
+        sum: u64,
+        reopened: bool,
+        /// Number of facts stored when it changed last; the database has the transaction.
+        version: usize,
+    }
+
+    struct Run {
+        batch: BTreeMap<Hour, u64>,
+        watermark: Hour,
+        /// Number of facts stored when it read them; the database has the snapshot.
+        snapshot: usize,
     }
 
     impl Model {
@@ -244,41 +263,61 @@ mod tests {
             sums
         }
 
-        /// The speed layer receives a fact: it adds it to an hour of its own, and recomputes and reopens an hour of the
-        /// batch layer.
+        /// The speed layer receives a fact and adds it to the hour. An hour of the batch layer is reopened first.
         fn arrive(&mut self, hour: Hour, value: u64) {
             self.facts.push((hour, value));
-            if self.watermark.is_some_and(|watermark| hour < watermark) {
-                let sum = self.truth()[&hour];
-                self.speed.insert(hour, (sum, true));
-            } else {
-                self.speed.entry(hour).or_insert((0, false)).0 += value;
+            let late = self.watermark.is_some_and(|watermark| hour < watermark);
+            let before = if late { self.batch.get(&hour).copied().unwrap_or_default() } else { 0 };
+            let row = self.speed.entry(hour).or_insert(Row { sum: before, reopened: false, version: 0 });
+            row.sum += value;
+            row.reopened |= late;
+            row.version = self.facts.len();
+        }
+
+        /// A batch run reads all facts received so far.
+        fn begin_run(&mut self, now: DateTime<Utc>) {
+            let watermark = Hour::of(now);
+            let batch = self.truth().into_iter().filter(|(hour, _)| *hour < watermark).collect();
+            self.reading.push_back(Run { batch, watermark, snapshot: self.facts.len() });
+        }
+
+        /// Publishes the oldest run that is not published: hours that it has read are closed, those that changed since
+        /// are reopened.
+        fn publish(&mut self) {
+            let Some(run) = self.reading.pop_front() else { return };
+            self.batch = run.batch;
+            self.watermark = Some(run.watermark);
+            for (_, row) in self.speed.iter_mut().filter(|(hour, _)| **hour < run.watermark) {
+                row.reopened = row.version > run.snapshot;
             }
         }
 
-        /// A batch run over all facts received so far, published at once; hours that it has read are no longer
-        /// reopened.
+        /// A run dies, or is held back: nothing changes.
+        fn abandon_run(&mut self) {
+            self.reading.pop_front();
+        }
+
+        /// A run that is published at once, instead of those that are reading.
         fn run_batch(&mut self, now: DateTime<Utc>) {
-            let watermark = Hour::of(now);
-            self.batch = self.truth().into_iter().filter(|(hour, _)| *hour < watermark).collect();
-            self.watermark = Some(watermark);
-            self.speed.values_mut().for_each(|(_, reopened)| *reopened = false);
+            self.reading.clear();
+            self.begin_run(now);
+            self.publish();
         }
 
         fn drop_old(&mut self, now: DateTime<Utc>) {
             let watermark = self.watermark;
-            self.speed.retain(|hour, (_, reopened)| !droppable(*hour, now, watermark, *reopened));
+            self.speed.retain(|hour, row| !droppable(*hour, now, watermark, row.reopened));
         }
 
         fn speed_hours(&self) -> impl Iterator<Item = SpeedHour<u64>> {
-            self.speed.iter().map(|(hour, (sum, reopened))| SpeedHour { hour: *hour, facts: *sum, reopened: *reopened })
+            self.speed.iter().map(|(hour, row)| SpeedHour { hour: *hour, facts: row.sum, reopened: row.reopened })
         }
 
         /// Reads as a movie's page does: the run's total and the fewest hours necessary.
         fn total(&self, split: LayerSplit) -> MergedTotal<u64> {
             let boundary = split.boundary(self.watermark);
             let total = RunTotal { hours: self.batch.len() as i64, sum: self.batch.values().sum() };
-            let reopened = |hour: &Hour| self.speed.get(hour).is_some_and(|(_, reopened)| *reopened);
+            let reopened = |hour: &Hour| self.speed.get(hour).is_some_and(|row| row.reopened);
             let needed = |hour: &Hour| boundary.is_some_and(|boundary| *hour >= boundary) || reopened(hour);
             let batch = self.batch.iter().filter(|(hour, _)| needed(hour)).map(|(hour, sum)| (*hour, *sum));
             merge_total(total, batch, self.speed_hours(), boundary)
@@ -304,6 +343,10 @@ mod tests {
         /// A fact that happened so many minutes ago; up to the 30 days that are accepted.
         Fact(i64, u64),
         Batch,
+        /// A run reads; it is published or abandoned in a later step.
+        BeginRun,
+        Publish,
+        AbandonRun,
         DropOld,
     }
 
@@ -313,6 +356,9 @@ mod tests {
             4 => (0i64..180, 1u64..100).prop_map(|(ago, value)| Step::Fact(ago, value)),
             2 => (0i64..43_200, 1u64..100).prop_map(|(ago, value)| Step::Fact(ago, value)),
             1 => Just(Step::Batch),
+            2 => Just(Step::BeginRun),
+            2 => Just(Step::Publish),
+            1 => Just(Step::AbandonRun),
             2 => Just(Step::DropOld),
         ]
     }
@@ -331,6 +377,9 @@ mod tests {
                     Step::Wait(minutes) => now += TimeDelta::minutes(minutes),
                     Step::Fact(ago, value) => model.arrive(Hour::of(now - TimeDelta::minutes(ago)), value),
                     Step::Batch => model.run_batch(now),
+                    Step::BeginRun => model.begin_run(now),
+                    Step::Publish => model.publish(),
+                    Step::AbandonRun => model.abandon_run(),
                     Step::DropOld => model.drop_old(now),
                 }
                 let truth = model.truth();

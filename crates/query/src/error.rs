@@ -17,9 +17,12 @@ pub enum QueryError {
     /// The active movies are not loaded yet ([`crate::active`]).
     #[error("the active movies are still being loaded")]
     NotReady,
-    /// The maximum number of followers or followed rankings is reached ([`crate::active::Watched`]).
+    /// The maximum number of followers is reached ([`crate::active::Watched`]).
     #[error("too many rankings are being followed")]
     TooManyStreams,
+    /// The client has reached its maximum number of followers.
+    #[error("this client follows {limit} rankings already")]
+    TooManyStreamsOfClient { limit: usize },
     /// A store failed or is unreachable.
     #[error(transparent)]
     Storage(Arc<StorageError>),

@@ -21,6 +21,8 @@ pub struct Lag {
     limit: Duration,
     /// Lag in milliseconds, or [`UNKNOWN`].
     last: AtomicU64,
+    /// Number of events that were not counted yet; the last known one.
+    uncounted: AtomicU64,
 }
 
 /// A measurement of the lag.
@@ -45,7 +47,7 @@ impl Reading {
 impl Lag {
     /// Creates a lag that is unknown until it is measured. Beyond `limit` the speed layer counts as lagging.
     pub fn new(log: Arc<dyn EventSink>, limit: Duration) -> Self {
-        Self { log, limit, last: AtomicU64::new(UNKNOWN) }
+        Self { log, limit, last: AtomicU64::new(UNKNOWN), uncounted: AtomicU64::new(0) }
     }
 
     /// Returns the last measurement without waiting; it is at most one second old while [`watch`] runs.
@@ -54,6 +56,11 @@ impl Lag {
             UNKNOWN => Reading::Unknown,
             millis => Reading::Behind(Duration::from_millis(millis)),
         }
+    }
+
+    /// Returns the number of events that were not counted yet when the event log last answered.
+    pub fn uncounted(&self) -> u64 {
+        self.uncounted.load(Ordering::Relaxed)
     }
 
     /// Whether the last measurement is beyond the limit.
@@ -74,7 +81,10 @@ impl Lag {
 
     async fn ask(&self) -> Reading {
         match tokio::time::timeout(MEASURE_TIMEOUT, self.log.backlog()).await {
-            Ok(Ok(backlog)) => Reading::Behind(backlog.lag.unwrap_or_default()),
+            Ok(Ok(backlog)) => {
+                self.uncounted.store(backlog.waiting, Ordering::Relaxed);
+                Reading::Behind(backlog.lag.unwrap_or_default())
+            }
             Ok(Err(error)) => {
                 tracing::debug!(%error, "cannot read the event log's backlog");
                 Reading::Unknown
@@ -124,7 +134,7 @@ mod tests {
         log.append(&live::facts(1, 1, Utc::now())).await.unwrap();
         tokio::time::sleep(Duration::from_millis(150)).await;
         lag.measure().await;
-        assert!(lag.is_too_much(), "{:?}", lag.read());
+        assert!(lag.is_too_much() && lag.uncounted() == 1, "{:?}", lag.read());
     }
 
     #[tokio::test]

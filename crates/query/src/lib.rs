@@ -16,6 +16,7 @@ pub mod lag;
 mod layer_stats;
 mod list;
 pub mod movies;
+mod numbers;
 pub mod predictions;
 mod provenance;
 mod question;

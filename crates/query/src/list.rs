@@ -13,7 +13,7 @@ use serde::Serialize;
 use storage::postgres::artifacts::Head;
 use utoipa::ToSchema;
 
-use crate::{QueryError, Question, Reader, Rows};
+use crate::{LiveFacts, QueryError, Question, Reader, Rows};
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -113,6 +113,9 @@ pub trait PagedList: Serialize + Send + Sync + 'static {
     /// See [`Listing::COLUMNS`].
     const COLUMNS: &'static [&'static str];
 
+    /// See [`Question::live`].
+    const LIVE: LiveFacts = LiveFacts::None;
+
     /// Reads one page.
     fn page(&self, reader: &Reader, page: Page) -> impl Future<Output = Result<Self::View, QueryError>> + Send;
 
@@ -153,6 +156,10 @@ impl<L: PagedList> Question for Paged<L> {
     type View = L::View;
     const NAME: &'static str = L::NAME;
     const FAMILY: CacheFamily = L::FAMILY;
+
+    fn live(&self) -> LiveFacts {
+        L::LIVE
+    }
 
     async fn read(&self, reader: &Reader) -> Result<L::View, QueryError> {
         self.list.page(reader, self.page).await

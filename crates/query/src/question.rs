@@ -40,6 +40,12 @@ pub trait Question: Serialize + Send + Sync + 'static {
     /// Adds the cache's state for the question without `explain` to the provenance of an explained view.
     fn note_cache(_view: &mut Self::View, _cache: CacheState) {}
 
+    /// Whether the answer can be read at once. Where not, as shortly after a start, a caller with an older answer need
+    /// not wait.
+    fn is_ready(&self, _reader: &Reader) -> bool {
+        true
+    }
+
     /// Reads the answer.
     ///
     /// # Errors

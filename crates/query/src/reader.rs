@@ -30,15 +30,15 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Creates a reader; no store has to be reachable. Live trending answers once [`crate::active::follow`] runs.
-    pub fn new(pool: PgPool, search: SearchIndex, lag: Arc<Lag>) -> Self {
+    /// Creates a reader; no store has to be reachable. A client follows at most `streams_per_client` rankings. Live trending answers once [`crate::active::follow`] runs.
+    pub fn new(pool: PgPool, search: SearchIndex, lag: Arc<Lag>, streams_per_client: usize) -> Self {
         Self {
             movies: MovieLoader::new(&pool, lag.clone()),
             search,
             lag,
             layers: LayerStats::default(),
             active: ActiveMovies::new(),
-            watched: Arc::default(),
+            watched: Arc::new(Watched::new(streams_per_client)),
             pool,
         }
     }
@@ -54,6 +54,20 @@ impl Reader {
         let Some(sent) = sent else { return Ok(None) };
         let known = movies::genre_name(&self.pool, sent).await?;
         Ok(Some(known.unwrap_or_else(|| sent.to_owned())))
+    }
+
+    /// Returns a genre that live rankings know, in lower case: one of an active movie, or one with statistics.
+    ///
+    /// # Errors
+    /// [`QueryError::NotFound`]: rankings of made-up genres would take the place of real ones.
+    pub(crate) async fn known_genre(&self, sent: Option<&str>) -> Result<Option<String>, QueryError> {
+        let Some(sent) = sent else { return Ok(None) };
+        self.active.started().await?;
+        if !self.active.has_genre(sent) && movies::genre_name(&self.pool, sent).await?.is_none() {
+            let what = format!("movie of the genre {sent:?}; the list of top genres names those that there are");
+            return Err(QueryError::NotFound { field: "genre", what });
+        }
+        Ok(Some(sent.to_lowercase()))
     }
 
     /// Returns title and popularity of the movie that the question's `field` names, for answers that need nothing else

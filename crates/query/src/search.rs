@@ -1,12 +1,16 @@
 //! Search for movies: the simple form of seed 3, and the form of seed 1 with every filter and order.
 
-use chrono::NaiveDate;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::artifacts::CacheFamily;
 use domain::page::{Limit, Offset, Page};
-use domain::search::{Engine, SearchHit, SearchQuery, SortBy};
+use domain::search::{Engine, SearchHit, SearchQuery, SearchResults, SortBy};
+use domain::trending::active::Numbers;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::numbers::{self, Numbered};
 use crate::{IntoRows, List, PagedList, QueryError, Reader};
 
 /// Columns of both forms.
@@ -65,6 +69,43 @@ impl From<SearchHit> for SearchItem {
     }
 }
 
+impl Numbered for SearchItem {
+    fn movie_id(&self) -> i64 {
+        self.movie_id
+    }
+
+    fn set(&mut self, numbers: Numbers) {
+        (self.popularity, self.vote_average, self.vote_count) =
+            (numbers.popularity, numbers.vote_average, numbers.vote_count);
+    }
+}
+
+/// Time limit of reading the hits' numbers: what Meilisearch has found does not wait longer for PostgreSQL.
+const NUMBERS_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What both forms say of their results.
+struct Found {
+    total: i64,
+    engine: Engine,
+    observed_at: Option<DateTime<Utc>>,
+}
+
+/// Searches, and shows the hits with the numbers of now rather than those of the search index.
+async fn search(reader: &Reader, query: &SearchQuery) -> Result<(Vec<SearchItem>, Found), QueryError> {
+    let SearchResults { hits, total, engine } = reader.search.search(query).await?;
+    let mut items: Vec<SearchItem> = hits.into_iter().map(SearchItem::from).collect();
+    let now = Utc::now();
+    let observed_at = match tokio::time::timeout(NUMBERS_TIMEOUT, numbers::refresh(&reader.pool, &mut items)).await {
+        Ok(Ok(())) => Some(now),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "search results show the numbers of the search index");
+            None
+        }
+        Err(_elapsed) => None,
+    };
+    Ok((items, Found { total, engine, observed_at }))
+}
+
 /// A page of search results. `total` is exact up to 1,000, where counting stops.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SearchView {
@@ -75,6 +116,9 @@ pub struct SearchView {
     /// The engine that answered: PostgreSQL if Meilisearch is not configured or unreachable.
     #[schema(value_type = String, example = "postgres")]
     pub engine: Engine,
+    /// When popularity and votes were read. They are those of the movies' pages at that moment; null if PostgreSQL was
+    /// away, so that they are as old as the search index.
+    pub observed_at: Option<DateTime<Utc>>,
 }
 
 impl IntoRows for SearchView {
@@ -102,9 +146,9 @@ impl PagedList for Search {
             sort_by: SortBy::default_for(&self.q),
             page,
         };
-        let found = reader.search.search(&query).await?;
-        let list = List::new(page, found.hits, found.total);
-        Ok(SearchView { list, query: query.text, engine: found.engine })
+        let (items, found) = search(reader, &query).await?;
+        let list = List::new(page, items, found.total);
+        Ok(SearchView { list, query: query.text, engine: found.engine, observed_at: found.observed_at })
     }
 }
 
@@ -143,6 +187,9 @@ pub struct FilteredSearchView {
     /// The engine that answered.
     #[schema(value_type = String, example = "postgres")]
     pub engine: Engine,
+    /// When popularity and votes were read. They are those of the movies' pages at that moment; null if PostgreSQL was
+    /// away, so that they are as old as the search index.
+    pub observed_at: Option<DateTime<Utc>>,
 }
 
 impl IntoRows for FilteredSearchView {
@@ -171,9 +218,9 @@ impl PagedList for FilteredSearch {
             sort_by: self.sort_by,
             page,
         };
-        let found = reader.search.search(&query).await?;
+        let (results, found) = search(reader, &query).await?;
         Ok(FilteredSearchView {
-            results: found.hits.into_iter().map(SearchItem::from).collect(),
+            results,
             total: found.total,
             page: page.number(),
             limit: page.limit,
@@ -181,6 +228,7 @@ impl PagedList for FilteredSearch {
             query: query.text,
             sort_by: query.sort_by,
             engine: found.engine,
+            observed_at: found.observed_at,
         })
     }
 }

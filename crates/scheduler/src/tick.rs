@@ -1,59 +1,65 @@
-//! One tick of one line.
-
-use std::time::Duration;
+//! Enqueues the ticks of one line, on time or late.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::PgPool;
 use storage::StorageError;
-use storage::postgres::jobs::schedules;
-use storage::postgres::jobs::{NewJob, enqueue};
+use storage::postgres::jobs::{NewJob, enqueue, schedules};
+use tokio::sync::Mutex;
 
 use crate::table::Line;
 
-/// Attempts to enqueue a tick. With back-off of at most a minute they outlast about ten minutes of a database outage; a
-/// tick that fails beyond that is enqueued at the next start.
-const TRIES: u32 = 15;
+/// A line, and the moment up to which its ticks are known to be settled: enqueued, or older than the line.
+pub(crate) struct Ticks {
+    pool: PgPool,
+    line: Line,
+    settled: Mutex<Option<DateTime<Utc>>>,
+}
 
-/// Enqueues the tick that is due now.
-pub(crate) async fn now(pool: &PgPool, line: &Line, now: DateTime<Utc>) {
-    // The callback runs a little late; the key uses the cron expression's own time, which is the same in every
-    // scheduler.
-    let Some(at) = line.last(now) else { return };
-    for attempt in 1..=TRIES {
-        match write(pool, line, at).await {
-            Ok(created) => return tracing::info!(line = line.name, %at, created, "tick"),
-            Err(error) => {
-                tracing::warn!(line = line.name, %at, %error, attempt, "the tick was not enqueued");
-                let wait = Duration::from_secs(2).saturating_mul(2u32.saturating_pow(attempt - 1));
-                tokio::time::sleep(wait.min(Duration::from_secs(60))).await;
+impl Ticks {
+    pub(crate) fn new(pool: PgPool, line: Line) -> Self {
+        Self { pool, line, settled: Mutex::default() }
+    }
+
+    /// Enqueues the last tick up to now unless it is settled. Of several missed ticks the last one is enqueued: running a
+    /// nightly job once is enough. Without a new tick it does not ask the database.
+    pub(crate) async fn settle(&self, now: DateTime<Utc>) {
+        let Self { pool, line, settled } = self;
+        // The lock makes the clock and the look-out for missed ticks wait for each other.
+        let mut settled = settled.lock().await;
+        let Some(tick) = line.last(now) else { return };
+        if settled.is_some_and(|settled| tick <= settled) {
+            return;
+        }
+        match settle(pool, line, tick, now).await {
+            Ok((until, enqueued)) => {
+                *settled = Some(until);
+                if enqueued {
+                    tracing::info!(line = line.name, %tick, late_seconds = (now - tick).num_seconds(), "tick");
+                }
             }
+            Err(error) => tracing::warn!(line = line.name, %tick, %error, "the tick was not enqueued; trying again"),
         }
-    }
-    tracing::error!(line = line.name, %at, "the tick was not enqueued; the next start catches up");
-}
-
-/// Enqueues the line's last tick if it was missed.
-pub(crate) async fn catch_up(pool: &PgPool, line: &Line, now: DateTime<Utc>) {
-    let caught = async {
-        let first_seen = schedules::first_seen(pool, line.name, now).await?;
-        match line.last(now) {
-            // The last tick is always younger than the line's period, since the next one is still to come.
-            Some(at) if at > first_seen => write(pool, line, at).await.map(|created| created.then_some(at)),
-            _ => Ok(None),
-        }
-    };
-    match caught.await {
-        Ok(Some(at)) => tracing::info!(line = line.name, %at, "a missed tick was caught up"),
-        Ok(None) => {}
-        Err(error) => tracing::warn!(line = line.name, %error, "could not look for missed ticks"),
     }
 }
 
-/// Enqueues a tick; returns `false` where it was already enqueued.
-async fn write(pool: &PgPool, line: &Line, at: DateTime<Utc>) -> Result<bool, StorageError> {
+/// Returns the moment up to which the line is settled now, and whether this call enqueued the tick.
+async fn settle(
+    pool: &PgPool,
+    line: &Line,
+    tick: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(DateTime<Utc>, bool), StorageError> {
+    let until = schedules::settled_until(pool, line.name, now).await?;
+    if tick <= until {
+        return Ok((until, false));
+    }
     let by = format!("schedule:{}", line.name);
-    let key = format!("{by}:{}", at.to_rfc3339_opts(SecondsFormat::Secs, true));
-    let mut conn = pool.acquire().await?;
-    let (_, created) = enqueue(&mut conn, NewJob { idempotency_key: Some(key), ..NewJob::of(line.kind, by) }).await?;
-    Ok(created)
+    let key = format!("{by}:{}", tick.to_rfc3339_opts(SecondsFormat::Secs, true));
+    let mut tx = pool.begin().await?;
+    if !schedules::settle(&mut tx, line.name, tick).await? {
+        return Ok((tick, false));
+    }
+    let (_, enqueued) = enqueue(&mut tx, NewJob { idempotency_key: Some(key), ..NewJob::of(line.kind, by) }).await?;
+    tx.commit().await?;
+    Ok((tick, enqueued))
 }

@@ -58,3 +58,34 @@ async fn a_new_installation_has_missed_nothing(pool: PgPool) {
     Application::over(pool.clone(), vec![line("0 0 * * * *")]).catch_up().await;
     assert_eq!(keys(&pool).await, Vec::<String>::new());
 }
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_tick_missed_while_the_database_is_away_is_caught_up_when_it_is_back(pool: PgPool) {
+    let url = test_support::database_url(&pool);
+    let proxy = test_support::proxy::Proxy::before(&url).await;
+    let through = storage::postgres::connect(&proxy.url(&url), 2, Duration::from_secs(1), true).await.unwrap();
+    let soon = Utc::now() + TimeDelta::seconds(4);
+    let cron = soon.format("%S %M %H * * *").to_string();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(Application::over(through, vec![line(&cron)]).run_until(async move {
+        let _ = stopped.await;
+        Ok(())
+    }));
+    test_support::eventually("the line is known", Duration::from_secs(4), async || {
+        let known: i64 = sqlx::query_scalar("SELECT count(*) FROM schedules").fetch_one(&pool).await.unwrap();
+        (known == 1).then_some(())
+    })
+    .await;
+    proxy.cut();
+    let until_missed = (soon + TimeDelta::seconds(3) - Utc::now()).to_std().unwrap_or_default();
+    tokio::time::sleep(until_missed).await;
+    assert_eq!(keys(&pool).await, Vec::<String>::new(), "it could not be enqueued");
+    proxy.mend();
+    let caught = test_support::eventually("the tick is caught up", Duration::from_secs(20), async || {
+        Some(keys(&pool).await).filter(|keys| !keys.is_empty())
+    })
+    .await;
+    assert_eq!(caught, [format!("schedule:probe:{}", soon.format("%Y-%m-%dT%H:%M:%SZ"))]);
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
+}

@@ -11,14 +11,17 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::env::{Env, SettingsError};
-use crate::live::{EventLogSettings, Role, SpeedSettings};
+use crate::live::{EventLogSettings, Role, SpeedSettings, WaitingSettings, days};
+
+const POOL_SIZE: &str = "DATABASE_POOL_SIZE";
 
 /// Connection settings of PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {
     /// `DATABASE_URL`, required: `postgres://user:password@host:port/name`.
     pub url: SecretString,
-    /// `DATABASE_POOL_SIZE`, default 16. Each connection is a server process; far fewer than 16 keep two cores busy.
+    /// `DATABASE_POOL_SIZE`, default 16. Each connection is a server process; far fewer than 16 keep two cores busy. A
+    /// worker needs as many as [`WorkerSettings::job_connections`] and [`SERVICE_CONNECTIONS_MIN`] together.
     pub pool_size: u32,
     /// `DATABASE_TIMEOUT_SECONDS`, default 5: maximum time that a request waits for a connection before the answer is
     /// 503.
@@ -38,7 +41,7 @@ impl DatabaseSettings {
         }
         Ok(Self {
             url: SecretString::from(url.to_string()),
-            pool_size: env.within("DATABASE_POOL_SIZE", 16, 2..=200)?,
+            pool_size: env.within(POOL_SIZE, 16, 2..=200)?,
             acquire_timeout: Duration::from_secs(env.within("DATABASE_TIMEOUT_SECONDS", 5, 1..=60)?),
         })
     }
@@ -174,9 +177,16 @@ pub struct TmdbSettings {
     pub key: SecretString,
     /// `TMDB_BASE_URL`, `https://api.themoviedb.org/3/`.
     pub base_url: Url,
+    /// `TMDB_EXPORTS_URL`: TMDB's daily exports of ids. Default `https://files.tmdb.org/p/exports/`; where
+    /// `TMDB_BASE_URL` names a stand-in, `exports/` below it, so that nothing asks TMDB behind its back.
+    pub exports_url: Url,
     /// `TMDB_REQUESTS_PER_SECOND`, default 30: TMDB's limit is about 40 and is enforced by 429.
     pub requests_per_second: u32,
 }
+
+/// TMDB's own servers.
+const TMDB: &str = "https://api.themoviedb.org/3/";
+const TMDB_EXPORTS: &str = "https://files.tmdb.org/p/exports/";
 
 impl TmdbSettings {
     /// Reads the variables.
@@ -185,12 +195,15 @@ impl TmdbSettings {
     /// The first variable that is missing or malformed.
     pub fn load(env: &Env) -> Result<Option<Self>, SettingsError> {
         let Some(key) = env.secret("TMDB_API_KEY") else { return Ok(None) };
-        let base: String = env.or("TMDB_BASE_URL", "https://api.themoviedb.org/3/".to_owned())?;
+        let base: String = env.or("TMDB_BASE_URL", TMDB.to_owned())?;
         // Without the slash, `join` would drop the version from the path.
         let base = if base.ends_with('/') { base } else { format!("{base}/") };
+        let exports = if base == TMDB { TMDB_EXPORTS.to_owned() } else { format!("{base}exports/") };
+        let exports: String = env.or("TMDB_EXPORTS_URL", exports)?;
         Ok(Some(Self {
             key,
             base_url: base.parse().map_err(|error| env.malformed("TMDB_BASE_URL", error))?,
+            exports_url: exports.parse().map_err(|error| env.malformed("TMDB_EXPORTS_URL", error))?,
             requests_per_second: env.within("TMDB_REQUESTS_PER_SECOND", 30, 1..=1_000)?,
         }))
     }
@@ -241,12 +254,20 @@ pub struct ApiSettings {
     pub admin_key_sha256: Option<[u8; 32]>,
     /// `ASSETS_DIR`, default `.local/assets`: the directory that contains ReDoc's script.
     pub assets_dir: std::path::PathBuf,
+    /// `STREAMS_PER_CLIENT`, default 16: rankings that one client may follow at a time, so that nobody takes all places.
+    pub streams_per_client: usize,
+    /// `CLIENT_ADDRESS_HEADER`: the header to whose end the proxy in front of the API adds its client's address, such as
+    /// `X-Forwarded-For`. Unset: the client is the connection's peer. Anybody can send such a header, so set it only
+    /// where every request comes through the proxy.
+    pub client_header: Option<String>,
     /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,
     /// The Redis of the event log.
     pub redis: RedisSettings,
     /// See [`EventLogSettings`].
     pub event_log: EventLogSettings,
+    /// See [`WaitingSettings`].
+    pub waiting: WaitingSettings,
     /// `SPEED_LAG_LIMIT_SECONDS`, default 300: beyond this lag, answers that need the speed layer name it as stale
     /// (seed 2 promises less than five minutes).
     pub speed_lag_limit: Duration,
@@ -274,9 +295,12 @@ impl ApiSettings {
                 })
                 .transpose()?,
             assets_dir: env.or("ASSETS_DIR", ".local/assets".into())?,
+            streams_per_client: env.within("STREAMS_PER_CLIENT", 16, 1..=1_000)?,
+            client_header: env.text("CLIENT_ADDRESS_HEADER").map(str::to_owned),
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
             event_log: EventLogSettings::load(env)?,
+            waiting: WaitingSettings::load(env)?,
             speed_lag_limit: Duration::from_secs(env.within("SPEED_LAG_LIMIT_SECONDS", 300, 1..=86_400)?),
             cache: CacheSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
@@ -295,6 +319,10 @@ fn sha256_from_hex(text: &str) -> Option<[u8; 32]> {
     }
     Some(bytes)
 }
+
+/// Connections of a worker beside those of its jobs, at least: one listens for new jobs, the others serve heartbeats,
+/// the dispatcher and the speed layer.
+pub const SERVICE_CONNECTIONS_MIN: u32 = 3;
 
 /// The worker service.
 #[derive(Debug, Clone)]
@@ -322,6 +350,10 @@ pub struct WorkerSettings {
     pub demo: DemoSettings,
     /// See [`EventLogSettings`].
     pub event_log: EventLogSettings,
+    /// See [`WaitingSettings`].
+    pub waiting: WaitingSettings,
+    /// `QUARANTINE_DAYS`, default 90: a quarantined record that no source has delivered for this long is deleted.
+    pub quarantine_kept: Duration,
     /// See [`SpeedSettings`].
     pub speed: SpeedSettings,
     /// See [`DatabaseSettings`].
@@ -330,6 +362,8 @@ pub struct WorkerSettings {
     pub redis: RedisSettings,
     /// See [`MeiliSettings`]. With `None`, PostgreSQL answers searches.
     pub meili: Option<MeiliSettings>,
+    /// `SEARCH_CHECK_SECONDS`, 300: how often the search index is compared with the catalogue.
+    pub search_check: Duration,
     /// See [`TmdbSettings`]. With `None`, ingest keeps the demo world current.
     pub tmdb: Option<TmdbSettings>,
     /// See [`LogSettings`].
@@ -359,7 +393,7 @@ impl WorkerSettings {
                 Ok((queue, env.within(&name, queue.default_concurrency(), 1..=64)?))
             })
             .collect::<Result<_, SettingsError>>()?;
-        Ok(Self {
+        let settings = Self {
             metrics: listen(env, "WORKER_HOST", "WORKER_METRICS_PORT", 9101)?,
             roles: Role::load(env)?,
             concurrency,
@@ -376,13 +410,32 @@ impl WorkerSettings {
             jobs_kept_days: env.within("JOBS_KEPT_DAYS", 30, 8..=3_650)?,
             demo: DemoSettings { seed: env.or("DEMO_SEED", 42)? },
             event_log: EventLogSettings::load(env)?,
+            waiting: WaitingSettings::load(env)?,
+            quarantine_kept: days(env.within("QUARANTINE_DAYS", 90, 1..=3_650)?),
             speed: SpeedSettings::load(env)?,
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
+            search_check: Duration::from_secs(env.within("SEARCH_CHECK_SECONDS", 300, 1..=86_400)?),
             tmdb: TmdbSettings::load(env)?,
             log: LogSettings::load(env)?,
-        })
+        };
+        let needed = settings.job_connections() + SERVICE_CONNECTIONS_MIN;
+        if settings.roles.contains(&Role::Jobs) && settings.database.pool_size < needed {
+            let reason = format!(
+                "must be at least {needed}: {} for the jobs that WORKER_CONCURRENCY_* lets run at once, \
+                 {SERVICE_CONNECTIONS_MIN} for the worker itself; raise it, or lower the concurrency",
+                settings.job_connections(),
+            );
+            return Err(env.malformed(POOL_SIZE, reason));
+        }
+        Ok(settings)
+    }
+
+    /// Number of connections that the jobs of this process use at once.
+    pub fn job_connections(&self) -> u32 {
+        let of = |(queue, jobs): &(Queue, usize)| queue.connections() * u32::try_from(*jobs).unwrap_or(u32::MAX);
+        if self.roles.contains(&Role::Jobs) { self.concurrency.iter().map(of).sum() } else { 0 }
     }
 }
 
@@ -468,6 +521,19 @@ mod tests {
             let error = api(&[(name, value)]).expect_err(name).to_string();
             assert!(error.contains(name) && !error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_workers_pool_holds_the_connections_of_all_its_jobs() {
+        let worker = |extra: &[(&str, &str)]| {
+            WorkerSettings::load(&Env::of(GOOD.into_iter().chain(extra.iter().copied()))).map(|s| s.job_connections())
+        };
+        assert_eq!(worker(&[]), Ok(9));
+        let one_each = [("WORKER_CONCURRENCY_COMPUTE", "1"), ("WORKER_CONCURRENCY_MAINTENANCE", "1")];
+        assert_eq!(worker(&[one_each[0], one_each[1], ("DATABASE_POOL_SIZE", "7")]), Ok(4));
+        let error = worker(&[one_each[0], one_each[1], ("DATABASE_POOL_SIZE", "6")]).unwrap_err().to_string();
+        assert!(error.contains("DATABASE_POOL_SIZE") && error.contains("at least 7"), "{error}");
+        assert_eq!(worker(&[("WORKER_ROLES", "speed"), ("DATABASE_POOL_SIZE", "2")]), Ok(0), "no jobs, no connections");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use groups::{
     ApiSettings, CacheSettings, DatabaseSettings, DemoSettings, LogSettings, MeiliSettings, RedisSettings,
     SchedulerSettings, TmdbSettings, WorkerSettings,
 };
-pub use live::{EventLogSettings, Role, SpeedSettings};
+pub use live::{EventLogSettings, Role, SpeedSettings, WaitingSettings};
 pub use probes::Probes;
 
 /// Exit code for a configuration error.

@@ -36,6 +36,40 @@ impl EventLogSettings {
     }
 }
 
+/// The waiting room of facts about movies that the catalogue does not have yet. It is measured in units: a fact takes one
+/// per KiB begun. API and worker must use the same values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingSettings {
+    /// `WAITING_PER_MOVIE`, default 10,000: units that may wait for one movie before the API answers 422. A film that is
+    /// talked about a day before its ingest gets some thousand events.
+    pub per_movie: i64,
+    /// `WAITING_TOTAL`, default 200,000: units that may wait for all movies, so some 200 MB, before the API answers 503
+    /// to facts about unknown movies. Facts about known ones go on.
+    pub total: i64,
+    /// `WAITING_DAYS`, default 14: a fact whose movie has not arrived by then is deleted and counted. Ingest runs every
+    /// night, so its movie will not come.
+    pub kept: Duration,
+}
+
+impl WaitingSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is missing or malformed.
+    pub fn load(env: &Env) -> Result<Self, SettingsError> {
+        Ok(Self {
+            per_movie: env.within("WAITING_PER_MOVIE", 10_000, 1..=10_000_000)?,
+            total: env.within("WAITING_TOTAL", 200_000, 1..=100_000_000)?,
+            kept: days(env.within("WAITING_DAYS", 14, 1..=3_650)?),
+        })
+    }
+}
+
+/// Whole days.
+pub(crate) fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 86_400)
+}
+
 /// A role of a worker process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {

@@ -100,6 +100,15 @@ async fn fill_hours(pool: &PgPool, ids: &[i64], hours: i64) {
     .await
     .unwrap();
     sqlx::query(
+        "UPDATE movies m SET observed_at = l.observed_at, popularity = l.popularity, vote_average = l.vote_average,
+             vote_count = l.vote_count
+         FROM speed_latest l WHERE l.movie_id = m.movie_id AND m.movie_id = ANY($1)",
+    )
+    .bind(ids)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    sqlx::query(
         "INSERT INTO speed_stats (movie_id, hour, counts, rating_sum)
          SELECT movie_id, $2 + n * interval '1 hour',
                 ARRAY[10 + movie_id % 90, 5, 0, 0, 0, movie_id % 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], (movie_id % 4) * 7.5

@@ -63,6 +63,18 @@ pub enum StorageError {
         /// Meilisearch's error.
         error: Box<MeilisearchError>,
     },
+    /// A new search index does not hold what was added to it, so it does not go live.
+    #[error(
+        "the new search index holds {found} documents of {added}, settings complete: {settings}; it was not swapped in"
+    )]
+    IndexIncomplete {
+        /// Number of documents that were added.
+        added: usize,
+        /// Number of documents that the server counts.
+        found: usize,
+        /// Whether it has the settings that searches rely on.
+        settings: bool,
+    },
     /// No answer within the time limit. The store may still execute the request.
     #[error("{store} did not answer within {after:?}")]
     TimedOut {
@@ -77,6 +89,9 @@ pub enum StorageError {
         /// The server at the other end.
         store: Store,
     },
+    /// The caller's lease was given to somebody else or has expired; nothing was written.
+    #[error("{0} is lost")]
+    LeaseLost(String),
     /// A URL or key that cannot be used; nothing was sent.
     #[error("the settings of {store} cannot be used: {reason}")]
     Configuration {
@@ -91,6 +106,9 @@ pub enum StorageError {
     /// A stored value that no release of this program writes.
     #[error("stored value does not fit: {0}")]
     Corrupt(String),
+    /// A row that this call has read or written is gone: somebody deleted it meanwhile.
+    #[error("{0} is gone")]
+    Vanished(String),
     /// The caller's arguments are invalid; nothing was read or written.
     #[error("{0}")]
     Misuse(String),
@@ -111,14 +129,22 @@ impl StorageError {
                 database_is_transient(error)
             }
             Self::Redis(error) => redis_is_transient(error),
-            Self::Queue(_) | Self::File(_) | Self::TimedOut { .. } | Self::Disconnected { .. } => true,
+            Self::Queue(_)
+            | Self::File(_)
+            | Self::TimedOut { .. }
+            | Self::Disconnected { .. }
+            | Self::LeaseLost(_)
+            | Self::IndexIncomplete { .. } => true,
             Self::Meilisearch(SdkError::Meilisearch(error)) => meilisearch_is_transient(error),
             Self::Meilisearch(SdkError::InvalidRequest) => false,
             Self::Meilisearch(_) => true,
             Self::MeilisearchTask { error, .. } => meilisearch_is_transient(error),
-            Self::Migration(_) | Self::Configuration { .. } | Self::Json(_) | Self::Corrupt(_) | Self::Misuse(_) => {
-                false
-            }
+            Self::Migration(_)
+            | Self::Configuration { .. }
+            | Self::Json(_)
+            | Self::Corrupt(_)
+            | Self::Vanished(_)
+            | Self::Misuse(_) => false,
         }
     }
 }

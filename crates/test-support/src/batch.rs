@@ -9,14 +9,13 @@ use domain::genre_analytics::{GenreSums, month_of};
 use domain::hours::Hour;
 use domain::jobs::JobKind;
 use domain::predictions::{Estimate, HORIZON_DAYS, Score, ranks};
-use domain::sentiment::{Lexicon, Tally};
+use domain::sentiment::Tally;
 use domain::{JobId, MovieId, RunId, trending};
 use futures::TryStreamExt;
 use sqlx::PgPool;
 use storage::postgres::artifacts;
 use storage::postgres::batch::genre_analytics::Month;
 use storage::postgres::batch::predictions::Prediction;
-use storage::postgres::batch::sentiment::ReviewContent;
 use storage::postgres::batch::{self, EventRun, Snapshot};
 use storage::postgres::jobs::{self, NewJob};
 
@@ -39,8 +38,7 @@ async fn publish(pool: &PgPool, artifact: Artifact, run: RunId, rows: u64) -> Ru
     run
 }
 
-/// Publishes the runs over events (event statistics and sentiment) as jobs at `now` would. A run without rows is held
-/// back, as always.
+/// Publishes the runs over events (event statistics and sentiment) as jobs at `now` would.
 pub async fn events(pool: &PgPool, now: DateTime<Utc>) {
     let watermark = Hour::of(now);
     let run = async |artifact, rows: u64, run_id, snapshot: Snapshot| {
@@ -55,16 +53,14 @@ pub async fn events(pool: &PgPool, now: DateTime<Utc>) {
     tx.commit().await.unwrap();
     run(Artifact::BatchStatsHourly, rows, stats, snapshot).await;
 
+    crate::live::score(pool).await;
     let sentiment = begin(Artifact::BatchSentimentHourly, job(pool).await).await.unwrap();
     let (mut tx, snapshot) = batch::snapshot(pool).await.unwrap();
     let reviews: Vec<_> = batch::sentiment::reviews(&mut tx, watermark).try_collect().await.unwrap();
     tx.commit().await.unwrap();
     let mut hours: BTreeMap<(MovieId, Hour), Tally> = BTreeMap::new();
     for review in reviews {
-        hours.entry((review.movie_id, review.hour)).or_default().add(match review.content {
-            ReviewContent::Scored(score) => score,
-            ReviewContent::Text(text) => Lexicon::new().score(&text),
-        });
+        hours.entry((review.movie_id, review.hour)).or_default().add(review.score);
     }
     let hours: Vec<_> = hours.into_iter().map(|((movie, hour), tally)| (movie, hour, tally)).collect();
     batch::sentiment::stage(pool, sentiment, &hours).await.unwrap();

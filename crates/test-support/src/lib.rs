@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 pub mod batch;
+pub mod faulty;
 pub mod fixture;
 pub mod live;
 pub mod proxy;

@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::clock;
 use domain::events::{Event, EventType, Fact, ViewerReview};
 use domain::sentiment::Lexicon;
 use domain::{EventId, ReviewId, UserId};
 use secrecy::SecretString;
+use sqlx::PgPool;
+use storage::StorageError;
 use storage::event_log::{self, EventLog, EventLogConfig, Fetch, LogEntry};
-use storage::postgres::facts::events::ScoredReview;
+use storage::postgres::facts::scoring;
+use storage::postgres::speed::{self, Applied, MicroBatch};
 
 use crate::fixture::movie_id;
 
@@ -37,7 +41,7 @@ pub fn event(movie: i64, event_type: EventType, occurred_at: DateTime<Utc>) -> E
         movie_id: movie_id(movie),
         event_type,
         rating: (event_type == EventType::Rating).then_some(7.3),
-        occurred_at,
+        occurred_at: clock::storable(occurred_at),
     }
 }
 
@@ -49,13 +53,33 @@ pub fn review(movie: i64, content: &str, occurred_at: DateTime<Utc>) -> ViewerRe
         movie_id: movie_id(movie),
         content: content.to_owned(),
         rating: None,
-        occurred_at,
+        occurred_at: clock::storable(occurred_at),
     }
 }
 
-/// As the speed layer hands it to the database.
-pub fn scored(review: ViewerReview) -> ScoredReview {
-    ScoredReview { score: Lexicon::new().score(&review.content), review }
+/// Applies a micro-batch and scores its reviews, as the speed layer does.
+pub async fn apply(pool: &PgPool, batch: &MicroBatch) -> Result<Applied, StorageError> {
+    let applied = speed::apply(pool, batch).await?;
+    score(pool).await;
+    Ok(applied)
+}
+
+/// Scores every review that waits, also those that another scorer holds: of two scorers, the second finds nothing to
+/// write.
+pub async fn score(pool: &PgPool) {
+    let lexicon = Lexicon::new();
+    loop {
+        sqlx::query("UPDATE unscored_reviews SET claimed_until = NULL, attempts = 0 WHERE claimed_until IS NOT NULL")
+            .execute(pool)
+            .await
+            .unwrap();
+        let claimed = scoring::claim(pool, 1_000, Duration::from_secs(60)).await.unwrap();
+        if claimed.is_empty() && scoring::waiting(pool).await.unwrap() == 0 {
+            return;
+        }
+        let scored: Vec<_> = claimed.into_iter().map(|review| review.score(&lexicon)).collect();
+        scoring::finish(pool, &scored).await.unwrap();
+    }
 }
 
 /// Facts of every kind about all movies of the small world, spread over the hours before `now`.

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use domain::JobId;
 use domain::jobs::JobKind;
 use serde_json::Value;
+use sqlx::PgPool;
+use storage::StorageError;
+use storage::postgres::jobs::attempt::{Attempt, Fenced};
 use storage::postgres::jobs::lease::{Lease, Progress};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -16,7 +19,7 @@ use crate::JobError;
 pub struct JobContext {
     /// The job's id in the ledger; a step has the id of its chain.
     pub job_id: JobId,
-    pub(crate) lease: Lease,
+    pub(crate) database: Attempt,
     progress: Arc<Mutex<Progress>>,
     stop: Stop,
     step: Option<Position>,
@@ -36,8 +39,26 @@ const STEP_UNITS: i64 = 1_000;
 
 impl JobContext {
     /// The context of one attempt at a job.
-    pub fn new(lease: Lease) -> Self {
-        Self { job_id: lease.job_id, lease, progress: Arc::default(), stop: Stop::default(), step: None }
+    pub fn new(database: Attempt) -> Self {
+        Self { job_id: database.lease().job_id, database, progress: Arc::default(), stop: Stop::default(), step: None }
+    }
+
+    /// The attempt's own connections, for reads; a job uses no others. [`domain::jobs::Queue::connections`] says how many
+    /// there are: a job that waits for more than that while it holds them waits for itself.
+    pub fn pool(&self) -> &PgPool {
+        self.database.pool()
+    }
+
+    /// Begins a transaction that commits only while the attempt holds the job's lease; every write goes through one.
+    ///
+    /// # Errors
+    /// The database is unreachable.
+    pub async fn begin(&self) -> Result<Fenced, StorageError> {
+        self.database.begin().await
+    }
+
+    pub(crate) fn lease(&self) -> Lease {
+        self.database.lease()
     }
 
     /// The context of a step, whose progress is scaled to its share of the whole chain. `earlier` has the results of
@@ -121,7 +142,9 @@ mod tests {
 
     /// The context of a job that is in no ledger.
     fn context() -> JobContext {
-        JobContext::new(Lease { job_id: JobId::new(), token: uuid::Uuid::new_v4() })
+        let nowhere = PgPool::connect_lazy("postgres://nobody@localhost:1/none").unwrap();
+        let lease = Lease { job_id: JobId::new(), token: uuid::Uuid::new_v4() };
+        JobContext::new(Attempt::new(&nowhere, lease, 1, Duration::from_secs(1)))
     }
 
     #[tokio::test]
@@ -154,8 +177,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_step_sees_the_results_before_it_and_moves_its_share_of_the_progress() {
+    #[tokio::test]
+    async fn a_step_sees_the_results_before_it_and_moves_its_share_of_the_progress() {
         let earlier = HashMap::from([(JobKind::Trending, serde_json::json!({ "rows": 3 }))]);
         let chain = context();
         let step = chain.step(1, 4, JobKind::GenreStats, earlier);

@@ -11,6 +11,9 @@ pub enum JobError {
     /// Another attempt may succeed: a server is unavailable, a lock is taken.
     #[error("{0}")]
     Transient(String),
+    /// The job must wait for another one. It is asked again without end and without spending attempts.
+    #[error("{0}")]
+    Waiting(String),
     /// Another attempt would fail too: a wrong key, no input data.
     #[error("{0}")]
     Permanent(String),
@@ -26,6 +29,7 @@ impl JobError {
     pub(crate) fn in_step(self, kind: JobKind) -> Self {
         match self {
             Self::Transient(text) => Self::Transient(format!("{kind}: {text}")),
+            Self::Waiting(text) => Self::Waiting(format!("{kind}: {text}")),
             Self::Permanent(text) => Self::Permanent(format!("{kind}: {text}")),
         }
     }

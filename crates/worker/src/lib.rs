@@ -8,6 +8,8 @@ mod error;
 pub mod jobs;
 mod poll;
 mod runner;
+mod scoring;
+mod search;
 mod speed;
 
 use std::future::Future;
@@ -33,7 +35,7 @@ pub use error::JobError;
 /// Handles shared by all jobs.
 #[derive(Clone)]
 pub struct Shared {
-    /// PostgreSQL.
+    /// PostgreSQL, for the worker itself: a job uses [`JobContext::pool`].
     pub pool: PgPool,
     /// The search engines.
     pub search: SearchIndex,
@@ -70,8 +72,10 @@ impl Application {
 
     async fn connect(settings: WorkerSettings) -> Result<Self, StorageError> {
         let database = &settings.database;
+        // Each attempt at a job connects by itself (`storage::postgres::jobs::attempt`).
+        let service_connections = database.pool_size - settings.job_connections();
         let pool =
-            storage::postgres::connect(database.expose_url(), database.pool_size, database.acquire_timeout, false)
+            storage::postgres::connect(database.expose_url(), service_connections, database.acquire_timeout, false)
                 .await?;
         let queue = JobQueue::connect(&settings.redis.url, &settings.redis.prefix).await?;
         let meili = settings.meili.as_ref().map(|m| (m.url.as_str(), m.key.as_ref(), m.index.as_str()));
@@ -153,6 +157,12 @@ async fn take_jobs(
     stopping: &CancellationToken,
     stop: BoxFuture<'static, std::io::Result<()>>,
 ) -> std::io::Result<()> {
+    let keeper = tokio::spawn(search::run(
+        shared.pool.clone(),
+        shared.search.meilisearch().cloned(),
+        shared.settings.search_check,
+        stopping.clone(),
+    ));
     let dispatcher = tokio::spawn(dispatcher::run(shared.pool.clone(), queue.clone(), stopping.clone()));
     let mut monitor = Monitor::new().should_restart(|_, error| {
         tracing::warn!(%error, "a queue worker stopped; it is restarted");
@@ -178,6 +188,7 @@ async fn take_jobs(
     stopping.cancel();
     drain(shared).await;
     let _ = dispatcher.await;
+    let _ = keeper.await;
     ended
 }
 

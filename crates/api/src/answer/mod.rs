@@ -54,7 +54,7 @@ impl Answers {
     pub async fn list<L: Listing>(&self, request: &HttpRequest, list: L) -> Result<HttpResponse, ApiError> {
         let Some(wanted) = export::wanted(request)? else { return self.json(request, list).await };
         let rows = list.export(self.reader.clone(), wanted.whole).await?;
-        Ok(Table::of_rows(L::TABLE, L::COLUMNS, rows).respond(wanted.format))
+        Ok(Table::of_rows(L::TABLE, L::COLUMNS, rows).respond(wanted))
     }
 
     async fn json<Q: Question>(&self, request: &HttpRequest, question: Q) -> Result<HttpResponse, ApiError> {

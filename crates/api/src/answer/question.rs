@@ -55,6 +55,10 @@ impl<Q: Question> Asked<Q> {
 }
 
 impl<Q: Question> Compute<ApiError> for Asked<Q> {
+    fn is_ready(&self) -> bool {
+        self.question.is_ready(&self.reader)
+    }
+
     // Boxed, because query futures take kilobytes and actix moves a handler's future several times.
     fn compute(&self) -> BoxFuture<'_, Result<Bytes, ApiError>> {
         Box::pin(async move {

@@ -11,6 +11,8 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use storage::StorageError;
 
+use crate::admission::Refusal;
+
 pub use problem::Problem;
 
 /// Reasons why a request fails. `Display` becomes the problem's `detail`, which the client reads, so variants that wrap
@@ -55,8 +57,16 @@ pub enum ApiError {
     /// The event log is at its capacity; nothing was stored.
     #[error("more events are waiting to be counted than there is room for; send these again later")]
     EventLogFull,
+    /// As many facts wait for a movie that is not in the catalogue as there is room for.
+    #[error("movie_id {}", Refusal::MovieFull.reason())]
+    UnknownMovie,
+    /// The movie is not in the catalogue, and the waiting room is full.
+    #[error("movie_id {}", Refusal::RoomFull.reason())]
+    WaitingRoomFull,
     #[error("too many streams are open; ask without /stream, or come again later")]
     TooManyStreams,
+    #[error("this client has {limit} streams open, which is all that one may have; close one of them")]
+    TooManyStreamsOfClient { limit: usize },
     /// The event log failed, so it is unknown whether it has stored the events.
     #[error("the event log is not reachable; send these again with the same ids, and each counts once")]
     EventLogAway(#[source] StorageError),
@@ -79,6 +89,17 @@ const RETRY_AWAY: &str = "2";
 const RETRY_COMPUTING: &str = "30";
 /// `Retry-After` for a full event log, in seconds: the speed layer drains about 100,000 entries meanwhile.
 const RETRY_FULL: &str = "5";
+/// `Retry-After` for a full waiting room, in seconds: it empties when an ingest brings the movies.
+const RETRY_WAITING: &str = "300";
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::MovieFull => Self::UnknownMovie,
+            Refusal::RoomFull => Self::WaitingRoomFull,
+        }
+    }
+}
 
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
@@ -113,7 +134,10 @@ impl ApiError {
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
             Self::ReDocMissing => (StatusCode::SERVICE_UNAVAILABLE, "redoc_missing"),
             Self::EventLogFull => (StatusCode::SERVICE_UNAVAILABLE, "event_log_full"),
+            Self::UnknownMovie => (StatusCode::UNPROCESSABLE_ENTITY, Refusal::MovieFull.code()),
+            Self::WaitingRoomFull => (StatusCode::SERVICE_UNAVAILABLE, Refusal::RoomFull.code()),
             Self::TooManyStreams => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
+            Self::TooManyStreamsOfClient { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_streams_of_client"),
             Self::EventLogAway(_) => (StatusCode::SERVICE_UNAVAILABLE, "event_log_unavailable"),
             Self::Storage(error) if error.is_transient() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Storage(_) | Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
@@ -137,6 +161,7 @@ impl ApiError {
             Self::InvalidBody { field, .. } => field.as_deref(),
             Self::NotFound { field, .. } => Some(field),
             Self::IdempotencyKeyReused { .. } => Some("Idempotency-Key"),
+            Self::UnknownMovie | Self::WaitingRoomFull => Some("movie_id"),
             Self::Shared(error) => error.field(),
             _ => None,
         }
@@ -149,7 +174,8 @@ impl ApiError {
             Self::NotComputed { .. } => (header::RETRY_AFTER, RETRY_COMPUTING),
             Self::NotReady(_) | Self::EventLogAway(_) => (header::RETRY_AFTER, RETRY_AWAY),
             Self::EventLogFull => (header::RETRY_AFTER, RETRY_FULL),
-            Self::TooManyStreams => (header::RETRY_AFTER, RETRY_COMPUTING),
+            Self::WaitingRoomFull => (header::RETRY_AFTER, RETRY_WAITING),
+            Self::TooManyStreams | Self::TooManyStreamsOfClient { .. } => (header::RETRY_AFTER, RETRY_COMPUTING),
             Self::Storage(error) if error.is_transient() => (header::RETRY_AFTER, RETRY_AWAY),
             Self::Shared(error) => return error.header(),
             _ => return None,

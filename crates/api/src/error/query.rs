@@ -14,6 +14,7 @@ impl From<QueryError> for ApiError {
                 Self::NotComputed { artifact: artifact.as_str(), trigger: trigger(artifact) }
             }
             QueryError::NotReady => Self::NotReady(error.to_string()),
+            QueryError::TooManyStreamsOfClient { limit } => Self::TooManyStreamsOfClient { limit },
             QueryError::TooManyStreams => Self::TooManyStreams,
             QueryError::Storage(error) => Self::Storage(error),
             QueryError::Internal(cause) => Self::Internal(cause.into()),

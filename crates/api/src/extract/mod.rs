@@ -1,6 +1,7 @@
 //! Extractors: they validate parameters, headers and bodies, so handlers receive valid values only.
 
 mod body;
+mod client;
 mod genre;
 mod id;
 mod idempotency;
@@ -8,6 +9,7 @@ mod params;
 mod values;
 
 pub use body::{Body, RawBody};
+pub use client::client;
 pub use genre::InPath;
 pub use id::Id;
 pub use idempotency::IdempotencyKey;

@@ -1,15 +1,18 @@
 //! `POST /events`.
 
+use std::collections::{HashMap, HashSet};
+
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::Utc;
-use domain::EventId;
-use domain::events::{EventRequest, Fact, Rejected, validate};
+use domain::events::{Event, EventRequest, Fact, Rejected, validate};
+use domain::{EventId, MovieId};
 use serde::Serialize;
 use storage::event_log::AppendError;
 use utoipa::ToSchema;
 
 use crate::State;
+use crate::admission::Refusal;
 use crate::error::{ApiError, Problem};
 use crate::extract::RawBody;
 
@@ -25,7 +28,7 @@ pub struct EventsBody {
     rejected: Vec<RejectedItem>,
 }
 
-/// A rejected event. Sending it again unchanged will fail again.
+/// A rejected event. Sending it again unchanged will fail again, unless the code is `waiting_room_full`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RejectedItem {
     /// Index of the event in the array, from 0.
@@ -46,6 +49,8 @@ impl From<Rejected> for RejectedItem {
 ///
 /// Accepted events are stored durably in the event log before the answer is sent, and counted within about a second.
 /// The items of an array are validated one by one; a single invalid event is answered with 400.
+/// Events about a movie that is not in the catalogue yet wait for it and are counted when it arrives. Where no more can
+/// wait, they are rejected with `unknown_movie` or `waiting_room_full`; a single one is answered with 422 or 503.
 #[utoipa::path(
     post, path = "/api/v1/events", operation_id = "add_events", tag = "events",
     request_body(content = Vec<EventRequest>, description = "One event, or an array", content_type = "application/json"),
@@ -53,7 +58,9 @@ impl From<Rejected> for RejectedItem {
         (status = 202, body = EventsBody),
         (status = 400, description = "The body holds no valid events", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The event log is full or unreachable; retry after `Retry-After` seconds", body = Problem,
+        (status = 422, description = "The movie is unknown, and no more facts can wait for it", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 503, description = "The event log or the waiting room is full, or the log unreachable; retry after `Retry-After` seconds", body = Problem,
          content_type = "application/problem+json"),
     ),
 )]
@@ -65,11 +72,48 @@ pub async fn add(state: Data<State>, RawBody(body): RawBody<EVENTS_BYTES_MAX>) -
     if let Some(only) = rejected.pop_if(|_| alone) {
         return Err(refused(only));
     }
-    let accepted = validated.accepted.iter().map(|event| event.event_id).collect();
-    let facts: Vec<Fact> = validated.accepted.into_iter().map(Fact::Event).collect();
-    append(&state, &facts).await?;
+    let events = validated.accepted;
+    let refusals = state.admission.refused(events.iter().map(|event| event.movie_id)).await;
+    if let Some(refusal) = events.first().and_then(|only| refusals.get(&only.movie_id)).filter(|_| alone) {
+        count_refused(*refusal);
+        return Err((*refusal).into());
+    }
+    let events = if refusals.is_empty() { events } else { without_refused(events, &refusals, &mut rejected) };
+    let accepted = events.iter().map(|event| event.event_id).collect();
+    let facts: Vec<Fact> = events.into_iter().map(Fact::Event).collect();
+    if !facts.is_empty() {
+        append(&state, &facts).await?;
+    }
     let rejected = rejected.into_iter().map(RejectedItem::from).collect();
     Ok(HttpResponse::Accepted().json(EventsBody { accepted, rejected }))
+}
+
+/// Moves the events about refused movies to the rejected items.
+fn without_refused(
+    events: Vec<Event>,
+    refusals: &HashMap<MovieId, Refusal>,
+    rejected: &mut Vec<Rejected>,
+) -> Vec<Event> {
+    // The accepted events have the indices that no rejected item has, in order.
+    let taken: HashSet<usize> = rejected.iter().map(|item| item.index).collect();
+    let indices = (0..events.len() + taken.len()).filter(|index| !taken.contains(index));
+    let mut accepted = Vec::with_capacity(events.len());
+    for (index, event) in indices.zip(events) {
+        let Some(refusal) = refusals.get(&event.movie_id) else {
+            accepted.push(event);
+            continue;
+        };
+        count_refused(*refusal);
+        let (code, field) = (refusal.code().to_owned(), Some("movie_id".to_owned()));
+        rejected.push(Rejected { index, code, field, reason: refusal.reason().to_owned() });
+    }
+    rejected.sort_by_key(|item| item.index);
+    accepted
+}
+
+/// Counts a fact that is not accepted because its movie is unknown.
+pub(super) fn count_refused(refusal: Refusal) {
+    metrics::counter!("facts_refused_total", "reason" => refusal.code()).increment(1);
 }
 
 /// Appends facts to the event log. They are durable once this returns `Ok`.

@@ -8,7 +8,7 @@ use domain::events::{Fact, ReviewRequest, validate_review};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::events::{append, refused};
+use super::events::{append, count_refused, refused};
 use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::extract::Body;
@@ -26,14 +26,16 @@ pub struct ReviewAccepted {
 /// Post a review.
 ///
 /// It is stored durably in the event log before the answer is sent; its movie's sentiment includes it within about a
-/// second.
+/// second. A review of a movie that is not in the catalogue yet waits for it.
 #[utoipa::path(
     post, path = "/api/v1/reviews", operation_id = "add_review", tag = "events",
     request_body(content = ReviewRequest, content_type = "application/json"),
     responses(
         (status = 202, body = ReviewAccepted),
         (status = 400, description = "The body is not a valid review", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The event log is full or unreachable; retry after `Retry-After` seconds", body = Problem,
+        (status = 422, description = "The movie is unknown, and no more facts can wait for it", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 503, description = "The event log or the waiting room is full, or the log unreachable; retry after `Retry-After` seconds", body = Problem,
          content_type = "application/problem+json"),
     ),
 )]
@@ -42,6 +44,10 @@ pub async fn add(
     Body(sent): Body<ReviewRequest, REVIEW_BYTES_MAX>,
 ) -> Result<HttpResponse, ApiError> {
     let review = validate_review(sent, Utc::now()).map_err(refused)?;
+    if let Some(refusal) = state.admission.refused(std::iter::once(review.movie_id)).await.remove(&review.movie_id) {
+        count_refused(refusal);
+        return Err(refusal.into());
+    }
     let review_id = review.review_id;
     append(&state, &[Fact::Review(review)]).await?;
     Ok(HttpResponse::Accepted().json(ReviewAccepted { review_id }))

@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use super::params::{AsOf, Explain, Paging, Top};
 use crate::State;
 use crate::error::{ApiError, Problem};
-use crate::extract::{Day, GenreName, Params};
+use crate::extract::{self, Day, GenreName, Params};
 use crate::sse::{self, Event};
 
 /// Parameters of the nightly ranking.
@@ -83,6 +83,7 @@ impl NowParams {
     params(NowParams, Top, Explain),
     responses(
         (status = 200, body = TrendingNowView),
+        (status = 404, description = "No movie has this genre", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The movies are still being loaded", body = Problem,
          content_type = "application/problem+json"),
     ),
@@ -107,16 +108,21 @@ pub async fn now(
     responses(
         (status = 200, description = "Events `ranking` (RankingEvent) and `change` (ChangeEvent)",
          body = String, content_type = "text/event-stream"),
+        (status = 404, description = "No movie has this genre", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "This client has too many streams open", body = Problem,
+         content_type = "application/problem+json"),
         (status = 503, description = "Too many streams are open, or the movies are still being loaded", body = Problem,
          content_type = "application/problem+json"),
     ),
 )]
 pub async fn stream(
     state: Data<State>,
+    request: HttpRequest,
     Params(params): Params<NowParams>,
     Params(top): Params<Top>,
 ) -> Result<HttpResponse, ApiError> {
-    let follower = Follower::new(&state.reader, &params.question(top, Explain::default())).await?;
+    let client = extract::client(&request, state.client_header.as_deref());
+    let follower = Follower::new(&state.reader, &params.question(top, Explain::default()), client).await?;
     Ok(sse::answer(events(follower), state.stopping.clone()))
 }
 

@@ -8,7 +8,9 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
-use settings::{ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, RedisSettings};
+use settings::{
+    ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, RedisSettings, WaitingSettings,
+};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use test_support::fixture;
@@ -29,6 +31,8 @@ pub fn settings_for(database_url: String) -> ApiSettings {
         workers: Some(1),
         admin_key_sha256: Some(Sha256::digest(ADMIN_KEY).into()),
         assets_dir: "/nonexistent".into(),
+        streams_per_client: 16,
+        client_header: None,
         database: DatabaseSettings {
             url: SecretString::from(database_url),
             pool_size: 5,
@@ -36,6 +40,7 @@ pub fn settings_for(database_url: String) -> ApiSettings {
         },
         redis: RedisSettings { url: test_support::redis_url(), prefix: test_support::unique_prefix() },
         event_log: EventLogSettings { url: None, capacity: 100_000 },
+        waiting: WaitingSettings { per_movie: 10_000, total: 200_000, kept: Duration::from_secs(86_400) },
         speed_lag_limit: Duration::from_secs(300),
         cache: CacheSettings {
             url: test_support::cache_redis_url(),

@@ -87,8 +87,8 @@ async fn populate(pool: &PgPool) {
     let apply = async |times: &[DateTime<Utc>]| {
         let movies = || [238, 603].into_iter().flat_map(|movie| times.iter().map(move |at| (movie, *at)));
         let events = movies().flat_map(|(movie, at)| EventType::ALL.map(|kind| live::event(movie, kind, at))).collect();
-        let reviews = movies().map(|(movie, at)| live::scored(live::review(movie, GOOD, at))).collect();
-        speed::apply(pool, &MicroBatch { events, reviews }).await.unwrap();
+        let reviews = movies().map(|(movie, at)| live::review(movie, GOOD, at)).collect();
+        live::apply(pool, &MicroBatch { events, reviews }).await.unwrap();
     };
     // History: the days that trends are of, and the days before the cutoff.
     apply(&[noon(2), noon(1), noon(0), now - TimeDelta::days(5), now - TimeDelta::days(4)]).await;

@@ -1,10 +1,12 @@
 //! Events and reviews posted, and read again by what the speed layer does with them.
 
+use std::time::Duration;
+
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
-use settings::EventLogSettings;
+use settings::{ApiSettings, EventLogSettings, WaitingSettings};
 use sqlx::PgPool;
-use test_support::live;
+use test_support::{eventually, fixture, live};
 
 use crate::app::{Answer, NOWHERE, TestApp, settings};
 
@@ -94,7 +96,7 @@ async fn a_review_is_taken_with_an_id(pool: PgPool) {
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn a_log_that_is_full_or_away_says_when_to_come_again(pool: PgPool) {
-    let full = settings::ApiSettings { event_log: EventLogSettings { url: None, capacity: 1 }, ..settings(&pool) };
+    let full = ApiSettings { event_log: EventLogSettings { url: None, capacity: 1 }, ..settings(&pool) };
     let mut away = settings(&pool);
     away.redis.url = format!("redis://{NOWHERE}").into();
     let view = json!({"user_id": 7, "movie_id": 550, "event_type": "view"});
@@ -105,4 +107,101 @@ async fn a_log_that_is_full_or_away_says_when_to_come_again(pool: PgPool) {
         assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
         app.stop().await;
     }
+}
+
+/// Facts that wait for an unknown movie.
+async fn wait_for(pool: &PgPool, movie: i64, facts: i32) {
+    sqlx::query(
+        "INSERT INTO waiting_facts (kind, fact_id, movie_id, payload, units)
+         SELECT 'event', gen_random_uuid(), $1, '{}', 1 FROM generate_series(1, $2)",
+    )
+    .bind(movie)
+    .bind(facts)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+fn view(movie: i64) -> Value {
+    json!({"user_id": 7, "movie_id": movie, "event_type": "view"})
+}
+
+/// Posts the body until the answer has this status; the API reads once a second how full the room is.
+async fn until(app: &TestApp, path: &str, body: &Value, status: u16) -> Answer {
+    eventually(&format!("the answer is {status}"), Duration::from_secs(20), async || {
+        let answer = app.post(path, body).await;
+        if answer.status == status { Ok(answer) } else { Err(answer.status) }
+    })
+    .await
+}
+
+/// An API with room for three facts a movie and ten in all.
+async fn small_room(pool: &PgPool) -> (TestApp, String) {
+    fixture::catalogue(pool).await;
+    let mut settings: ApiSettings = settings(pool);
+    settings.waiting = WaitingSettings { per_movie: 3, total: 10, ..settings.waiting };
+    let prefix = settings.redis.prefix.clone();
+    (TestApp::run(settings).await, prefix)
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_movie_for_which_no_more_can_wait_is_refused_alone(pool: PgPool) {
+    let (app, prefix) = small_room(&pool).await;
+    wait_for(&pool, 999_999, 3).await;
+    let refused = until(&app, "/api/v1/events", &view(999_999), 422).await;
+    assert_eq!(refused.problem(), (422, "unknown_movie".into(), "movie_id".into()));
+    let review = json!({"movie_id": 999_999, "content": "What movie?"});
+    assert_eq!(app.post("/api/v1/reviews", &review).await.problem().0, 422);
+
+    let mixed = app
+        .post("/api/v1/events", &json!([view(999_999), view(550), "dance", view(888_888), view(999_999), view(603)]))
+        .await;
+    assert_eq!(mixed.status, 202, "{}", mixed.text());
+    let body = mixed.json();
+    let rejected: Vec<(&Value, &Value)> =
+        body["rejected"].as_array().unwrap().iter().map(|item| (&item["index"], &item["code"])).collect();
+    let expected = [(0, "unknown_movie"), (2, "malformed_event"), (4, "unknown_movie")];
+    assert_eq!(json!(rejected), json!(expected));
+    // Before the API had read the room, it took the unknown movie's.
+    let mut logged = logged(&prefix).await;
+    logged.retain(|fact| fact["movie_id"] != 999_999);
+    let movies: Vec<&Value> = logged.iter().map(|fact| &fact["movie_id"]).collect();
+    assert_eq!(json!(movies), json!([550, 888_888, 603]), "in the order sent");
+    let ids: Vec<&Value> = logged.iter().map(|fact| &fact["event_id"]).collect();
+    assert_eq!(json!(ids), body["accepted"]);
+
+    // The movie arrives; what waits for it is not applied yet.
+    sqlx::query("INSERT INTO movies (movie_id, title, source) VALUES (999999, 'New', 'demo')")
+        .execute(&pool)
+        .await
+        .unwrap();
+    until(&app, "/api/v1/events", &view(999_999), 202).await;
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_full_waiting_room_says_when_to_come_again_and_known_movies_go_on(pool: PgPool) {
+    let (app, _) = small_room(&pool).await;
+    for movie in 0..10 {
+        wait_for(&pool, 900_000 + movie, 1).await;
+    }
+    let refused = until(&app, "/api/v1/events", &view(888_888), 503).await;
+    assert_eq!(refused.problem(), (503, "waiting_room_full".into(), "movie_id".into()));
+    assert!(refused.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
+    assert_eq!(app.post("/api/v1/events", &view(550)).await.status, 202);
+    let array = app.post("/api/v1/events", &json!([view(888_888), view(603)])).await;
+    assert_eq!((array.status.as_u16(), &array.json()["rejected"][0]["code"]), (202, &json!("waiting_room_full")));
+    assert_eq!(app.post("/api/v1/reviews", &json!({"movie_id": 550, "content": "Fine."})).await.status, 202);
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn facts_in_the_log_count_towards_the_bound(pool: PgPool) {
+    let (app, _) = small_room(&pool).await;
+    // Nobody counts them: they may all turn out to be about unknown movies.
+    let many: Vec<Value> = (0..10).map(|movie| view(900_000 + movie)).collect();
+    assert_eq!(app.post("/api/v1/events", &json!(many)).await.status, 202);
+    until(&app, "/api/v1/events", &view(888_888), 503).await;
+    assert_eq!(app.post("/api/v1/events", &view(550)).await.status, 202);
+    app.stop().await;
 }

@@ -17,8 +17,8 @@ async fn app(pool: &PgPool) -> TestApp {
     crate::batch::movie(pool, 949, 8.0, &[(1158, "Al Pacino"), (380, "Robert De Niro")]).await;
     batch::views(pool).await;
     let now = Utc::now();
-    let reviews = vec![live::scored(live::review(550, "A wonderful film, I loved it.", now))];
-    speed::apply(pool, &MicroBatch { events: vec![live::event(550, EventType::Rating, now)], reviews }).await.unwrap();
+    let reviews = vec![live::review(550, "A wonderful film, I loved it.", now)];
+    live::apply(pool, &MicroBatch { events: vec![live::event(550, EventType::Rating, now)], reviews }).await.unwrap();
     let seen =
         Observation { movie_id: movie_id(550), observed_at: now, popularity: 9.0, vote_average: 8.0, vote_count: 100 };
     speed::record(&mut pool.acquire().await.unwrap(), &[seen]).await.unwrap();

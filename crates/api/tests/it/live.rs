@@ -6,11 +6,13 @@ use chrono::{TimeDelta, Utc};
 use domain::events::{EventType, Observation};
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
+use settings::ApiSettings;
 use sqlx::{Connection, PgPool};
+use storage::cache::RedisCache;
 use storage::postgres::catalogue;
 use storage::postgres::speed::{self, MicroBatch};
 use test_support::fixture::{self, movie_id};
-use test_support::live;
+use test_support::{eventually, live};
 
 use crate::app::{NOWHERE, TestApp, settings, settings_for};
 use crate::sse::Reader;
@@ -18,7 +20,7 @@ use crate::sse::Reader;
 /// Viewers rate a movie within this hour, and what the worker makes of it is in the database.
 async fn rate(pool: &PgPool, movie: i64, times: usize) {
     let events = (0..times).map(|_| live::event(movie, EventType::Rating, Utc::now())).collect();
-    speed::apply(pool, &MicroBatch { events, reviews: Vec::new() }).await.unwrap();
+    live::apply(pool, &MicroBatch { events, reviews: Vec::new() }).await.unwrap();
 }
 
 /// Asks, past the cache, until the answer is as wished.
@@ -51,7 +53,7 @@ async fn the_last_hours_have_the_seeds_body(pool: PgPool) {
     speed::record(&mut conn, &observed).await.unwrap();
     drop(conn);
     let rating = live::event(194, EventType::Rating, now);
-    speed::apply(&pool, &MicroBatch { events: vec![rating], reviews: Vec::new() }).await.unwrap();
+    live::apply(&pool, &MicroBatch { events: vec![rating], reviews: Vec::new() }).await.unwrap();
     let app = TestApp::run(settings(&pool)).await;
     let body = app.get("/api/v1/trending/movies").await.ok();
     assert_json_snapshot!(body, { ".generated_at" => "[time]" });
@@ -118,7 +120,7 @@ async fn the_ranking_outlives_the_database_and_waits_for_it_at_the_start(pool: P
     settings.database.acquire_timeout = Duration::from_millis(300);
     settings.cache.ttl.iter_mut().for_each(|(_, ttl)| *ttl = Duration::ZERO);
     let app = TestApp::run(settings).await;
-    until(&app, "/api/v1/trending/movies", |body| ranked(body) == [194]).await;
+    until(&app, "/api/v1/trending/movies?window=48", |body| ranked(body) == [194]).await;
 
     // Through another database, since nobody can shut the one he is in.
     let options = pool.connect_options().as_ref().clone();
@@ -207,18 +209,88 @@ async fn a_stream_begins_with_the_ranking_and_tells_its_changes_until_the_server
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn only_so_many_rankings_are_watched(pool: PgPool) {
+async fn a_client_has_its_own_streams_and_cannot_lock_others_out(pool: PgPool) {
     fixture::small(&pool).await;
-    let app = TestApp::run(settings(&pool)).await;
+    let settings = ApiSettings { client_header: Some("X-Forwarded-For".into()), ..settings(&pool) };
+    let limit = settings.streams_per_client as u32;
+    let app = TestApp::run(settings).await;
     let path = |window: u32| format!("/api/v1/trending/stream?window={window}");
-    let mut readers = Vec::new();
-    for window in 1..=40 {
-        readers.push(Reader::open(&app, &path(window)).await);
+    let open = async |client: u32, window: u32| {
+        let request = app.request(reqwest::Method::GET, &path(window % 48 + 1));
+        request.header("X-Forwarded-For", format!("9.9.9.9, 10.0.0.{client}")).send().await.unwrap()
+    };
+    let mut streams = Vec::new();
+    // Forty-eight rankings, of three clients.
+    for number in 0..3 * limit {
+        streams.push(open(number / limit, number).await);
     }
-    let refused = app.get(&path(41)).await;
-    assert_eq!((refused.problem().0, refused.problem().1.as_str()), (503, "too_many_streams"));
+    assert!(streams.iter().all(|stream| stream.status() == 200));
+    let refused = app.get_with(&path(1), "X-Forwarded-For", "10.0.0.0").await;
+    assert_eq!((refused.problem().0, refused.problem().1.as_str()), (429, "too_many_streams_of_client"));
     assert!(!refused.header("retry-after").is_empty());
-    let mut known = Reader::open(&app, &path(40)).await;
-    assert_eq!(known.next().await.unwrap().0, "ranking", "the same one once more costs nothing");
+    assert_eq!(open(7, 7).await.status(), 200, "another client has places of its own");
+    // Who closes one may open another, once the server has noticed.
+    streams.drain(..limit as usize);
+    eventually("the place is free", Duration::from_secs(40), async || (open(0, 5).await.status() == 200).then_some(()))
+        .await;
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn rankings_are_of_genres_that_movies_have(pool: PgPool) {
+    fixture::small(&pool).await;
+    rate(&pool, 194, 2).await;
+    let app = TestApp::run(settings(&pool)).await;
+    for path in ["/api/v1/trending/movies?genre=Dram4", "/api/v1/trending/stream?genre=Dram4"] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.problem(), (404, "not_found".into(), "genre".into()), "{path}");
+    }
+    assert_eq!(ranked(&app.get("/api/v1/trending/movies?genre=COMEDY").await.ok()), [194]);
+    assert_eq!(
+        ranked(&app.get("/api/v1/trending/movies?genre=action").await.ok()),
+        Vec::<i64>::new(),
+        "none is active"
+    );
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn after_a_start_the_last_ranking_is_given_from_the_shared_cache_while_the_movies_are_read(pool: PgPool) {
+    fixture::small(&pool).await;
+    rate(&pool, 194, 2).await;
+    let settings = settings(&pool);
+    let path = "/api/v1/trending/movies";
+    let app = TestApp::run(settings.clone()).await;
+    assert_eq!(ranked(&app.get(path).await.ok()), [194]);
+    // The next one comes from memory or, once it is written, from the shared cache.
+    let cache = RedisCache::new(&settings.cache.url, &settings.cache.prefix).unwrap();
+    let written = format!("{}:trending:trending-now?limit=20&window=6h", env!("CARGO_PKG_VERSION"));
+    eventually("the ranking is in the shared cache", Duration::from_secs(10), async || {
+        cache.get(&written).await.unwrap()
+    })
+    .await;
+    app.stop().await;
+
+    // The movies cannot be read for as long as somebody holds this lock.
+    let mut reading = pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE speed_observations IN ACCESS EXCLUSIVE MODE").execute(&mut *reading).await.unwrap();
+    let app = TestApp::run(settings).await;
+    // Changes were missed meanwhile, so no cached answer counts as current.
+    let answer = eventually("it is given as an old one", Duration::from_secs(10), async || {
+        let asked = Instant::now();
+        let answer = app.get(path).await;
+        assert!(asked.elapsed() < Duration::from_secs(2), "it waited for the movies: {:?}", asked.elapsed());
+        (answer.header("x-cache") == "STALE").then_some(answer)
+    })
+    .await;
+    assert_eq!(ranked(&answer.ok()), [194]);
+    assert!(answer.header("age").parse::<u64>().is_ok(), "its age is told");
+    assert!(answer.json()["generated_at"].is_string());
+    reading.rollback().await.unwrap();
+    rate(&pool, 603, 9).await;
+    eventually("the movies are read", Duration::from_secs(20), async || {
+        (ranked(&app.get(path).await.ok()) == [603, 194]).then_some(())
+    })
+    .await;
     app.stop().await;
 }

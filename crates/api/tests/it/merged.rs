@@ -18,7 +18,7 @@ use test_support::{batch, live};
 use crate::app::{TestApp, settings};
 
 async fn write(pool: &PgPool, events: Vec<Event>) {
-    speed::apply(pool, &MicroBatch { events, reviews: Vec::new() }).await.unwrap();
+    live::apply(pool, &MicroBatch { events, reviews: Vec::new() }).await.unwrap();
 }
 
 /// Numbers that look random and are the same in every run of the test.
@@ -36,7 +36,7 @@ fn events(dice: &mut Dice, movies: &[i64], now: DateTime<Utc>) -> Vec<Event> {
         // Most of them lately, some late by up to the 30 days that are accepted.
         let minutes = [180, 4_000, 43_200][dice.below(3) as usize];
         let at = now - TimeDelta::seconds(dice.below(minutes * 60) as i64);
-        let kind = EventType::ALL[dice.below(8) as usize];
+        let kind = EventType::ALL[dice.below(EventType::ALL.len() as u64) as usize];
         let mut event = live::event(movies[dice.below(movies.len() as u64) as usize], kind, at);
         event.rating = event.rating.map(|_| 0.5 + dice.below(950) as f32 / 100.0);
         event
@@ -150,10 +150,10 @@ async fn without_anything_in_the_speed_layer_the_catalogue_answers(pool: PgPool)
 async fn routing_is_counted_and_a_lagging_speed_layer_is_answered_for(pool: PgPool) {
     fixture::small(&pool).await;
     let (now, recently) = (Utc::now(), Utc::now() - TimeDelta::hours(5));
-    let said = |at| live::scored(live::review(550, "A wonderful film, I loved it.", at));
+    let said = |at| live::review(550, "A wonderful film, I loved it.", at);
     let events = [recently, recently - TimeDelta::days(9)].map(|at| live::event(550, EventType::View, at)).to_vec();
     let reviews = vec![said(recently), said(recently - TimeDelta::days(9))];
-    speed::apply(&pool, &MicroBatch { events, reviews }).await.unwrap();
+    live::apply(&pool, &MicroBatch { events, reviews }).await.unwrap();
     batch::events(&pool, now).await;
     let mut settings = settings(&pool);
     settings.speed_lag_limit = Duration::from_millis(100);

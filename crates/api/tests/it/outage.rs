@@ -50,7 +50,7 @@ fn events(count: usize, truth: &mut Stats) -> Vec<Value> {
     let movies = fixture::movies();
     (0..count)
         .map(|n| {
-            let (movie, kind) = (movies[n % movies.len()].id.get(), EventType::ALL[n % 7]);
+            let (movie, kind) = (movies[n % movies.len()].id.get(), EventType::ALL[n % EventType::ALL.len()]);
             *truth.entry((movie, kind.as_str().to_owned())).or_default() += 1;
             let event = live::event(movie, kind, chrono::Utc::now());
             serde_json::to_value(&event).unwrap()

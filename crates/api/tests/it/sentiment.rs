@@ -5,14 +5,14 @@ use domain::hours::Hour;
 use insta::assert_json_snapshot;
 use serde_json::json;
 use sqlx::PgPool;
-use storage::postgres::speed::{self, MicroBatch};
+use storage::postgres::speed::MicroBatch;
 use test_support::{batch, fixture, live};
 
 use crate::app::{TestApp, settings};
 
 async fn write(pool: &PgPool, reviews: &[(&str, DateTime<Utc>)]) {
-    let reviews = reviews.iter().map(|(text, at)| live::scored(live::review(550, text, *at))).collect();
-    speed::apply(pool, &MicroBatch { events: Vec::new(), reviews }).await.unwrap();
+    let reviews = reviews.iter().map(|(text, at)| live::review(550, text, *at)).collect();
+    live::apply(pool, &MicroBatch { events: Vec::new(), reviews }).await.unwrap();
 }
 
 const GOOD: &str = "A wonderful film, I loved it.";

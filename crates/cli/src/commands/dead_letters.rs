@@ -1,19 +1,16 @@
-//! `moviemetric dead-letters`: lists dead letters and replays them into the event log.
+//! `moviemetric dead-letters`: lists dead letters, replays them into the event log, or discards them.
 
 use std::process::ExitCode;
 
-use domain::events::Fact;
 use domain::page::Page;
 use settings::{Env, EventLogSettings, RedisSettings, load_or_exit};
 use sqlx::PgPool;
-use storage::event_log::{self, AppendError, EventLogConfig, EventSink};
-use storage::postgres::facts::dead_letters::{self, DeadLetter};
+use storage::event_log::{self, EventLogConfig, EventSink};
+use storage::postgres::Which;
+use storage::postgres::facts::dead_letters::{self, DeadLetter, ReplayError, Replayed};
 
 use super::CommandResult;
 use crate::settings_for;
-
-/// Number of dead letters read and appended at a time.
-const CHUNK: i64 = 500;
 
 /// Maximum number of characters of a payload in the list.
 const PAYLOAD_CHARS_MAX: usize = 160;
@@ -29,29 +26,38 @@ enum Command {
     /// List the newest dead letters, each with its reason
     List,
     /// Append dead letters to the event log again, then delete them here
-    Replay(Which),
+    Replay(Chosen),
+    /// Delete dead letters for good
+    Discard(Chosen),
 }
 
 #[derive(clap::Args)]
 #[group(required = true)]
-struct Which {
-    /// Replay only this dead letter
+struct Chosen {
+    /// Only this dead letter
     #[arg(long)]
     id: Option<i64>,
-    /// Replay all current dead letters
+    /// All current dead letters
     #[arg(long)]
     all: bool,
+}
+
+impl Chosen {
+    fn which(self) -> Which {
+        self.id.map_or(Which::All, |id| Which::Ids(vec![id]))
+    }
 }
 
 pub(crate) async fn run(args: Args) -> CommandResult {
     let pool = settings_for::database().await?;
     match args.command {
         Command::List => list(&pool).await,
-        Command::Replay(which) => {
+        Command::Discard(chosen) => discard(&pool, &chosen.which()).await,
+        Command::Replay(chosen) => {
             let (redis, log) = load_or_exit(|env: &Env| Ok((RedisSettings::load(env)?, EventLogSettings::load(env)?)));
             let (url, capacity) = (log.url(&redis).clone(), log.capacity);
             let log = event_log::open(&EventLogConfig { url, prefix: redis.prefix, capacity })?;
-            replay(&pool, &*log, which.id).await
+            replay(&pool, &*log, &chosen.which()).await
         }
     }
 }
@@ -67,49 +73,36 @@ async fn list(pool: &PgPool) -> CommandResult {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Appends dead letters to the event log, then deletes them. If the process dies in between, the next replay appends
-/// them again and readers drop the duplicates. Events that fail meanwhile become dead letters with new ids, which this
-/// run ignores; otherwise it might never end.
-async fn replay(pool: &PgPool, log: &(impl EventSink + ?Sized), only: Option<i64>) -> CommandResult {
-    let (mut after, until) = match only {
-        Some(id) => (id.saturating_sub(1), id),
-        None => (0, dead_letters::newest(pool).await?),
-    };
-    let (mut replayed, mut unreadable) = (0, Vec::new());
-    loop {
-        let letters = dead_letters::between(pool, after, until, CHUNK).await?;
-        let Some(last) = letters.last() else { break };
-        after = last.dead_letter_id;
-        let (mut ids, mut facts) = (Vec::new(), Vec::<Fact>::new());
-        for letter in letters {
-            match serde_json::from_str(&letter.payload) {
-                Ok(fact) => {
-                    ids.push(letter.dead_letter_id);
-                    facts.push(fact);
-                }
-                Err(_) => unreadable.push(letter.dead_letter_id),
-            }
-        }
-        log.append(&facts).await.map_err(|error| match error {
-            AppendError::Full => {
-                format!("the event log is full after {replayed} letters; wait until the worker has caught up")
-            }
-            AppendError::Unavailable(error) => {
-                format!("{error}; is the server running, and is EVENT_LOG_URL or REDIS_URL right?")
-            }
+async fn replay(pool: &PgPool, log: &(impl EventSink + ?Sized), which: &Which) -> CommandResult {
+    let Replayed { replayed, unreadable } =
+        dead_letters::replay(pool, log, which, i64::MAX).await.map_err(|error| {
+            let hint = matches!(error, ReplayError::Away(_));
+            format!(
+                "{error}{}",
+                if hint { "; is the server running, and is EVENT_LOG_URL or REDIS_URL right?" } else { "" }
+            )
         })?;
-        dead_letters::delete(pool, &ids).await?;
-        replayed += ids.len();
+    if let (Which::Ids(ids), 0, []) = (which, replayed, &unreadable[..]) {
+        return Err(none_of(ids).into());
     }
-    match only {
-        Some(id) if replayed == 0 && unreadable.is_empty() => {
-            return Err(format!("there is no dead letter {id}").into());
-        }
-        _ => println!("{replayed} replayed; events that fail again become new dead letters"),
-    }
+    println!("{replayed} replayed; events that fail again become new dead letters");
     if !unreadable.is_empty() {
         println!("not replayed, because they are not events: {unreadable:?}");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn discard(pool: &PgPool, which: &Which) -> CommandResult {
+    let gone = dead_letters::discard(pool, which, i64::MAX).await?;
+    if let (Which::Ids(ids), []) = (which, &gone[..]) {
+        return Err(none_of(ids).into());
+    }
+    println!("{} discarded", gone.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn none_of(ids: &[i64]) -> String {
+    let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+    format!("there is no dead letter {}", ids.join(", "))
 }

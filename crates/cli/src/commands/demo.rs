@@ -4,11 +4,12 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{NaiveTime, Utc};
 use domain::ingest::Source;
 use indicatif::{ProgressBar, ProgressStyle};
 use sources::demo::{DemoConfig, world};
 use storage::postgres::catalogue::demo::DemoWorld;
+use storage::postgres::catalogue::{LoadError, SourceLease, Taken};
 use storage::postgres::{self, catalogue};
 
 use super::CommandResult;
@@ -36,8 +37,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> CommandResult {
     let pool = settings_for::database().await?;
-    let Some(_lock) = catalogue::lock(&pool, Source::Demo).await? else {
-        return Err("another demo load is running; wait until it has finished".into());
+    let holder = format!("moviemetric demo, process {}", std::process::id());
+    let lease = match SourceLease::take(&pool, Source::Demo, &holder).await? {
+        Taken::Lease(lease) => lease,
+        Taken::HeldBy(holder) => {
+            return Err(format!("another demo load is running ({holder}); wait until it has finished").into());
+        }
     };
     let mut config = DemoConfig::new(Utc::now().date_naive());
     if let Some(DemoWorld { movies, users, days, ratings, seed }) = postgres::catalogue::demo::load(&pool).await? {
@@ -56,11 +61,21 @@ pub(crate) async fn run(args: Args) -> CommandResult {
     )?);
     bar.enable_steady_tick(Duration::from_millis(200));
     let DemoConfig { movies, users, days, ratings, seed, .. } = config;
+    // A day's numbers are valid at its first moment.
+    let midnight = config.today.and_time(NaiveTime::MIN).and_utc();
     let records = world(config).map(Ok::<_, Infallible>);
-    let tally = catalogue::load(&pool, Source::Demo, records, |done| bar.set_position(done)).await?;
+    let load = async {
+        let tally =
+            catalogue::load_as_of(&pool, &lease, Some(midnight), records, |done| bar.set_position(done)).await?;
+        let mut conn = pool.acquire().await?;
+        postgres::catalogue::demo::save(&mut conn, &DemoWorld { movies, users, days, ratings, seed }).await?;
+        Ok::<_, LoadError<Infallible>>(tally)
+    };
+    let loaded = lease.renewed_during(load).await;
+    lease.release().await;
+    let tally = loaded?;
     bar.finish_and_clear();
-    let mut conn = pool.acquire().await?;
-    postgres::catalogue::demo::save(&mut conn, &DemoWorld { movies, users, days, ratings, seed }).await?;
+    catalogue::analyze(&pool).await?;
     println!("demo world: {}", serde_json::to_string(&tally)?);
     Ok(ExitCode::SUCCESS)
 }

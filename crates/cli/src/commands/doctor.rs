@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use domain::artifacts::Artifact;
 use domain::jobs::{JobKind, JobStatus};
-use settings::{CacheSettings, DatabaseSettings, Env, EventLogSettings, MeiliSettings, RedisSettings, TmdbSettings};
+use settings::{
+    CacheSettings, DatabaseSettings, Env, EventLogSettings, MeiliSettings, RedisSettings, TmdbSettings, WaitingSettings,
+};
 use sqlx::PgPool;
 use storage::cache::RedisCache;
 use storage::event_log::{self, Backlog, Durability, EventLogConfig};
@@ -24,6 +26,9 @@ enum Finding {
 }
 
 use Finding::{Broken, Fine, Weak};
+
+/// Ids shown of the unknown movies for which no more facts can wait.
+const FULL_MOVIES_SHOWN: usize = 5;
 
 /// Time limit of the probe job, from the ledger to a worker and back.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -66,6 +71,7 @@ pub(crate) async fn run() -> CommandResult {
     report("event log", event_log(&env).await);
     if let Some(pool) = &pool {
         report("dead letters", dead_letters(pool).await);
+        report("waiting", waiting(&env, pool).await);
     }
     report("cache", cache(&env).await);
     if let Some(pool) = &pool {
@@ -102,9 +108,6 @@ async fn artifacts(pool: &PgPool) -> Vec<Finding> {
         let name = artifact.as_str();
         findings.push(match postgres::artifacts::head(pool, artifact).await {
             Ok(Some(head)) => Fine(format!("{name}: {} rows as of {}", head.row_count, head.as_of)),
-            Ok(None) if artifact == Artifact::BatchStatsHourly => {
-                Fine(format!("{name}: not published yet; it needs viewers' events of an hour that is over"))
-            }
             Ok(None) => Weak(format!("{name} was never published; run `moviemetric enqueue compute-all --wait`")),
             Err(error) => Broken(format!("{name}: {error}")),
         });
@@ -171,6 +174,38 @@ async fn dead_letters(pool: &PgPool) -> Vec<Finding> {
         Ok(n) => Weak(format!("{n} events are dead letters; see `moviemetric dead-letters list` for the reasons")),
         Err(error) => Broken(error.to_string()),
     }]
+}
+
+/// Checks whether facts wait for movies that do not come, and whether there is room for more.
+async fn waiting(env: &Env, pool: &PgPool) -> Vec<Finding> {
+    let limits = match WaitingSettings::load(env) {
+        Ok(limits) => limits,
+        Err(error) => return vec![Broken(error.to_string())],
+    };
+    let room = match postgres::facts::waiting::room(pool, limits.per_movie).await {
+        Ok(room) => room,
+        Err(error) => return vec![Broken(error.to_string())],
+    };
+    let Some(oldest) = room.oldest else { return vec![Fine("no fact waits for an unknown movie".into())] };
+    let text = format!(
+        "{} facts about {} unknown movies wait, the oldest since {}; {} of {} units are taken",
+        room.facts,
+        room.movies,
+        oldest.format("%Y-%m-%d %H:%M"),
+        room.units,
+        limits.total
+    );
+    let mut findings = vec![if room.units < limits.total {
+        Fine(text)
+    } else {
+        Weak(format!("{text}, so the API refuses more: ingest the movies, or raise WAITING_TOTAL"))
+    }];
+    if !room.full.is_empty() {
+        let some: Vec<String> = room.full.iter().take(FULL_MOVIES_SHOWN).map(i64::to_string).collect();
+        let text = format!("{} movies have no room for more facts, among them {}", room.full.len(), some.join(", "));
+        findings.push(Weak(format!("{text}: ingest them, or raise WAITING_PER_MOVIE")));
+    }
+    findings
 }
 
 async fn cache(env: &Env) -> Vec<Finding> {

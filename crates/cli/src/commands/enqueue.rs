@@ -71,7 +71,7 @@ async fn wait(pool: &PgPool, id: JobId) -> Result<Job, Box<dyn std::error::Error
     let bar = ProgressBar::new(1).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
     let mut conn = pool.acquire().await?;
     loop {
-        let job = jobs::get(&mut conn, id).await?.ok_or(StorageError::Corrupt(format!("job {id} is gone")))?;
+        let job = jobs::get(&mut conn, id).await?.ok_or(StorageError::Vanished(format!("job {id}")))?;
         bar.set_length(u64::try_from(job.total.unwrap_or(1)).unwrap_or(1));
         bar.set_position(u64::try_from(job.done).unwrap_or(0));
         bar.set_message(format!("{} {}", job.status.as_str(), job.phase.as_deref().unwrap_or("")));

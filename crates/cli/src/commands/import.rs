@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use chrono::Utc;
 use indicatif::{ProgressBar, ProgressStyle};
 use sources::dumps::{DumpFormat, open};
-use storage::postgres::catalogue;
+use storage::postgres::catalogue::{self, SourceLease, Taken};
 
 use super::CommandResult;
 use crate::settings_for;
@@ -22,19 +22,27 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> CommandResult {
     let pool = settings_for::database().await?;
     let source = args.format.source();
-    let Some(_lock) = catalogue::lock(&pool, source).await? else {
-        return Err(format!("another import of {} is running; wait until it has finished", source.as_str()).into());
+    let holder = format!("moviemetric import, process {}", std::process::id());
+    let lease = match SourceLease::take(&pool, source, &holder).await? {
+        Taken::Lease(lease) => lease,
+        Taken::HeldBy(holder) => {
+            let source = source.as_str();
+            return Err(format!("another import of {source} is running ({holder}); wait until it has finished").into());
+        }
     };
     let dump = open(args.format, &args.directory, Utc::now().date_naive())?;
     let progress = dump.progress();
     let bar = ProgressBar::new(progress.total()).with_style(ProgressStyle::with_template(
         "{bar:40} {binary_bytes}/{binary_total_bytes} {msg} records, {eta} left",
     )?);
-    let tally = catalogue::load(&pool, source, dump, |done| {
+    let load = catalogue::load(&pool, &lease, dump, |done| {
         bar.set_position(progress.read());
         bar.set_message(done.to_string());
-    })
-    .await?;
+    });
+    let loaded = lease.renewed_during(load).await;
+    lease.release().await;
+    let tally = loaded?;
+    catalogue::analyze(&pool).await?;
     bar.finish_and_clear();
     println!("{}: {}", source.as_str(), serde_json::to_string(&tally)?);
     if tally.quarantined > 0 {

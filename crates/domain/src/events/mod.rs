@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{EventId, MovieId, ReviewId, UserId};
 
@@ -13,8 +14,7 @@ pub use counts::Counts;
 pub use event_type::EventType;
 pub use validate::{EventRequest, Rejected, ReviewRequest, Unusable, Validated, validate, validate_review};
 
-/// How far in the future an event's time may lie: clocks of phones are off by minutes.
-pub const AHEAD_MAX: TimeDelta = TimeDelta::minutes(5);
+pub use crate::clock::AHEAD_MAX;
 
 /// How old an event may be when it arrives. Older events belong in an import, not in the live views.
 pub const AGE_MAX: TimeDelta = TimeDelta::days(30);
@@ -39,6 +39,7 @@ pub struct Event {
     pub event_type: EventType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating: Option<f32>,
+    #[serde(deserialize_with = "crate::clock::deserialize")]
     pub occurred_at: DateTime<Utc>,
 }
 
@@ -52,6 +53,7 @@ pub struct ViewerReview {
     pub content: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating: Option<f32>,
+    #[serde(deserialize_with = "crate::clock::deserialize")]
     pub occurred_at: DateTime<Utc>,
 }
 
@@ -61,6 +63,32 @@ pub struct ViewerReview {
 pub enum Fact {
     Event(Event),
     Review(ViewerReview),
+}
+
+impl Fact {
+    /// The fact's kind, as its JSON names it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Event(_) => "event",
+            Self::Review(_) => "review",
+        }
+    }
+
+    /// The fact's id, unique among the facts of its kind.
+    pub fn id(&self) -> Uuid {
+        match self {
+            Self::Event(event) => event.event_id.0,
+            Self::Review(review) => review.review_id.0,
+        }
+    }
+
+    /// The movie that the fact is about.
+    pub fn movie_id(&self) -> MovieId {
+        match self {
+            Self::Event(event) => event.movie_id,
+            Self::Review(review) => review.movie_id,
+        }
+    }
 }
 
 /// A movie's public numbers as a source reported them at one moment.

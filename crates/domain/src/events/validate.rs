@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{AGE_MAX, AHEAD_MAX, EVENTS_MAX, Event, EventType, RATING_MAX, RATING_MIN, REVIEW_CHARS_MAX, ViewerReview};
+use crate::clock::storable;
 use crate::{EventId, MovieId, ReviewId, UserId};
 
 /// Why a whole body is rejected: it is not a list of events.
@@ -207,10 +208,11 @@ fn rating(value: f64) -> Result<f32, Refusal> {
 
 fn occurred_at(text: Option<&str>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refusal> {
     let field = Some("occurred_at");
-    let Some(text) = text else { return Ok(now) };
+    let Some(text) = text else { return Ok(storable(now)) };
     let at = DateTime::parse_from_rfc3339(text)
         .map_err(|_| ("invalid_occurred_at", field, "must be a time such as 2026-03-10T12:00:00Z".into()))?
         .to_utc();
+    let at = storable(at);
     let age = now - at;
     if age < -AHEAD_MAX {
         return Err(("occurred_in_future", field, format!("is more than {} minutes ahead", AHEAD_MAX.num_minutes())));

@@ -50,7 +50,7 @@ pub use chain::{Chain, Step};
 pub use definition::{ArtifactSpec, Definition, JobType, Schedule, Table};
 pub use kind::UnknownJob;
 pub use payload::{PayloadError, from_ledger};
-pub use policy::{BACKOFF_MAX, HEARTBEAT, LEASE, MAX_CRASHES, backoff, eta_seconds};
+pub use policy::{BACKOFF_MAX, HEARTBEAT, LEASE, MAX_CRASHES, WAITING_POLL, backoff, eta_seconds};
 pub use queue::Queue;
 pub use status::JobStatus;
 

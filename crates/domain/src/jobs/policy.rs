@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Crashes of its worker after which a job is marked as failed: one crash may be chance, three mean that the job causes
-/// them.
+/// Crashes of its worker without progress in between after which a job is marked as failed: one crash may be chance,
+/// three mean that the job causes them.
 pub const MAX_CRASHES: i32 = 3;
 
 /// Interval of heartbeats: the worker renews its lease, reports progress and reads whether the job is to be cancelled.
@@ -22,6 +22,9 @@ pub fn backoff(attempts: i32, jitter: f64) -> Duration {
     let doubled = 2f64.powi(attempts.clamp(1, 16) - 1);
     Duration::from_secs_f64(doubled.min(BACKOFF_MAX.as_secs_f64()) * (0.8 + 0.4 * jitter.clamp(0.0, 1.0)))
 }
+
+/// Interval at which a job that waits for a lock of another job asks again. Waiting costs no attempt.
+pub const WAITING_POLL: Duration = Duration::from_secs(5);
 
 /// Estimated seconds left, extrapolated linearly from the work done so far. `None` until something is done.
 pub fn eta_seconds(done: i64, total: i64, elapsed: Duration) -> Option<i64> {

@@ -24,6 +24,16 @@ impl Queue {
         }
     }
 
+    /// Number of database connections that one job of this queue may use at once: computations write rows while they
+    /// still read. A worker reserves them for each of its jobs, so that no job waits for another's connection while it
+    /// holds one.
+    pub fn connections(self) -> u32 {
+        match self {
+            Self::Compute => 2,
+            Self::Ingest | Self::Maintenance => 1,
+        }
+    }
+
     /// Number of jobs of this queue that one worker process runs concurrently: one ingest (it parallelises its requests
     /// itself), two computations (the default suits a machine with two cores), four maintenance jobs (they mostly wait
     /// for other servers).

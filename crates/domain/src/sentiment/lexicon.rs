@@ -5,13 +5,54 @@
 //!
 //! `tests/sentiment_accuracy.rs` measures its accuracy on 10,662 sentences from movie reviews.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use vader_sentimental::SentimentIntensityAnalyzer;
 
 use super::Score;
 
-/// Scores reviews.
+/// Most words of a review that are scored, counted after emoji have become the words of their names. A text of 10,000
+/// characters has at most half as many words, so that only texts full of emoji, and longer texts of sources, are cut.
+const WORDS_MAX: usize = 5_000;
+
+/// Most words that VADER gets at once. It compares every sentiment word with every word of the same sentence, so its cost
+/// is quadratic in the sentence; ordinary sentences are shorter than this.
+const SENTENCE_WORDS_MAX: usize = 256;
+
+/// Scores reviews, at a cost that is linear in the text and bounded.
 #[derive(Debug, Clone)]
 pub struct Lexicon(SentimentIntensityAnalyzer<'static>);
+
+/// A review's score, and what a reader of the score should know.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Assessment {
+    pub score: Score,
+    pub note: Option<Note>,
+}
+
+impl Assessment {
+    /// The assessment of a text that cannot be scored.
+    pub const UNSCORABLE: Self = Self { score: Score(0.0), note: Some(Note::Unscorable) };
+}
+
+/// Why a score is not that of the whole text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// Only the beginning was scored, up to the limit on words.
+    Cut,
+    /// Scoring the text fails; the score is 0.
+    Unscorable,
+}
+
+impl Note {
+    /// The note's name in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cut => "cut",
+            Self::Unscorable => "unscorable",
+        }
+    }
+}
 
 impl Default for Lexicon {
     fn default() -> Self {
@@ -27,15 +68,34 @@ impl Lexicon {
 
     /// The mean score of the sentences that carry any sentiment; 0 where none does.
     pub fn score(&self, text: &str) -> Score {
-        let (mut sum, mut sentences) = (0.0, 0u32);
-        for sentence in sentences_of(text) {
-            let compound = self.0.polarity_scores(sentence).compound;
-            if compound != 0.0 {
-                sum += compound;
-                sentences += 1;
+        self.assess(text).score
+    }
+
+    /// As [`Self::score`], with a note where the score is not that of the whole text. Never panics.
+    pub fn assess(&self, text: &str) -> Assessment {
+        // The library indexes slices; a text at which it panics must not fail the reviews beside it.
+        catch_unwind(AssertUnwindSafe(|| self.mean(text))).unwrap_or(Assessment::UNSCORABLE)
+    }
+
+    fn mean(&self, text: &str) -> Assessment {
+        let (mut sum, mut sentences, mut left) = (0.0, 0u32, WORDS_MAX);
+        'text: for sentence in sentences_of(text) {
+            let expanded = self.0.append_emoji_descriptions(sentence);
+            for piece in pieces_of(&expanded) {
+                if left == 0 {
+                    break 'text;
+                }
+                let (piece, words) = first_words(piece, left);
+                left -= words;
+                let compound = self.0.polarity_scores(piece).compound;
+                if compound != 0.0 {
+                    sum += compound;
+                    sentences += 1;
+                }
             }
         }
-        Score::new(if sentences == 0 { 0.0 } else { sum / f64::from(sentences) })
+        let score = Score::new(if sentences == 0 { 0.0 } else { sum / f64::from(sentences) });
+        Assessment { score, note: (left == 0).then_some(Note::Cut) }
     }
 }
 
@@ -50,6 +110,30 @@ fn sentences_of(text: &str) -> impl Iterator<Item = &str> {
             cut
         })
     })
+}
+
+/// Cuts a sentence into pieces of at most [`SENTENCE_WORDS_MAX`] words.
+fn pieces_of(sentence: &str) -> impl Iterator<Item = &str> {
+    let mut rest = sentence;
+    std::iter::from_fn(move || {
+        let (piece, _) = first_words(rest, SENTENCE_WORDS_MAX);
+        rest = &rest[piece.len()..];
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// The beginning of `text` up to its first `max` words, with the blanks around them, and its number of words.
+fn first_words(text: &str, max: usize) -> (&str, usize) {
+    let (mut words, mut within) = (0, false);
+    for (at, c) in text.char_indices() {
+        let begins = !within && !c.is_whitespace();
+        if begins && words == max {
+            return (&text[..at], words);
+        }
+        words += usize::from(begins);
+        within = !c.is_whitespace();
+    }
+    (text, words)
 }
 
 #[cfg(test)]
@@ -76,6 +160,34 @@ mod tests {
         assert_eq!(label(""), Label::Neutral);
         let mixed = lexicon.score("I love the music. I hate the plot. ").get();
         assert!(mixed.abs() < 0.3, "praise and blame cancel out: {mixed}");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_says_so() {
+        let lexicon = Lexicon::new();
+        let notes = |text: &str| lexicon.assess(text).note;
+        assert_eq!(notes(&"good film ".repeat(1_000)), None, "10,000 characters of words");
+        assert_eq!(notes(&"é ".repeat(WORDS_MAX - 1)), None);
+        assert_eq!(notes(&"😍".repeat(10_000)), Some(Note::Cut), "an emoji is the words of its name");
+        assert_eq!(lexicon.assess(&"😍".repeat(10_000)).score.label(), Label::Positive);
+    }
+
+    #[test]
+    fn a_sentence_without_an_end_is_scored_piece_by_piece() {
+        let text = format!("{}good {}bad", "the ".repeat(10), "the ".repeat(SENTENCE_WORDS_MAX));
+        let pieces: Vec<&str> = pieces_of(&text).collect();
+        assert_eq!(pieces.concat(), text);
+        assert_eq!(
+            pieces.iter().map(|piece| piece.split_whitespace().count()).collect::<Vec<_>>(),
+            [SENTENCE_WORDS_MAX, 12]
+        );
+    }
+
+    #[test]
+    fn ordinary_sentences_reach_vader_unchanged() {
+        let lexicon = Lexicon::new();
+        let text = "I didn't LOVE it , but :) the 😍 cast was very good!!";
+        assert_eq!(lexicon.score(text), Score::new(lexicon.0.polarity_scores(text).compound));
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hours::Hour;
 
-pub use lexicon::Lexicon;
+pub use lexicon::{Assessment, Lexicon, Note};
 
 /// A score above this is positive, a score below its negative is negative (seed 1, section 2.2).
 pub const LABEL_THRESHOLD: f64 = 0.3;
@@ -100,6 +100,17 @@ impl Tally {
             Label::Positive => self.positive += 1,
             Label::Negative => self.negative += 1,
             Label::Neutral => self.neutral += 1,
+        }
+    }
+
+    /// Takes out one review that was added before.
+    pub fn remove(&mut self, score: Score) {
+        self.sum -= score.get();
+        self.sum_squares -= score.get() * score.get();
+        match score.label() {
+            Label::Positive => self.positive -= 1,
+            Label::Negative => self.negative -= 1,
+            Label::Neutral => self.neutral -= 1,
         }
     }
 

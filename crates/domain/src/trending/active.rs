@@ -190,6 +190,16 @@ impl Active {
         self.movies.is_empty()
     }
 
+    /// Whether an active movie has, or had, this genre; upper and lower case are equal.
+    pub fn has_genre(&self, genre: &str) -> bool {
+        self.genre_number(genre).is_some()
+    }
+
+    fn genre_number(&self, name: &str) -> Option<u16> {
+        let name = name.to_lowercase();
+        self.genres.iter().position(|known| known.to_lowercase() == name).map(|number| number as u16)
+    }
+
     /// Replaces what is kept of a movie. A movie without any hour is not active and is removed.
     pub fn put(&mut self, movie: Movie) {
         let Movie { movie_id, title, genres, shown, base, latest, mut observed, mut touched } = movie;
@@ -227,8 +237,8 @@ impl Active {
     pub fn rank(&self, span: Span, genre: Option<&str>, limit: usize) -> Ranking {
         let genre = match genre {
             None => None,
-            Some(name) => match self.genres.iter().position(|known| known.to_lowercase() == name.to_lowercase()) {
-                Some(number) => Some(number as u16),
+            Some(name) => match self.genre_number(name) {
+                Some(number) => Some(number),
                 None => return Ranking::default(),
             },
         };

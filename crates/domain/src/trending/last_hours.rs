@@ -11,15 +11,18 @@ use crate::merge::CUTOFF_HOURS;
 pub struct LastHours(u32);
 
 impl LastHours {
+    /// The length where a request names none.
+    pub const DEFAULT: Self = Self(6);
+
     /// The length in hours.
-    pub fn get(self) -> u32 {
+    pub const fn get(self) -> u32 {
         self.0
     }
 }
 
 impl Default for LastHours {
     fn default() -> Self {
-        Self(6)
+        Self::DEFAULT
     }
 }
 

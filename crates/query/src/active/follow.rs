@@ -29,7 +29,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Maximum number of touched movies that are read one by one; beyond it, reading all is cheaper. It also bounds the
 /// memory of what is pending.
-const PENDING_MAX: usize = 50_000;
+const PENDING_MAX: usize = 10_000;
 
 /// Loads the movies, then applies the changes that `changes` delivers, for as long as the process runs. Subscribe
 /// before the feed starts: its first message is [`Change::Everything`], which triggers the first load. `caught_up` is

@@ -11,11 +11,13 @@ use chrono::{DateTime, Utc};
 use domain::hours::Hour;
 use domain::merge::cutoff;
 use domain::page::Limit;
+use domain::trending::LastHours;
 use domain::trending::active::{Active, Ranking, Span};
 use moka::future::Cache;
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::postgres::speed::active;
+use storage::postgres::speed::loading::Loading;
 use tokio::sync::watch;
 
 use crate::QueryError;
@@ -23,9 +25,15 @@ use crate::QueryError;
 pub use follow::follow;
 pub use watched::{Watched, Watching, recompute};
 
-/// Maximum time that a request waits for the first load. Loading 50,000 movies with 48 hours each can take longer on a
-/// busy machine; then the answer is [`QueryError::NotReady`].
+/// Maximum time that a request waits for the hours of its window. The last hours of 50,000 movies take less than a
+/// second, all 48 hours some seconds; after this time the answer is [`QueryError::NotReady`].
 const LOAD_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Hours that are read first after a start, so that rankings of the usual window answer before the others.
+const FIRST_HOURS: u32 = LastHours::DEFAULT.get();
+
+/// Hours read per statement after that. It bounds memory: 50,000 movies have 600,000 rows in them.
+const HOURS_PER_READ: i64 = 12;
 
 /// Maximum number of cached rankings.
 const RANKINGS_MAX: u64 = 200;
@@ -55,10 +63,18 @@ struct RankingKey {
 pub struct Status {
     /// Number of changes since the process started.
     pub version: u64,
+    /// From this hour on, the hours of all movies are known; `None` before the first read.
+    pub since: Option<Hour>,
     /// Time of the last full read; `None` before the first one.
     pub loaded_at: Option<DateTime<Utc>>,
     /// Time of the last change of any movie.
     pub changed_at: Option<DateTime<Utc>>,
+}
+
+impl Status {
+    fn covers(&self, span: Span) -> bool {
+        self.since.is_some_and(|since| since <= span.since)
+    }
 }
 
 /// A ranking and the state that it was computed from.
@@ -83,33 +99,53 @@ impl ActiveMovies {
         *self.status.borrow()
     }
 
-    /// Waits for the first load.
+    /// Whether the last `hours` hours are known, so that they can be ranked at once.
+    pub fn covers(&self, hours: u32) -> bool {
+        self.status().covers(Span::last(hours, Utc::now()))
+    }
+
+    /// Whether an active movie has this genre; upper and lower case are equal.
+    pub(crate) fn has_genre(&self, genre: &str) -> bool {
+        self.read().has_genre(genre)
+    }
+
+    /// Waits for the first hours after a start.
+    ///
+    /// # Errors
+    /// As for [`ActiveMovies::rank`].
+    pub(crate) async fn started(&self) -> Result<(), QueryError> {
+        self.loaded(Span::last(1, Utc::now())).await
+    }
+
+    /// Waits until the hours of `span` are known.
     ///
     /// # Errors
     /// [`QueryError::NotReady`] after [`LOAD_WAIT_MAX`]: the database is slow, or has been unreachable since the
     /// process started.
-    pub(crate) async fn loaded(&self) -> Result<(), QueryError> {
+    async fn loaded(&self, span: Span) -> Result<(), QueryError> {
         let mut status = self.status.subscribe();
-        let loaded = status.wait_for(|status| status.loaded_at.is_some());
+        let loaded = status.wait_for(|status| status.covers(span));
         match tokio::time::timeout(LOAD_WAIT_MAX, loaded).await {
             Ok(_) => Ok(()),
             Err(_elapsed) => Err(QueryError::NotReady),
         }
     }
 
-    /// Ranks the movies of the last `hours` hours, after waiting for the first load. `genre` matches in upper and lower
-    /// case alike.
+    /// Ranks the movies of the last `hours` hours, after waiting for these hours after a start. `genre` matches in upper
+    /// and lower case alike.
     ///
     /// # Errors
-    /// [`QueryError::NotReady`]: the movies are not loaded.
+    /// [`QueryError::NotReady`]: these hours are not loaded.
     pub async fn rank(
         self: &Arc<Self>,
         hours: u32,
         genre: Option<String>,
         limit: usize,
     ) -> Result<Arc<Ranked>, QueryError> {
-        self.loaded().await?;
-        let key = RankingKey { span: Span::last(hours, Utc::now()), genre, limit, version: self.status().version };
+        let span = Span::last(hours, Utc::now());
+        self.loaded(span).await?;
+        let genre = genre.map(|genre| genre.to_lowercase());
+        let key = RankingKey { span, genre, limit, version: self.status().version };
         if limit > usize::from(Limit::MAX) {
             // Exports of thousands of movies are not cached: the same one is hardly requested twice within the TTL.
             return self.compute(&key).await;
@@ -129,40 +165,51 @@ impl ActiveMovies {
         ranking.await.map_err(|error| QueryError::Internal(error.to_string()))
     }
 
-    /// Reads all movies. The previous ones answer until the new ones are complete.
+    /// Reads all movies, the newest hours first. After a start these answer before the older ones are there; later on,
+    /// the previous movies answer until the new ones are complete.
     async fn load(&self, pool: &PgPool) -> Result<(), StorageError> {
-        let (since, mut movies) = (cutoff(Utc::now()), Active::default());
-        for ids in active::ids(pool, since).await?.chunks(active::CHUNK) {
-            active::reload(pool, ids, since).await?.put_into(&mut movies);
+        let now = Utc::now();
+        let (oldest, mut read) = (cutoff(now), Span::last(FIRST_HOURS, now).since);
+        let mut loading = Loading::default();
+        loading.read(pool, read, None).await?;
+        if self.status().since.is_none() {
+            self.replace(loading.so_far(pool).await?, read, None);
         }
+        while read > oldest {
+            let next = read.plus(-HOURS_PER_READ).max(oldest);
+            loading.read(pool, next, Some(read)).await?;
+            read = next;
+        }
+        self.replace(loading.finish(pool).await?, oldest, Some(Utc::now()));
+        Ok(())
+    }
+
+    /// Takes these movies in place of the previous ones; their hours are known from `since` on.
+    fn replace(&self, movies: Active, since: Hour, loaded_at: Option<DateTime<Utc>>) {
         let before = std::mem::replace(&mut *self.write(), movies);
-        self.changed(true);
+        self.changed(|status| (status.since, status.loaded_at) = (Some(since), loaded_at));
         // Freeing hundreds of megabytes takes time; it happens outside the lock so that readers need not wait.
         drop(before);
-        Ok(())
     }
 
     /// Reads some movies again, at most [`active::CHUNK`].
     async fn reload(&self, pool: &PgPool, ids: &[i64]) -> Result<(), StorageError> {
         active::reload(pool, ids, cutoff(Utc::now())).await?.put_into(&mut self.write());
-        self.changed(false);
+        self.changed(|_| {});
         Ok(())
     }
 
     /// Drops hours before `first`, the new cutoff.
     fn forget_before(&self, first: Hour) {
         self.write().forget_before(first);
-        self.changed(false);
+        self.changed(|_| {});
     }
 
-    fn changed(&self, loaded: bool) {
-        let now = Utc::now();
+    fn changed(&self, note: impl FnOnce(&mut Status)) {
         self.status.send_modify(|status| {
             status.version += 1;
-            status.changed_at = Some(now);
-            if loaded {
-                status.loaded_at = Some(now);
-            }
+            status.changed_at = Some(Utc::now());
+            note(status);
         });
         metrics::gauge!("trending_active_movies").set(self.read().len() as f64);
     }

@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use domain::PersonId;
 use domain::artifacts::CacheFamily;
 use domain::page::{Limit, Offset, Page};
+use domain::trending::active::Numbers;
 use futures::future::BoxFuture;
 use serde::Serialize;
 use storage::postgres::catalogue::movies::{self, MovieSummary};
@@ -17,7 +18,8 @@ use utoipa::ToSchema;
 pub use loader::MovieLoader;
 pub use page::{CastView, MovieAnswer, MoviePage, MovieView, ViewersView};
 
-use crate::{List, PagedList, QueryError, Reader, Rows};
+use crate::numbers::{self, Numbered};
+use crate::{List, LiveFacts, PagedList, QueryError, Reader, Rows};
 
 /// Asks for the movies, most popular first.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -36,7 +38,7 @@ pub struct MovieItem {
     /// Running time in minutes.
     pub runtime: Option<i32>,
     pub popularity: f64,
-    /// Mean of the votes, 0 to 10.
+    /// Mean of the votes, 0 to 10; viewers' ratings count as votes.
     pub vote_average: f64,
     pub vote_count: i64,
     pub poster_path: Option<String>,
@@ -58,10 +60,23 @@ impl From<MovieSummary> for MovieItem {
     }
 }
 
+impl Numbered for MovieItem {
+    fn movie_id(&self) -> i64 {
+        self.movie_id
+    }
+
+    fn set(&mut self, numbers: Numbers) {
+        (self.popularity, self.vote_average, self.vote_count) =
+            (numbers.popularity, numbers.vote_average, numbers.vote_count);
+    }
+}
+
 impl PagedList for Movies {
     type View = List<MovieItem>;
     const NAME: &'static str = "movies";
     const FAMILY: CacheFamily = CacheFamily::Movies;
+    // A viewer's rating counts as a vote here as on the movie's page.
+    const LIVE: LiveFacts = LiveFacts::AllMovies;
     const COLUMNS: &'static [&'static str] = &[
         "movie_id",
         "title",
@@ -77,7 +92,9 @@ impl PagedList for Movies {
     async fn page(&self, reader: &Reader, page: Page) -> Result<Self::View, QueryError> {
         let genre = reader.genre(self.genre.as_deref()).await?;
         let (rows, total) = movies::list(&reader.pool, genre.as_deref(), page).await?;
-        Ok(List::new(page, rows, total))
+        let mut list: List<MovieItem> = List::new(page, rows, total);
+        numbers::refresh(&reader.pool, &mut list.items).await?;
+        Ok(list)
     }
 
     /// Reads all movies in the order of their ids, so that none is missed or repeated while popularity changes.
@@ -88,7 +105,9 @@ impl PagedList for Movies {
             Box::pin(async move {
                 let rows = movies::after(&reader.pool, genre.as_deref(), after, Limit::STEP).await?;
                 let next = rows.last().map(|row| row.movie_id);
-                Ok((rows.into_iter().map(MovieItem::from).collect(), next))
+                let mut items: Vec<_> = rows.into_iter().map(MovieItem::from).collect();
+                numbers::refresh(&reader.pool, &mut items).await?;
+                Ok((items, next))
             })
         };
         Rows::in_steps(0, read).await

@@ -1,5 +1,7 @@
 //! The ranking of the last hours, and the stream of its changes.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use domain::rounding::nine_decimals;
 use domain::trending::active::Place;
@@ -73,14 +75,15 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Follows the ranking that the question asks for.
+    /// Follows the ranking that the question asks for. `client` is the address that the places are counted by.
     ///
     /// # Errors
-    /// [`QueryError::TooManyStreams`] if the limit of followers is reached, [`QueryError::NotReady`] before the first
-    /// load.
-    pub async fn new(reader: &Reader, question: &TrendingNow) -> Result<Self, QueryError> {
-        let (genre, window) = (question.genre.as_deref(), question.window);
-        let watching = reader.watched.watch(&reader.active, window.get(), genre).await?;
+    /// [`QueryError::NotFound`] for an unknown genre, [`QueryError::TooManyStreamsOfClient`] and
+    /// [`QueryError::TooManyStreams`] if a limit of followers is reached, [`QueryError::NotReady`] before the first load.
+    pub async fn new(reader: &Reader, question: &TrendingNow, client: IpAddr) -> Result<Self, QueryError> {
+        let window = question.window;
+        let genre = reader.known_genre(question.genre.as_deref()).await?;
+        let watching = reader.watched.watch(&reader.active, window.get(), genre, client).await?;
         Ok(Self { watching, window, limit: question.limit.get() as usize, told: None })
     }
 

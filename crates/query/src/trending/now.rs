@@ -161,10 +161,14 @@ impl Question for TrendingNow {
         }
     }
 
+    fn is_ready(&self, reader: &Reader) -> bool {
+        reader.active.covers(self.window.get())
+    }
+
     async fn read(&self, reader: &Reader) -> Result<TrendingNowView, QueryError> {
-        reader.active.loaded().await?;
+        let genre = reader.known_genre(self.genre.as_deref()).await?;
         let started = Instant::now();
-        let ranked = reader.active.rank(self.window.get(), self.genre.clone(), self.limit.get() as usize).await?;
+        let ranked = reader.active.rank(self.window.get(), genre, self.limit.get() as usize).await?;
         let trending_movies = TrendingNowItem::list(&ranked.ranking.places);
         // A ranking consists of movies, not of hours.
         reader.layers.note(Decision::Speed, LayerHours::default(), started.elapsed());

@@ -8,7 +8,7 @@ use query::trending::TrendingNow;
 use query::{Question, active};
 use sqlx::PgPool;
 use storage::changes::{Change, ChangeFeed};
-use storage::postgres::speed::{self, MicroBatch};
+use storage::postgres::speed::MicroBatch;
 
 use test_support::{eventually, fixture, live};
 
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 async fn liked(pool: &PgPool, movie: i64) {
     let events = vec![live::event(movie, EventType::Like, Utc::now())];
-    speed::apply(pool, &MicroBatch { events, reviews: Vec::new() }).await.unwrap();
+    live::apply(pool, &MicroBatch { events, reviews: Vec::new() }).await.unwrap();
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

@@ -22,5 +22,6 @@ async fn reader(pool: &PgPool) -> Arc<Reader> {
     let pool = service_pool(pool).await;
     let search = SearchIndex::new(pool.clone(), None).unwrap();
     let lag = Lag::new(live::log(&unique_prefix(), 1), Duration::from_secs(60));
-    Arc::new(Reader::new(pool, search, Arc::new(lag)))
+    let streams_per_client = 16;
+    Arc::new(Reader::new(pool, search, Arc::new(lag), streams_per_client))
 }

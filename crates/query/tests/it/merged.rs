@@ -6,7 +6,7 @@ use query::movies::MoviePage;
 use query::sentiment::MovieSentiment;
 use query::{LayerHours, QueryError, Question};
 use sqlx::PgPool;
-use storage::postgres::speed::{self, MicroBatch};
+use storage::postgres::speed::MicroBatch;
 use test_support::fixture::{self, movie_id};
 use test_support::live;
 
@@ -16,8 +16,8 @@ use crate::reader;
 async fn merged_reads_are_counted_and_timed(pool: PgPool) {
     fixture::catalogue(&pool).await;
     let now = Utc::now();
-    let reviews = vec![live::scored(live::review(550, "A wonderful film, I loved it.", now))];
-    speed::apply(&pool, &MicroBatch { events: vec![live::event(550, EventType::Like, now)], reviews }).await.unwrap();
+    let reviews = vec![live::review(550, "A wonderful film, I loved it.", now)];
+    live::apply(&pool, &MicroBatch { events: vec![live::event(550, EventType::Like, now)], reviews }).await.unwrap();
     let reader = reader(&pool).await;
     assert_eq!((reader.layers.total(), reader.layers.average_millis()), (0, None));
 

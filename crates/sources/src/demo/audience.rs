@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn the_api_takes_what_viewers_do() {
-        let now = Utc::now();
+        let now = domain::clock::storable(Utc::now());
         for act in acts(3, 5_000) {
             match act.at(now) {
                 Fact::Event(event) => {

@@ -42,6 +42,7 @@ impl TmdbClient {
     /// A base URL that cannot carry paths.
     pub fn new(mut settings: TmdbConfig) -> Result<Self, SourceError> {
         settings.base_url = directory(settings.base_url)?;
+        settings.exports_url = directory(settings.exports_url)?;
         settings.concurrency = settings.concurrency.max(1);
         let rate = NonZeroU32::new(settings.requests_per_second).unwrap_or(NonZeroU32::MIN);
         // A tenth of a second's worth at once: no second sees more than 1.1 times the rate.
@@ -56,6 +57,15 @@ impl TmdbClient {
             .map_err(|e| SourceError::BaseUrl(format!("no HTTP client: {}", e.without_url())))?;
         let bucket = RateLimiter::direct(Quota::per_second(rate).allow_burst(burst));
         Ok(Self { inner: Arc::new(Inner { http, settings, bucket, pause: Pause::default() }) })
+    }
+
+    pub(super) fn exports_url(&self) -> &Url {
+        &self.inner.settings.exports_url
+    }
+
+    /// The connections, for requests that carry no key.
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.inner.http
     }
 
     pub(super) fn concurrency(&self) -> usize {

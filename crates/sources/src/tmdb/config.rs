@@ -43,6 +43,8 @@ impl FromStr for TmdbCredential {
 pub struct TmdbConfig {
     /// With or without the slash at the end.
     pub base_url: Url,
+    /// Where the daily exports of ids are.
+    pub exports_url: Url,
     /// How we authenticate.
     pub credential: TmdbCredential,
     /// Request rate. TMDB tolerates about 50 a second from one address; 30 leaves room for others behind ours.
@@ -67,10 +69,14 @@ impl TmdbConfig {
     /// TMDB's public base URL.
     pub const DEFAULT_BASE_URL: &str = "https://api.themoviedb.org/3/";
 
+    /// TMDB's public URL of the daily exports.
+    pub const DEFAULT_EXPORTS_URL: &str = "https://files.tmdb.org/p/exports/";
+
     /// 30 requests a second, 8 in flight, 10 s each, 5 tries.
-    pub fn new(base_url: Url, credential: TmdbCredential) -> Self {
+    pub fn new(base_url: Url, exports_url: Url, credential: TmdbCredential) -> Self {
         Self {
             base_url,
+            exports_url,
             credential,
             requests_per_second: 30,
             concurrency: 8,
@@ -100,8 +106,8 @@ mod tests {
 
     #[test]
     fn debug_output_holds_no_secret() {
-        let base_url = TmdbConfig::DEFAULT_BASE_URL.parse().unwrap();
-        let settings = TmdbConfig::new(base_url, "deadbeef".parse().unwrap());
+        let base_url: Url = TmdbConfig::DEFAULT_BASE_URL.parse().unwrap();
+        let settings = TmdbConfig::new(base_url.clone(), base_url, "deadbeef".parse().unwrap());
         assert!(!format!("{settings:?}").contains("deadbeef"));
     }
 }

@@ -16,6 +16,10 @@ pub struct TmdbCursor {
     pub synced_through: Option<NaiveDate>,
     /// The ingest that has not ended yet.
     pub in_progress: Option<InProgress>,
+    /// After a full ingest: movies that the export of ids lists and the catalogue lacks are still to be fetched, those
+    /// with a greater id than this one. They are the movies without a release date.
+    #[serde(default)]
+    pub unlisted_after: Option<i64>,
 }
 
 /// An ingest under way.
@@ -64,6 +68,7 @@ mod tests {
     #[test]
     fn a_cursor_survives_storage_and_a_broken_one_says_what_to_do() {
         let cursor = TmdbCursor {
+            unlisted_after: Some(7),
             synced_through: NaiveDate::from_ymd_opt(2026, 1, 2),
             in_progress: Some(InProgress {
                 plan: Plan::Full,

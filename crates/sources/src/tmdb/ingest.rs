@@ -168,6 +168,9 @@ impl TmdbIngest {
     fn finish(&mut self) {
         let Some(work) = self.cursor.in_progress.take() else { return };
         self.cursor.synced_through = Some(work.started_on);
+        if work.plan == Plan::Full {
+            self.cursor.unlisted_after = Some(0);
+        }
         if work.started_on < self.today {
             let rest = plan(IngestMode::Auto, self.cursor.synced_through, self.today);
             self.cursor.in_progress = Some(InProgress { seen: None, ..begin(rest, self.today) });

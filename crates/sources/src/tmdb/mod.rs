@@ -7,6 +7,7 @@
 mod client;
 mod config;
 mod cursor;
+mod export;
 mod ingest;
 mod listing;
 mod movie;

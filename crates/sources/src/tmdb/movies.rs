@@ -45,14 +45,15 @@ impl TmdbClient {
                 Ok(body) if body["adult"] == true => found.missing.push(id),
                 Ok(body) if integer(&body["id"]).is_some_and(|told| told != id.get()) => {
                     let aside = Quarantined::new(location, Some("id"), "is another movie's", &body.to_string());
-                    found.records.push(Record::Quarantined(aside));
+                    found.records.push(Record::Quarantined(aside.retried(id)));
                 }
-                Ok(body) => found.records.extend(movie_records(&location, &body, day)),
+                Ok(body) => found.records.extend(retried(id, movie_records(&location, &body, day))),
                 Err(Failure::NotFound) => found.missing.push(id),
                 Err(failure @ (Failure::KeyRefused | Failure::Throttled)) => return Err(failure.into_error(&location)),
                 Err(Failure::Transient(reason) | Failure::Rejected { reason, .. }) => {
                     failed += 1;
-                    found.records.push(Record::Quarantined(Quarantined::new(location, None, reason, "")));
+                    let aside = Quarantined::new(location, None, reason, "").retried(id);
+                    found.records.push(Record::Quarantined(aside));
                 }
             }
         }
@@ -81,4 +82,14 @@ impl TmdbClient {
         )
         .await
     }
+}
+
+/// Has the movie asked for again if its body was unusable. A malformed review alone is not worth another request.
+fn retried(id: MovieId, records: Vec<Record>) -> Vec<Record> {
+    if records.iter().any(|record| matches!(record, Record::Movie(_))) {
+        return records;
+    }
+    let again =
+        |record| if let Record::Quarantined(bad) = record { Record::Quarantined(bad.retried(id)) } else { record };
+    records.into_iter().map(again).collect()
 }

@@ -82,11 +82,16 @@ pub(super) fn classify(status: StatusCode, body: &[u8]) -> Answer {
 }
 
 /// The body, as far as [`MAX_BODY`].
-pub(super) async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+pub(super) async fn read_body(response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+    read_up_to(response, MAX_BODY).await
+}
+
+/// The body; one of more than `limit` bytes is refused.
+pub(super) async fn read_up_to(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(Failure::Transient(format!("the body is longer than {MAX_BODY} bytes")));
+        if body.len() + chunk.len() > limit {
+            return Err(Failure::Transient(format!("the body is longer than {limit} bytes")));
         }
         body.extend_from_slice(&chunk);
     }

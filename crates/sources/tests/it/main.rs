@@ -39,13 +39,14 @@ fn shared_data() -> Option<PathBuf> {
 
 /// Settings with waits in milliseconds and no rate to speak of.
 fn settings(stub: &tmdb_stub::TmdbStub) -> TmdbConfig {
+    let base: url::Url = stub.base_url().parse().unwrap();
     TmdbConfig {
         requests_per_second: 100_000,
         timeout: Duration::from_secs(5),
         backoff_min: Duration::from_millis(1),
         backoff_max: Duration::from_millis(4),
         pause_default: Duration::from_millis(20),
-        ..TmdbConfig::new(stub.base_url().parse().unwrap(), tmdb_stub::STUB_KEY.parse().unwrap())
+        ..TmdbConfig::new(base.clone(), base.join("exports/").unwrap(), tmdb_stub::STUB_KEY.parse().unwrap())
     }
 }
 

@@ -223,3 +223,14 @@ async fn requests_keep_to_the_rate() {
     // 30 requests, the first five at once: at least 25 fiftieths of a second.
     assert!(started.elapsed() >= Duration::from_millis(480), "{:?}", started.elapsed());
 }
+
+#[tokio::test]
+async fn the_export_of_ids_is_asked_for_without_the_key_and_days_back() {
+    let stub = TmdbStub::start([3, 1].map(|id| StubMovie::new(id, "Movie", ""))).await;
+    stub.misbehave("movie_ids_01_02_2026", 1, Mischief::Status(403));
+    assert_eq!(client(&stub).exported_ids(day("2026-01-02")).await.unwrap(), ids([1, 3]));
+    assert_eq!(stub.requests(), ["exports/movie_ids_01_02_2026.json.gz?", "exports/movie_ids_01_01_2026.json.gz?"]);
+    stub.misbehave_always("movie_ids", Mischief::Status(404));
+    let error = client(&stub).exported_ids(day("2026-01-02")).await.unwrap_err();
+    assert!(!error.is_permanent(), "{error}");
+}

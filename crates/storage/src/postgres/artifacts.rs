@@ -5,7 +5,7 @@ use domain::artifacts::{Artifact, PublishDecision, publish_decision};
 use domain::hours::Hour;
 use domain::jobs::Table;
 use domain::{JobId, RunId};
-use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, PgPool};
+use sqlx::{Acquire, AssertSqlSafe, PgConnection, PgExecutor, PgPool, Postgres};
 
 use super::changes;
 use crate::StorageError;
@@ -44,14 +44,15 @@ pub async fn begin(pool: &PgPool, artifact: Artifact, job: JobId, as_of: NaiveDa
 /// Publishes a run of `rows` rows and makes cached answers of the previous run unreachable, in one transaction; the
 /// previous run becomes `superseded`, and `as_of` still finds it. Unless `force`, a suspiciously small run is held back
 /// instead, and so is a run that began before the published one: a slow old job must not replace a newer result.
+/// Within the caller's transaction it is part of that one; an attempt at a job publishes in its fenced transaction.
 pub async fn publish(
-    pool: &PgPool,
+    conn: impl Acquire<'_, Database = Postgres>,
     artifact: Artifact,
     run: RunId,
     rows: u64,
     force: bool,
 ) -> Result<PublishDecision, StorageError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = conn.begin().await?;
     let decision = publish_in(&mut tx, artifact, run, rows, force).await?;
     tx.commit().await?;
     Ok(decision)
@@ -73,17 +74,15 @@ pub(super) async fn publish_in(
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let mut decision = match &before {
-        _ if force => PublishDecision::Publish,
+    let published = before.as_ref().map(|head| head.row_count.unsigned_abs());
+    let decision = match &before {
+        // `force` publishes a small run, but never one that would leave readers with nothing.
+        _ if force && rows > 0 => PublishDecision::Publish,
         Some(head) if head.newer == Some(true) => {
             PublishDecision::HoldBack { reason: "a run that started later is already published".into() }
         }
-        head => publish_decision(rows, head.as_ref().map(|head| head.row_count.unsigned_abs())),
+        _ => publish_decision(artifact, rows, published),
     };
-    // `force` publishes a small run, but never an empty one: readers would find nothing.
-    if rows == 0 {
-        decision = publish_decision(rows, None);
-    }
     match &decision {
         PublishDecision::Publish => move_head(conn, artifact, run, rows).await?,
         PublishDecision::HoldBack { reason } => {

@@ -7,12 +7,15 @@ pub mod artifacts;
 pub mod batch;
 pub mod catalogue;
 pub mod changes;
+mod clock;
 mod counts;
 pub mod facts;
 pub mod health;
 pub mod jobs;
 pub mod layers;
+pub mod search_outbox;
 pub mod speed;
+mod which;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,12 +25,18 @@ use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::{StorageError, Store};
 
+pub use which::Which;
+
 /// Threshold of trigram word similarity, 0 to 1, above which a word counts as a misspelling of another. pg_trgm's
 /// default of 0.6 misses transpositions in short words ("godfahter"); below 0.4 unrelated titles match.
 pub const WORD_SIMILARITY: &str = "0.4";
 
-/// `statement_timeout` of jobs and tools. Compute jobs may take longer in total, since they stream their rows.
+/// `statement_timeout` of services and tools. Attempts at jobs have their own time limit ([`jobs::attempt`]).
 const STATEMENT_TIMEOUT: &str = "600s";
+
+/// `idle_in_transaction_session_timeout`: a client that hangs within a transaction must not keep its locks. Computations
+/// between two statements of one transaction take seconds.
+const IDLE_IN_TRANSACTION: &str = "120s";
 
 /// Opens a pool of `size` connections. A `lazy` pool connects on first use, so that a service starts (and answers 503)
 /// while the database is still unreachable.
@@ -103,6 +112,7 @@ pub fn with_session_settings(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("moviemetric").options([
         ("pg_trgm.word_similarity_threshold", WORD_SIMILARITY),
         ("statement_timeout", STATEMENT_TIMEOUT),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
         // Point reads and chunked inserts gain nothing from JIT compilation and lose tens of milliseconds per query.
         ("jit", "off"),
     ])

@@ -5,26 +5,60 @@ use std::time::Duration;
 use domain::MovieId;
 use domain::search::{Engine, MAX_TOTAL, SearchDocument, SearchHit, SearchQuery, SearchResults, SortBy};
 use meilisearch_sdk::client::{Client, SwapIndexes};
-use meilisearch_sdk::errors::Error;
+use meilisearch_sdk::documents::DocumentsQuery;
+use meilisearch_sdk::errors::{Error, ErrorCode, ErrorType};
 use meilisearch_sdk::indexes::IndexesQuery;
 use meilisearch_sdk::settings::{PaginationSetting, Settings};
 use meilisearch_sdk::task_info::TaskInfo;
+use meilisearch_sdk::tasks::Task;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{StorageError, Store};
 
-/// Time limit of a search; after it the query goes to PostgreSQL.
-const SEARCH_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Time limit of a search; after it the query goes to PostgreSQL. Meilisearch takes some milliseconds.
+const SEARCH_TIMEOUT: Duration = Duration::from_millis(500);
+/// Time limit of every other request. A chunk of 5 MB is accepted within a second.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Poll interval of a task.
 const TASK_POLL: Duration = Duration::from_millis(50);
-/// Time limit of a task. Indexing a chunk of 10,000 movies takes seconds, and a busy server queues it behind others.
-const TASK_TIMEOUT: Duration = Duration::from_secs(600);
+/// Time limit of a task of a build. Indexing a chunk takes seconds, and a busy server queues it behind others.
+const BUILD_TASK_TIMEOUT: Duration = Duration::from_secs(600);
+/// Time limit of a task with changes; they are sent again later. Several of them fit into the writer's lease.
+const CHANGE_TASK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A Meilisearch server and the index that holds movies.
 #[derive(Clone)]
 pub struct Meilisearch {
     client: Client,
     index: String,
+}
+
+/// Every request has a time limit, since the SDK sets none.
+async fn bounded<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, StorageError> {
+    Ok(tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timed_out(CALL_TIMEOUT))??)
+}
+
+fn timed_out(after: Duration) -> StorageError {
+    StorageError::TimedOut { store: Store::Meilisearch, after }
+}
+
+/// Whether the server refused a query that it does not understand, as opposed to failing or having no index.
+pub(super) fn refused(error: &Error) -> bool {
+    matches!(error, Error::Meilisearch(error)
+        if error.error_type == ErrorType::InvalidRequest && error.error_code != ErrorCode::IndexNotFound)
+}
+
+/// `None` for an index that does not exist.
+fn found<T>(answer: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(StorageError::Meilisearch(Error::Meilisearch(error))) if error.error_code == ErrorCode::IndexNotFound => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl Meilisearch {
@@ -37,15 +71,24 @@ impl Meilisearch {
         Ok(Self { client, index: index.to_owned() })
     }
 
+    /// The name of the live index.
+    pub fn index(&self) -> &str {
+        &self.index
+    }
+
     /// The server's version.
     pub async fn version(&self) -> Result<String, StorageError> {
-        Ok(self.client.get_version().await?.pkg_version)
+        Ok(bounded(self.client.get_version()).await?.pkg_version)
     }
 
     /// Number of movies in the live index; `None` before the first build.
     pub async fn document_count(&self) -> Result<Option<usize>, StorageError> {
-        let stats = self.client.get_stats().await?;
-        Ok(stats.indexes.get(&self.index).map(|index| index.number_of_documents))
+        self.count(&self.index).await
+    }
+
+    async fn count(&self, index: &str) -> Result<Option<usize>, StorageError> {
+        let index = self.client.index(index);
+        Ok(found(bounded(index.get_stats()).await)?.map(|stats| stats.number_of_documents))
     }
 
     pub(super) async fn search(&self, query: &SearchQuery) -> Result<SearchResults, StorageError> {
@@ -76,29 +119,44 @@ impl Meilisearch {
         })
     }
 
-    pub(super) async fn remove(&self, ids: &[MovieId]) -> Result<(), StorageError> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
-        let task = self.client.index(&self.index).delete_documents(&ids).await?;
-        self.wait(task).await
-    }
-
-    pub(super) async fn put(&self, documents: &[SearchDocument]) -> Result<(), StorageError> {
-        let task = self.client.index(&self.index).add_or_update(documents, Some("movie_id")).await?;
-        self.wait(task).await
-    }
-
-    /// Creates a new index beside the live one. `build_id` distinguishes concurrent builds.
-    pub async fn begin(&self, build_id: &str) -> Result<IndexBuild, StorageError> {
-        // A swap requires both indexes; the error of creating an existing one is ignored.
-        for name in [&self.index, &build_name(&self.index, build_id)] {
-            if self.client.get_raw_index(name).await.is_err() {
-                let task = self.client.create_index(name, Some("movie_id")).await?;
-                self.wait(task).await?;
-            }
+    /// Adds or replaces movies in the live index and removes others. `false`: there is no live index yet; nothing was
+    /// changed, since Meilisearch would create one without settings.
+    pub async fn apply(&self, documents: &[SearchDocument], gone: &[MovieId]) -> Result<bool, StorageError> {
+        if self.document_count().await?.is_none() {
+            return Ok(false);
         }
-        let build = IndexBuild { name: build_name(&self.index, build_id), meilisearch: self.clone() };
-        let task = self.client.index(&build.name).set_settings(&index_settings()).await?;
-        self.wait(task).await?;
+        self.write(&self.index, documents, gone, CHANGE_TASK_TIMEOUT).await?;
+        Ok(true)
+    }
+
+    async fn write(
+        &self,
+        index: &str,
+        documents: &[SearchDocument],
+        gone: &[MovieId],
+        limit: Duration,
+    ) -> Result<(), StorageError> {
+        let index = self.client.index(index);
+        if !documents.is_empty() {
+            let task = bounded(index.add_documents(documents, Some("movie_id"))).await?;
+            self.wait(task, limit).await?;
+        }
+        if !gone.is_empty() {
+            let ids: Vec<i64> = gone.iter().map(|id| id.get()).collect();
+            let task = bounded(index.delete_documents(&ids)).await?;
+            self.wait(task, limit).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates a new index beside the live one, for the build that holds the lease `token`. The token in its name keeps
+    /// builds apart: a build that lost its lease has nothing left to swap, once its successor has swept.
+    pub async fn begin(&self, token: Uuid) -> Result<IndexBuild, StorageError> {
+        let build = IndexBuild { name: build_name(&self.index, token), meilisearch: self.clone() };
+        let task = bounded(self.client.create_index(&build.name, Some("movie_id"))).await?;
+        self.wait(task, BUILD_TASK_TIMEOUT).await?;
+        let task = bounded(self.client.index(&build.name).set_settings(&index_settings())).await?;
+        self.wait(task, BUILD_TASK_TIMEOUT).await?;
         Ok(build)
     }
 
@@ -107,42 +165,73 @@ impl Meilisearch {
         let mut query = IndexesQuery::new(&self.client);
         // More indexes than one installation creates; other installations may share the server.
         query.with_limit(1_000);
-        let all = self.client.list_all_indexes_with(&query).await?.results;
-        let builds = build_name(&self.index, "");
+        let all = bounded(self.client.list_all_indexes_with(&query)).await?.results;
+        let builds = format!("{}{BUILD}", self.index);
         Ok(all.into_iter().map(|i| i.uid).filter(|uid| *uid == self.index || uid.starts_with(&builds)).collect())
     }
 
-    /// Deletes the indexes of unfinished builds.
-    pub async fn sweep(&self) -> Result<(), StorageError> {
-        for name in self.indexes().await?.into_iter().filter(|name| *name != self.index) {
-            let task = self.client.delete_index(&name).await?;
-            self.wait(task).await?;
+    /// Deletes those of `indexes` that dead builds left; `building` is the lease of the build under way. Returns the
+    /// number deleted.
+    ///
+    /// `building` must have been read after [`Meilisearch::indexes`]: a build takes its lease before it creates its index,
+    /// so an index that was listed and has no lease afterwards is dead.
+    pub async fn sweep(&self, indexes: &[String], building: Option<Uuid>) -> Result<usize, StorageError> {
+        let keep = building.map(|token| build_name(&self.index, token));
+        let dead: Vec<&String> =
+            indexes.iter().filter(|name| **name != self.index && Some(*name) != keep.as_ref()).collect();
+        for name in &dead {
+            let task = bounded(self.client.delete_index(name.as_str())).await?;
+            match self.wait(task, CHANGE_TASK_TIMEOUT).await {
+                // The build has ended meanwhile and deleted it itself.
+                Err(StorageError::MeilisearchTask { error, .. }) if error.error_code == ErrorCode::IndexNotFound => {}
+                outcome => outcome?,
+            }
         }
-        Ok(())
+        Ok(dead.len())
     }
 
     /// Deletes the index with all its documents.
     pub async fn drop_index(&self) -> Result<(), StorageError> {
-        let task = self.client.delete_index(&self.index).await?;
-        self.wait(task).await
+        let task = bounded(self.client.delete_index(&self.index)).await?;
+        self.wait(task, CHANGE_TASK_TIMEOUT).await
     }
 
-    async fn wait(&self, task: TaskInfo) -> Result<(), StorageError> {
-        let id = task.task_uid;
-        match task.wait_for_completion(&self.client, Some(TASK_POLL), Some(TASK_TIMEOUT)).await {
-            // A failed task is returned as `Ok`.
-            Ok(task) if task.is_failure() => {
-                Err(StorageError::MeilisearchTask { task: id, error: Box::new(task.unwrap_failure()) })
+    /// Whether the live index has the settings that searches rely on; `None` where there is no live index.
+    pub async fn has_settings(&self) -> Result<Option<bool>, StorageError> {
+        self.settings_of(&self.index).await
+    }
+
+    async fn settings_of(&self, index: &str) -> Result<Option<bool>, StorageError> {
+        let index = self.client.index(index);
+        let Some(actual) = found(bounded(index.get_settings()).await)? else { return Ok(None) };
+        Ok(Some(relevant(&actual)? == relevant(&index_settings())?))
+    }
+
+    /// Up to `limit` documents of the live index from an offset on, in the server's order; those that do not fit the
+    /// present release's shape fail.
+    pub async fn documents(&self, offset: usize, limit: usize) -> Result<Vec<SearchDocument>, StorageError> {
+        let index = self.client.index(&self.index);
+        let mut query = DocumentsQuery::new(&index);
+        query.with_offset(offset).with_limit(limit);
+        Ok(bounded(query.execute::<SearchDocument>()).await?.results)
+    }
+
+    async fn wait(&self, task: TaskInfo, limit: Duration) -> Result<(), StorageError> {
+        let (id, start) = (task.task_uid, Instant::now());
+        loop {
+            match bounded(self.client.get_task(&task)).await? {
+                // A failed task is returned as `Ok`.
+                Task::Failed { content } => {
+                    return Err(StorageError::MeilisearchTask { task: id, error: Box::new(content.error) });
+                }
+                Task::Succeeded { .. } => return Ok(()),
+                Task::Enqueued { .. } | Task::Processing { .. } if start.elapsed() > limit => {
+                    return Err(timed_out(limit));
+                }
+                Task::Enqueued { .. } | Task::Processing { .. } => tokio::time::sleep(TASK_POLL).await,
             }
-            Ok(_) => Ok(()),
-            Err(Error::Timeout) => Err(timed_out(TASK_TIMEOUT)),
-            Err(error) => Err(error.into()),
         }
     }
-}
-
-fn timed_out(after: Duration) -> StorageError {
-    StorageError::TimedOut { store: Store::Meilisearch, after }
 }
 
 /// An index that is being filled. Readers use the live one until [`IndexBuild::swap`].
@@ -154,21 +243,63 @@ pub struct IndexBuild {
 impl IndexBuild {
     /// Adds a chunk and waits until it is searchable, which bounds the server's task queue.
     pub async fn add(&self, documents: &[SearchDocument]) -> Result<(), StorageError> {
-        let task = self.meilisearch.client.index(&self.name).add_documents(documents, Some("movie_id")).await?;
-        self.meilisearch.wait(task).await
+        self.meilisearch.write(&self.name, documents, &[], BUILD_TASK_TIMEOUT).await
+    }
+
+    /// Removes movies that were added and became tombstones since.
+    pub async fn remove(&self, gone: &[MovieId]) -> Result<(), StorageError> {
+        self.meilisearch.write(&self.name, &[], gone, BUILD_TASK_TIMEOUT).await
+    }
+
+    /// Checks that the index holds as many documents as were added, and has its settings: if somebody deleted it
+    /// meanwhile, the server has created one without settings for the next chunk.
+    ///
+    /// # Errors
+    /// [`StorageError::IndexIncomplete`]; the index must not go live.
+    pub async fn verify(&self, added: usize) -> Result<(), StorageError> {
+        let found = self.meilisearch.count(&self.name).await?.unwrap_or_default();
+        let settings = self.meilisearch.settings_of(&self.name).await? == Some(true);
+        if settings && found == added { Ok(()) } else { Err(StorageError::IndexIncomplete { added, found, settings }) }
     }
 
     /// Makes this index the live one atomically, and deletes the old one.
     pub async fn swap(self) -> Result<(), StorageError> {
         let Meilisearch { client, index } = &self.meilisearch;
-        let pair = SwapIndexes { indexes: (index.clone(), self.name.clone()), rename: None };
-        self.meilisearch.wait(client.swap_indexes([&pair]).await?).await?;
-        self.meilisearch.wait(client.delete_index(&self.name).await?).await
+        // Where there is no live index the build takes its name, so that searches never meet an empty one.
+        let first = self.meilisearch.count(index).await?.is_none();
+        let (from, to) = if first { (&self.name, index) } else { (index, &self.name) };
+        let pair = SwapIndexes { indexes: (from.clone(), to.clone()), rename: first.then_some(true) };
+        self.meilisearch.wait(bounded(client.swap_indexes([&pair])).await?, BUILD_TASK_TIMEOUT).await?;
+        if first {
+            return Ok(());
+        }
+        self.meilisearch.wait(bounded(client.delete_index(&self.name)).await?, BUILD_TASK_TIMEOUT).await
     }
 }
 
-fn build_name(index: &str, build_id: &str) -> String {
-    format!("{index}-build-{build_id}")
+/// Between the live index's name and a build's token.
+const BUILD: &str = "-build-";
+
+fn build_name(index: &str, token: Uuid) -> String {
+    format!("{index}{BUILD}{}", token.simple())
+}
+
+/// The settings that we set, in a form that compares: attributes of which the server keeps a set are sorted.
+fn relevant(settings: &Settings) -> Result<serde_json::Value, StorageError> {
+    let mut filterable = serde_json::to_value(&settings.filterable_attributes)?;
+    let mut sortable = serde_json::to_value(&settings.sortable_attributes)?;
+    for set in [&mut filterable, &mut sortable] {
+        if let Some(set) = set.as_array_mut() {
+            set.sort_by_key(ToString::to_string);
+        }
+    }
+    Ok(serde_json::json!([
+        filterable,
+        sortable,
+        settings.searchable_attributes,
+        settings.ranking_rules,
+        settings.pagination.as_ref().map(|pagination| pagination.max_total_hits),
+    ]))
 }
 
 /// Searchable, filterable and sortable attributes, and the ranking: Meilisearch's own rules, then the shorter title,

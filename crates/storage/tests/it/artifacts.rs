@@ -163,8 +163,8 @@ async fn deleting_a_run_deletes_its_rows_from_every_table_and_nothing_else(pool:
     fixture::small(&pool).await;
     let mut facts = speed::MicroBatch::default();
     facts.events.push(live::event(550, domain::events::EventType::View, Utc::now() - chrono::TimeDelta::hours(5)));
-    facts.reviews.push(live::scored(live::review(550, "Great.", Utc::now() - chrono::TimeDelta::hours(5))));
-    speed::apply(&pool, &facts).await.unwrap();
+    facts.reviews.push(live::review(550, "Great.", Utc::now() - chrono::TimeDelta::hours(5)));
+    live::apply(&pool, &facts).await.unwrap();
     batch::events(&pool, Utc::now()).await;
     batch::views(&pool).await;
     let mut heads = Vec::new();

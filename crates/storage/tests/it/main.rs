@@ -13,6 +13,8 @@ mod event_log;
 mod health;
 mod jobs;
 mod queue;
+mod search_faults;
 mod search_index;
+mod search_outbox;
 mod speed;
 mod support;

@@ -49,7 +49,9 @@ pub async fn quarantine(pool: &PgPool) -> Vec<(Quarantined, i32)> {
     .await
     .unwrap();
     rows.into_iter()
-        .map(|(location, field, reason, record, seen)| (Quarantined { location, field, reason, record }, seen))
+        .map(|(location, field, reason, record, seen)| {
+            (Quarantined { location, field, reason, record, movie_id: None }, seen)
+        })
         .collect()
 }
 

@@ -10,7 +10,7 @@ use crate::{JobContext, JobError, Shared};
 /// Runs the steps that are not finished yet. The result contains each step's result by name, from whatever attempt.
 pub(super) async fn run(shared: &Shared, context: &JobContext, chain: &impl Chain) -> Result<Value, JobError> {
     let steps = chain.steps();
-    let mut finished = steps::finished(&shared.pool, context.job_id).await?;
+    let mut finished = steps::finished(context.pool(), context.job_id).await?;
     for (position, Step { kind, payload }) in steps.iter().enumerate() {
         let kind = *kind;
         if finished.contains_key(&kind) {
@@ -19,9 +19,11 @@ pub(super) async fn run(shared: &Shared, context: &JobContext, chain: &impl Chai
         }
         let context = context.step(position, steps.len(), kind, finished.clone());
         context.progress(0, None, "starting");
-        written(steps::begin(&shared.pool, context.lease, kind, position as i32).await?)?;
+        written(steps::begin(context.pool(), context.lease(), kind, position as i32).await?)?;
         let result = super::run(kind, payload.clone(), shared, &context).await.map_err(|error| error.in_step(kind))?;
-        written(steps::finish(&shared.pool, context.lease, kind, &result).await?)?;
+        let mut tx = context.begin().await?;
+        written(steps::finish(&mut *tx, context.lease(), kind, &result).await?)?;
+        tx.commit_progress().await?;
         finished.insert(kind, result);
         context.progress(1, Some(1), "done");
     }

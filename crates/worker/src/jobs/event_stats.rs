@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use domain::artifacts::Artifact;
 use domain::jobs;
 use serde_json::Value;
-use sqlx::PgPool;
 use storage::StorageError;
 use storage::postgres::batch::{event_stats, snapshot};
 
@@ -12,14 +11,14 @@ use super::{Run, publish};
 use crate::{JobContext, JobError, Shared};
 
 impl Run for jobs::EventStats {
-    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
-        run(&shared.pool, context, Utc::now(), self.force).await
+    async fn run(self, _: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(context, Utc::now(), self.force).await
     }
 }
 
-async fn run(pool: &PgPool, context: &JobContext, now: DateTime<Utc>, force: bool) -> Result<Value, JobError> {
-    publish::staged_events(pool, context, Artifact::BatchStatsHourly, now, force, |run, watermark| async move {
-        let (mut tx, snapshot) = snapshot(pool).await?;
+async fn run(context: &JobContext, now: DateTime<Utc>, force: bool) -> Result<Value, JobError> {
+    publish::staged_events(context, Artifact::BatchStatsHourly, now, force, |run, watermark| async move {
+        let (mut tx, snapshot) = snapshot(context.pool()).await?;
         context.progress(0, None, "counting events");
         let rows = event_stats::stage(&mut tx, run, watermark).await?;
         tx.commit().await.map_err(StorageError::from)?;

@@ -8,7 +8,6 @@ use domain::genre_stats::{GenreStats, MovieFacts};
 use domain::jobs;
 use futures::TryStreamExt;
 use serde_json::Value;
-use sqlx::PgPool;
 use storage::postgres::batch::genre_stats;
 use storage::postgres::catalogue::movies;
 
@@ -16,15 +15,15 @@ use super::{Run, publish};
 use crate::{JobContext, JobError, Shared};
 
 impl Run for jobs::GenreStats {
-    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
-        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    async fn run(self, _: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(context, Utc::now().date_naive(), self.force).await
     }
 }
 
-async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
-    publish::staged(pool, context, Artifact::GenreStatsDaily, today, force, |run| async move {
+async fn run(context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+    publish::staged(context, Artifact::GenreStatsDaily, today, force, |run| async move {
         let mut stats: BTreeMap<String, GenreStats> = BTreeMap::new();
-        let mut movies = movies::facts(pool);
+        let mut movies = movies::facts(context.pool());
         while let Some(movie) = movies.try_next().await? {
             let facts = MovieFacts {
                 vote_average: movie.vote_average,
@@ -39,7 +38,9 @@ async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool)
             }
         }
         let stats: Vec<_> = stats.into_iter().collect();
-        genre_stats::stage(pool, run, &stats).await?;
+        let mut tx = context.begin().await?;
+        genre_stats::stage(&mut *tx, run, &stats).await?;
+        tx.commit().await?;
         context.progress(stats.len() as i64, Some(stats.len() as i64), "genres");
         Ok(stats.len() as u64)
     })

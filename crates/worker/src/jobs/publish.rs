@@ -5,16 +5,14 @@ use domain::RunId;
 use domain::artifacts::{Artifact, PublishDecision};
 use domain::hours::Hour;
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use storage::postgres::artifacts;
 use storage::postgres::batch::{self, EventRun, Snapshot};
 
 use crate::{JobContext, JobError};
 
 /// Opens a run, stages rows with `stage`, which returns their number, and publishes the run. If this job has already
-/// published a run, the result is that run. Rows of a dead attempt stay invisible until collect-runs deletes them.
+/// published a run, the result is that run. An attempt that lost its lease neither stages nor publishes. Rows of a dead attempt stay invisible until collect-runs deletes them.
 pub(super) async fn staged<F>(
-    pool: &PgPool,
     context: &JobContext,
     artifact: Artifact,
     as_of: NaiveDate,
@@ -24,19 +22,20 @@ pub(super) async fn staged<F>(
 where
     F: Future<Output = Result<u64, JobError>>,
 {
-    if let Some((run, rows)) = artifacts::finished_by(pool, artifact, context.job_id).await? {
+    if let Some((run, rows)) = artifacts::finished_by(context.pool(), artifact, context.job_id).await? {
         return Ok(json!({ "artifact": artifact, "run_id": run, "rows": rows, "outcome": "publish" }));
     }
-    let run = artifacts::begin(pool, artifact, context.job_id, as_of).await?;
+    let run = artifacts::begin(context.pool(), artifact, context.job_id, as_of).await?;
     let rows = stage(run).await?;
-    let decision = artifacts::publish(pool, artifact, run, rows, force).await?;
+    let mut tx = context.begin().await?;
+    let decision = artifacts::publish(&mut *tx, artifact, run, rows, force).await?;
+    tx.commit().await?;
     Ok(concluded(json!({ "artifact": artifact, "run_id": run, "rows": rows, "as_of": as_of }), decision))
 }
 
 /// [`staged`] for a run over events: `stage` reads them in one snapshot, up to the last full hour, and returns the
 /// number of rows with that snapshot.
 pub(super) async fn staged_events<F>(
-    pool: &PgPool,
     context: &JobContext,
     artifact: Artifact,
     now: DateTime<Utc>,
@@ -46,15 +45,17 @@ pub(super) async fn staged_events<F>(
 where
     F: Future<Output = Result<(u64, Snapshot), JobError>>,
 {
-    if let Some((run, rows)) = artifacts::finished_by(pool, artifact, context.job_id).await? {
+    if let Some((run, rows)) = artifacts::finished_by(context.pool(), artifact, context.job_id).await? {
         return Ok(json!({ "artifact": artifact, "run_id": run, "rows": rows, "outcome": "publish" }));
     }
     let watermark = Hour::of(now);
     let as_of = EventRun::as_of(watermark);
-    let run_id = artifacts::begin(pool, artifact, context.job_id, as_of).await?;
+    let run_id = artifacts::begin(context.pool(), artifact, context.job_id, as_of).await?;
     let (rows, snapshot) = stage(run_id, watermark).await?;
     let run = EventRun { run_id, watermark, snapshot };
-    let decision = batch::publish(pool, artifact, &run, rows, force).await?;
+    let mut tx = context.begin().await?;
+    let decision = batch::publish(&mut *tx, artifact, &run, rows, force).await?;
+    tx.commit().await?;
     let result = json!({
         "artifact": artifact, "run_id": run_id, "rows": rows, "as_of": as_of, "watermark": watermark.start(),
     });

@@ -2,6 +2,7 @@
 //! layer's observations between two nightly ingests.
 
 use chrono::Utc;
+use domain::artifacts::CacheFamily;
 use domain::events::Observation;
 use domain::ingest::{Quarantined, Source};
 use domain::jobs;
@@ -10,7 +11,7 @@ use sources::demo;
 use sources::tmdb::{POPULAR_PAGE, Popular, TmdbClient};
 use storage::StorageError;
 use storage::postgres::catalogue::quarantine;
-use storage::postgres::{self, speed};
+use storage::postgres::{self, changes, speed};
 
 use super::Run;
 use super::ingest::demo::loaded;
@@ -61,27 +62,27 @@ async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
         Some(client) => (Source::Tmdb, Pages::Tmdb(client)),
         None => {
             let now = Utc::now();
-            let Some(world) = loaded(shared, now.date_naive()).await? else {
+            let Some(world) = loaded(context, now.date_naive()).await? else {
                 let note = "TMDB_API_KEY is not set and no demo world was loaded, so there is no source";
                 return Ok(json!({ "source": Source::Demo.as_str(), "observed": 0, "quarantined": 0, "note": note }));
             };
             // Made-up numbers must not be written to movies that another source has described since.
             let mut seen = demo::popular(&world, movies.into(), now);
             let ids: Vec<i64> = seen.iter().map(|o| o.movie_id.get()).collect();
-            let own = postgres::catalogue::demo::own(&shared.pool, &ids).await?;
+            let own = postgres::catalogue::demo::own(context.pool(), &ids).await?;
             seen.retain(|o| own.contains(&o.movie_id.get()));
             (Source::Demo, Pages::Demo(seen))
         }
     };
     let total = movies.div_ceil(pages.size());
     let (mut observed, mut quarantined) = (0, 0);
-    for page in speed::refreshed(&shared.pool, context.job_id).await? + 1..=total {
+    for page in speed::refreshed(context.pool(), context.job_id).await? + 1..=total {
         let Popular { mut seen, odd, last } = pages.get(page).await?;
         // The last page may contain more movies than required.
         seen.truncate((movies - (page - 1) * pages.size()) as usize);
         observed += seen.len();
         quarantined += odd.len();
-        commit(shared, context, source, page, &seen, &odd).await?;
+        commit(context, source, page, &seen, &odd).await?;
         let done = i64::from(movies.min(page * pages.size()));
         // A source with fewer movies than required is complete all the same.
         context.progress(done, Some(if last { done } else { movies.into() }), "fetching popular movies");
@@ -89,21 +90,23 @@ async fn run(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
             break;
         }
     }
+    // Cached lists, searches and forecasts show these numbers too; movies' own pages were notified one by one.
+    let mut tx = shared.pool.begin().await.map_err(StorageError::from)?;
+    changes::bump(&mut tx, &[CacheFamily::Movies, CacheFamily::Search, CacheFamily::Predictions]).await?;
+    tx.commit().await.map_err(StorageError::from)?;
     Ok(json!({ "source": source.as_str(), "observed": observed, "quarantined": quarantined }))
 }
 
 async fn commit(
-    shared: &Shared,
     context: &JobContext,
     source: Source,
     page: u32,
     seen: &[Observation],
     odd: &[Quarantined],
 ) -> Result<(), JobError> {
-    let mut tx = shared.pool.begin().await.map_err(StorageError::from)?;
+    let mut tx = context.begin().await?;
     speed::record(&mut tx, seen).await?;
     quarantine::add(&mut tx, source, odd).await?;
     speed::save_refreshed(&mut tx, context.job_id, page).await?;
-    tx.commit().await.map_err(StorageError::from)?;
-    Ok(())
+    Ok(tx.commit_progress().await?)
 }

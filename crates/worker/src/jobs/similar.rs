@@ -13,7 +13,6 @@ use futures::TryStreamExt;
 use rayon::prelude::*;
 use recommender::similarity::{Builder, Index};
 use serde_json::Value;
-use sqlx::PgPool;
 use storage::postgres::batch::similar::{self, Similar};
 use storage::postgres::catalogue::movies::{self, MovieFeaturesRow};
 
@@ -24,21 +23,23 @@ use crate::{JobContext, JobError, Shared, Stop, Stopped};
 const CHUNK: usize = 2_000;
 
 impl Run for jobs::Similar {
-    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
-        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    async fn run(self, _: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(context, Utc::now().date_naive(), self.force).await
     }
 }
 
-async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
-    publish::staged(pool, context, Artifact::SimilarMovies, today, force, |run| async move {
-        let (ids, index) = load(pool, context).await?;
+async fn run(context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+    publish::staged(context, Artifact::SimilarMovies, today, force, |run| async move {
+        let (ids, index) = load(context).await?;
         let (ids, index) = (Arc::new(ids), Arc::new(index));
         let (total, mut rows) = (ids.len(), 0);
         for start in (0..total).step_by(CHUNK) {
             let (ids, index) = (ids.clone(), index.clone());
             let movies = start..(start + CHUNK).min(total);
             let similar = context.blocking(move |stop| score(&ids, &index, movies, stop)).await?;
-            similar::stage(pool, run, &similar).await?;
+            let mut tx = context.begin().await?;
+            similar::stage(&mut *tx, run, &similar).await?;
+            tx.commit().await?;
             rows += similar.len() as u64;
             context.progress((start + CHUNK).min(total) as i64, Some(total as i64), "scoring movies");
         }
@@ -83,10 +84,10 @@ impl Vocabulary {
 
 /// Reads every movie's features into an index of about 150 bytes per movie. Movies are in id order, so equal scores
 /// rank by id.
-async fn load(pool: &PgPool, context: &JobContext) -> Result<(Vec<MovieId>, Index), JobError> {
+async fn load(context: &JobContext) -> Result<(Vec<MovieId>, Index), JobError> {
     let (mut ids, mut builder, mut vocabulary) = (Vec::new(), Builder::default(), Vocabulary::default());
     let mut features = Vec::new();
-    let mut movies = movies::features(pool);
+    let mut movies = movies::features(context.pool());
     while let Some(movie) = movies.try_next().await? {
         ids.push(movie.movie_id);
         vocabulary.of(movie, &mut features);

@@ -25,7 +25,8 @@ fn client(settings: &TmdbSettings) -> Result<TmdbClient, JobError> {
         .expose_secret()
         .parse()
         .map_err(|error| JobError::Permanent(format!("setting TMDB_API_KEY is malformed: {error}")))?;
-    let defaults = sources::tmdb::TmdbConfig::new(settings.base_url.clone(), credential);
+    let (api, exports) = (settings.base_url.clone(), settings.exports_url.clone());
+    let defaults = sources::tmdb::TmdbConfig::new(api, exports, credential);
     TmdbClient::new(sources::tmdb::TmdbConfig { requests_per_second: settings.requests_per_second, ..defaults })
         .map_err(failed)
 }

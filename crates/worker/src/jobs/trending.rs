@@ -17,19 +17,21 @@ use crate::{JobContext, JobError, Shared};
 const CHUNK: usize = 2_000;
 
 impl Run for jobs::Trending {
-    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
-        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    async fn run(self, _: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(context, Utc::now().date_naive(), self.force).await
     }
 }
 
-async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
-    let Some(as_of) = trending::newest_day(pool, today).await? else {
+async fn run(context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+    let Some(as_of) = trending::newest_day(context.pool(), today).await? else {
         return Err(JobError::Permanent("there are no daily metrics to rank; run ingest first".into()));
     };
-    publish::staged(pool, context, Artifact::MovieTrendingDaily, as_of, force, |run| async move {
-        let trends = ranked(pool, context, as_of).await?;
+    publish::staged(context, Artifact::MovieTrendingDaily, as_of, force, |run| async move {
+        let trends = ranked(context, as_of).await?;
         for (chunk, first) in trends.chunks(CHUNK).zip((1..).step_by(CHUNK)) {
-            trending::stage(pool, run, first, chunk).await?;
+            let mut tx = context.begin().await?;
+            trending::stage(&mut *tx, run, first, chunk).await?;
+            tx.commit().await?;
         }
         Ok(trends.len() as u64)
     })
@@ -38,9 +40,9 @@ async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool)
 
 /// The best [`RANKS_KEPT`] trends. At most four times as many are in memory, so memory does not grow with the
 /// catalogue.
-async fn ranked(pool: &PgPool, context: &JobContext, as_of: NaiveDate) -> Result<Vec<Trend>, JobError> {
+async fn ranked(context: &JobContext, as_of: NaiveDate) -> Result<Vec<Trend>, JobError> {
     let (mut trends, mut movies): (Vec<Trend>, i64) = (Vec::new(), 0);
-    each(pool, as_of, |trend| {
+    each(context.pool(), as_of, |trend| {
         trends.push(trend);
         movies += 1;
         if trends.len() >= 4 * RANKS_KEPT {

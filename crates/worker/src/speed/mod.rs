@@ -9,6 +9,7 @@ mod decode;
 mod lane;
 mod settle;
 mod upkeep;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use storage::event_log::{EventLog, EventLogConfig};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::Shared;
+use crate::{Shared, scoring};
 
 /// The handles of a lane.
 #[derive(Clone)]
@@ -48,7 +49,11 @@ pub(crate) fn start(shared: &Shared, stop: &CancellationToken) -> Result<TaskTra
         let speed = Speed { pool: shared.pool.clone(), log: log.clone(), settings: settings.speed };
         tasks.spawn(lane::run(speed, source, stop.clone()));
     }
-    tasks.spawn(upkeep::run(shared.pool.clone(), log.clone(), stop.clone()));
+    tasks.spawn(scoring::run(shared.pool.clone(), stop.clone()));
+    let speed = Speed { pool: shared.pool.clone(), log: log.clone(), settings: settings.speed };
+    tasks.spawn(waiting::run(speed, stop.clone()));
+    let retention = upkeep::Retention { waiting: settings.waiting.kept, quarantine: settings.quarantine_kept };
+    tasks.spawn(upkeep::run(shared.pool.clone(), log.clone(), retention, stop.clone()));
     tasks.spawn(upkeep::warn_if_not_durable(log, stop.clone()));
     tasks.close();
     tracing::info!(lanes = settings.speed.lanes, "folding live events into views");

@@ -15,6 +15,13 @@ use tokio_util::sync::CancellationToken;
 use super::decode::{Decoded, decode};
 use super::{Speed, backoff, wait};
 
+/// Wait between two attempts at entries that PostgreSQL rejects. It does not grow, since their lane stands still
+/// meanwhile: three attempts delay the entries behind by half a second.
+const POISON_PAUSE: Duration = Duration::from_millis(200);
+
+/// Attempts at a poisonous entry end after this time, however many `SPEED_TRIES` allows.
+const POISON_TIME_MAX: Duration = Duration::from_secs(3);
+
 /// The outcome of applying a micro-batch.
 enum Outcome {
     Applied,
@@ -33,14 +40,15 @@ struct Poison {
 /// Returns whether every entry is applied or a dead letter, so that the delivery may be committed.
 pub(super) async fn settle(speed: &Speed, entries: Vec<LogEntry>, stop: &CancellationToken) -> bool {
     let Some(mut poison) = apply_all(speed, vec![entries], stop).await else { return false };
+    let found = Instant::now();
     for tries in 1..=speed.settings.tries {
         for Poison { entry, reason } in &poison {
             tracing::warn!(entry = %entry.id, tries, reason, "an entry cannot be applied");
         }
-        if poison.is_empty() || tries == speed.settings.tries {
+        if poison.is_empty() || tries == speed.settings.tries || found.elapsed() > POISON_TIME_MAX {
             break;
         }
-        if !wait(backoff(u32::try_from(tries).unwrap_or(u32::MAX)), stop).await {
+        if !wait(POISON_PAUSE, stop).await {
             return false;
         }
         let alone = poison.into_iter().map(|poison| vec![poison.entry]).collect();
@@ -54,7 +62,6 @@ pub(super) async fn settle(speed: &Speed, entries: Vec<LogEntry>, stop: &Cancell
 async fn apply_all(speed: &Speed, mut parts: Vec<Vec<LogEntry>>, stop: &CancellationToken) -> Option<Vec<Poison>> {
     let mut poison = Vec::new();
     while let Some(part) = parts.pop() {
-        // Scoring reviews may take long, and must not delay the renewal of jobs' leases.
         let Ok(decoded) = tokio::task::spawn_blocking(move || decode(part)).await else {
             tracing::error!("decoding a micro-batch panicked; it will be delivered again");
             return None;
@@ -113,7 +120,7 @@ fn measure(applied: &Applied, took: Duration) {
     metrics::counter!("speed_applied_total", "kind" => "event").increment(applied.events);
     metrics::counter!("speed_applied_total", "kind" => "review").increment(applied.reviews);
     metrics::counter!("speed_duplicates_total").increment(applied.duplicates);
-    metrics::counter!("speed_quarantined_total").increment(applied.quarantined);
+    metrics::counter!("speed_waiting_total").increment(applied.waiting);
     metrics::counter!("speed_reopened_hours_total").increment(applied.reopened);
 }
 

@@ -7,12 +7,15 @@ use domain::artifacts::{Artifact, PublishDecision};
 use domain::events::{Counts, EventType};
 use domain::hours::Hour;
 use domain::jobs::{JobKind, JobStatus};
+use domain::merge::LayerSplit;
 use domain::sentiment::{Lexicon, Tally};
 use domain::trends::{Metric, Scope};
 use domain::{MovieId, RunId};
+use serde_json::json;
 use sqlx::PgPool;
 use storage::postgres::artifacts;
 use storage::postgres::batch::{self, EventRun, sentiment, trends};
+use storage::postgres::speed;
 use test_support::fixture;
 
 use crate::batch::head;
@@ -116,7 +119,8 @@ async fn sentiment_counts_viewers_reviews_and_the_sources(pool: PgPool) {
     viewers(&stack.pool).await;
     let text = "A wonderful, brilliant movie. I loved it!";
     sqlx::query(
-        "INSERT INTO reviews (source, review_id, movie_id, content, written_at) VALUES ('demo', '1', 550, $1, $2)",
+        "WITH queued AS (INSERT INTO unscored_reviews (source, review_id) VALUES ('demo', '1'))
+         INSERT INTO reviews (source, review_id, movie_id, content, written_at) VALUES ('demo', '1', 550, $1, $2)",
     )
     .bind(text)
     .bind(hour() + TimeDelta::minutes(90))
@@ -206,6 +210,8 @@ async fn a_published_run_closes_the_hours_it_has_seen_and_reopens_those_that_cha
         late_fact(pool, table, 3, false).await;
         let job = stack.enqueue(JobKind::Probe).await;
         let watermark = Hour::of(Utc::now());
+        let before = artifacts::begin(pool, artifact, job, EventRun::as_of(watermark)).await.unwrap();
+        artifacts::publish(pool, artifact, before, 4, false).await.unwrap();
         let run_id = artifacts::begin(pool, artifact, job, EventRun::as_of(watermark)).await.unwrap();
         let (tx, snapshot) = batch::snapshot(pool).await.unwrap();
         tx.commit().await.unwrap();
@@ -215,9 +221,9 @@ async fn a_published_run_closes_the_hours_it_has_seen_and_reopens_those_that_cha
         late_fact(pool, table, 4, false).await;
         let run = EventRun { run_id, watermark, snapshot };
         let held = batch::publish(pool, artifact, &run, 0, false).await.unwrap();
-        assert!(matches!(held, PublishDecision::HoldBack { .. }), "no rows");
+        assert!(matches!(held, PublishDecision::HoldBack { .. }), "it would empty the artifact");
         assert_eq!(reopened(pool, table).await, [1, 2], "a run that is held back settles nothing");
-        assert_eq!(batch::publish(pool, artifact, &run, 1, false).await.unwrap(), PublishDecision::Publish);
+        assert_eq!(batch::publish(pool, artifact, &run, 2, false).await.unwrap(), PublishDecision::Publish);
         assert_eq!(reopened(pool, table).await, [2, 3, 4], "{table}");
         let version: i64 =
             sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT version FROM {table} WHERE movie_id = 1")))
@@ -226,6 +232,57 @@ async fn a_published_run_closes_the_hours_it_has_seen_and_reopens_those_that_cha
                 .unwrap();
         assert!(version > 0, "settling is no change of the facts");
     }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn rows_restored_from_another_clusters_dump_are_closed_by_the_next_run_and_then_dropped(pool: PgPool) {
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
+    viewers(&stack.pool).await;
+    for table in ["speed_stats", "speed_sentiment"] {
+        late_fact(&stack.pool, table, 550, true).await;
+        late_fact(&stack.pool, table, 603, false).await;
+        // The transactions of a cluster that has run for years are in the future of a new one.
+        let sql = format!("UPDATE {table} SET version = 4611686018427387904");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&stack.pool).await.unwrap();
+    }
+    let worker = stack.worker().await;
+    for kind in [JobKind::EventStats, JobKind::Sentiment] {
+        assert_eq!(stack.run(kind).await.status, JobStatus::Succeeded);
+    }
+    worker.stop().await;
+    for table in ["speed_stats", "speed_sentiment"] {
+        assert!(reopened(&stack.pool, table).await.is_empty(), "{table}: the run has counted them");
+    }
+    speed::drop_covered(&stack.pool, Utc::now()).await.unwrap();
+    for table in ["speed_stats", "speed_sentiment"] {
+        let kept: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+            .fetch_one(&stack.pool)
+            .await
+            .unwrap();
+        assert_eq!(kept, 0, "{table}");
+    }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn the_first_run_is_published_though_there_was_no_event_yet_and_the_batch_layer_is_not_stale(pool: PgPool) {
+    let stack = Stack::new(&pool).await;
+    fixture::catalogue(&stack.pool).await;
+    sqlx::query("DELETE FROM reviews").execute(&stack.pool).await.unwrap();
+    let worker = stack.worker().await;
+    for (kind, artifact) in [
+        (JobKind::EventStats, Artifact::BatchStatsHourly),
+        (JobKind::Sentiment, Artifact::BatchSentimentHourly),
+        (JobKind::EventStats, Artifact::BatchStatsHourly),
+    ] {
+        let job = stack.run(kind).await;
+        assert_eq!(job.status, JobStatus::Succeeded);
+        let head = head(&stack.pool, artifact).await;
+        assert_eq!(job.result.unwrap()["run_id"], json!(head.run_id.0), "an empty run may follow an empty one");
+        assert_eq!(head.row_count, 0);
+        assert!(LayerSplit::new(Utc::now(), false).stale(head.watermark).next().is_none(), "nothing is missing");
+    }
+    worker.stop().await;
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

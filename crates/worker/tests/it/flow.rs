@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use domain::ingest::Source;
 use domain::jobs::{JobKind, JobStatus, Probe, Queue};
 use sqlx::PgPool;
+use storage::postgres::catalogue::{SourceLease, Taken};
 use storage::postgres::jobs::sweep::MAX_IN_REDIS;
-use storage::postgres::jobs::{self, NewJob};
+use storage::postgres::jobs::{self, Job, NewJob};
 use storage::queue::JobQueue;
 
 use test_support::eventually;
@@ -51,17 +53,25 @@ async fn a_permanent_error_is_not_retried(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn a_transient_error_is_retried_with_a_growing_wait_until_it_passes(pool: PgPool) {
+async fn an_ingest_waits_for_another_one_without_spending_attempts(pool: PgPool) {
     let stack = Stack::new(&pool).await;
     let worker = stack.worker().await;
-    let lock = storage::postgres::catalogue::lock(&stack.pool, domain::ingest::Source::Demo).await.unwrap().unwrap();
+    let Taken::Lease(lease) = SourceLease::take(&stack.pool, Source::Demo, "the other one").await.unwrap() else {
+        panic!("nobody else has it");
+    };
     let id = stack.enqueue(JobKind::Ingest).await;
-    let waiting =
-        stack.until_where(id, "tried twice", |job| job.attempts == 2 && job.status == JobStatus::Retrying).await;
-    assert!(waiting.error.as_deref().unwrap().contains("another ingest"), "{waiting:?}");
-    drop(lock);
+    let waits = |job: &Job| job.phase.as_deref().is_some_and(|phase| phase.contains("(the other one)"));
+    let first = stack.until_where(id, "waits", |job| job.status == JobStatus::Queued && waits(job)).await;
+    assert_eq!((first.attempts, first.error), (0, None));
+    let again = stack
+        .until_where(id, "asked again", |job| {
+            job.status == JobStatus::Queued && waits(job) && job.started_at > first.started_at
+        })
+        .await;
+    assert_eq!(again.attempts, 0, "{again:?}");
+    lease.release().await;
     let job = stack.until(id, JobStatus::Succeeded).await;
-    assert!(job.attempts >= 3 && job.error.is_none(), "{job:?}");
+    assert_eq!((job.attempts, job.crashes), (1, 0));
     worker.stop().await;
 }
 
@@ -119,7 +129,7 @@ async fn sigterm_lets_a_short_job_end_and_puts_a_long_one_back(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn more_jobs_than_redis_may_hold_all_run_once_and_redis_never_holds_more(pool: PgPool) {
     const JOBS: i64 = 2 * MAX_IN_REDIS;
-    let stack = Stack::new(&pool).await.with("WORKER_CONCURRENCY_MAINTENANCE", "32").with("DATABASE_POOL_SIZE", "16");
+    let stack = Stack::new(&pool).await.with("WORKER_CONCURRENCY_MAINTENANCE", "32").with("DATABASE_POOL_SIZE", "48");
     jobs::enqueue_many(&stack.pool, &NewJob::of(JobKind::Probe, "test"), JOBS as usize).await.unwrap();
     let queue = JobQueue::connect(&test_support::redis_url(), &stack.prefix).await.unwrap();
     let worker = stack.worker().await;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod artifacts;
+mod attempts;
 mod batch;
 mod batch_events;
 mod batch_predictions;

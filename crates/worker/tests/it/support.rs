@@ -28,7 +28,7 @@ impl Stack {
             ("DATABASE_URL", test_support::database_url(pool)),
             ("REDIS_URL", test_support::redis_url().expose_secret().to_owned()),
             ("REDIS_PREFIX", prefix.clone()),
-            ("DATABASE_POOL_SIZE", "8".to_owned()),
+            ("DATABASE_POOL_SIZE", "12".to_owned()),
             ("WORKER_METRICS_PORT", "0".to_owned()),
             ("WORKER_DRAIN_SECONDS", "5".to_owned()),
         ];
@@ -123,13 +123,15 @@ impl Stack {
         self.until_where(id, "ended", |job| job.status.is_final()).await
     }
 
-    /// Makes the lease of a job whose worker was killed expire now instead of in [`domain::jobs::LEASE`].
+    /// Makes the lease of a job whose worker was killed expire now instead of in [`domain::jobs::LEASE`], as a
+    /// dispatcher does that has watched the ledger for that long.
     pub async fn expire_lease(&self, id: JobId) {
         sqlx::query("UPDATE jobs SET heartbeat_at = now() - interval '1 hour' WHERE job_id = $1")
             .bind(id.0)
             .execute(&self.pool)
             .await
             .unwrap();
+        jobs::sweep::expire_leases(&self.pool).await.unwrap();
     }
 
     /// Deletes every key of this test from Redis: what a restart without persistence does.

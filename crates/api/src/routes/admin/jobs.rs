@@ -1,17 +1,16 @@
 //! Lists, shows, cancels and retries jobs.
 
-use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::JobId;
 use domain::jobs::{JobKind, JobStatus};
 use domain::page::{Limit, Offset, Page};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use storage::StorageError;
 use storage::postgres::jobs::{self, JobFilter};
 use utoipa::IntoParams;
 
-use super::{JobBody, accepted};
+use super::{JobBody, accepted, fresh};
 use crate::State;
 use crate::error::{ApiError, Problem};
 use crate::export::{self, Table};
@@ -67,7 +66,7 @@ pub async fn list(
     let (jobs, total) = jobs::list(&state.pool, &filter, Page { limit, offset: params.offset }).await?;
     let items: Vec<JobBody> = jobs.into_iter().map(JobBody::of).collect();
     if let Some(wanted) = wanted {
-        return Ok(Table::of("jobs", COLUMNS, items)?.respond(wanted.format));
+        return Ok(Table::of("jobs", COLUMNS, items)?.respond(wanted));
     }
     Ok(fresh(&List { items, total, limit: params.limit, offset: params.offset }))
 }
@@ -138,9 +137,4 @@ pub async fn retry(state: Data<State>, Id(id): Id<JobId>) -> Result<HttpResponse
 
 pub(super) fn no_job(id: JobId) -> ApiError {
     ApiError::NotFound { field: "id", what: format!("job {id}") }
-}
-
-/// Jobs change every second, so their answers must not be cached.
-fn fresh(body: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(body)
 }

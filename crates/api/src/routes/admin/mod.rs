@@ -1,12 +1,15 @@
-//! Endpoints for operators: they start, watch and stop jobs. All of them require the admin key.
+//! Endpoints for operators: they start, watch and stop jobs, and look after what could not be used. All of them require the admin key.
 
 pub mod cache;
 pub mod compute;
+pub mod dead_letters;
 pub mod ingest;
 mod job;
 pub mod jobs;
+pub mod quarantine;
 pub mod search;
 pub mod stream;
+mod which;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -50,6 +53,11 @@ async fn trigger(
 fn payload(kind: JobKind, options: &impl Serialize) -> Result<Value, ApiError> {
     let options = serde_json::to_value(options).map_err(StorageError::from)?;
     kind.payload(&options).map_err(|PayloadError { field, reason }| ApiError::InvalidBody { field, reason })
+}
+
+/// Answers what changes from second to second, and therefore must not be cached.
+fn fresh(body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(body)
 }
 
 fn accepted(job: &JobBody) -> HttpResponse {

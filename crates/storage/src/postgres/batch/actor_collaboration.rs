@@ -5,7 +5,7 @@ use domain::page::Page;
 use domain::{PersonId, RunId};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::StorageError;
 
@@ -44,7 +44,7 @@ pub fn casts(pool: &PgPool) -> BoxStream<'_, Result<CastRow, StorageError>> {
 }
 
 /// Adds a chunk's sums to the rows of the run. Each pair must occur at most once per call, and pairs must be sorted.
-pub async fn add(pool: &PgPool, run: RunId, pairs: &[(Pair, Together)]) -> Result<(), StorageError> {
+pub async fn add(conn: impl PgExecutor<'_>, run: RunId, pairs: &[(Pair, Together)]) -> Result<(), StorageError> {
     let a: Vec<i64> = pairs.iter().map(|(pair, _)| pair.a.get()).collect();
     let b: Vec<i64> = pairs.iter().map(|(pair, _)| pair.b.get()).collect();
     let movies: Vec<i64> = pairs.iter().map(|(_, together)| together.movies).collect();
@@ -63,7 +63,7 @@ pub async fn add(pool: &PgPool, run: RunId, pairs: &[(Pair, Together)]) -> Resul
         &rated,
         &rating,
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }

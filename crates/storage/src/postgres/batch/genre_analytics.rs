@@ -8,7 +8,7 @@ use domain::genre_stats::MovieFacts;
 use domain::page::Limit;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::StorageError;
 
@@ -69,7 +69,7 @@ pub struct Month {
 }
 
 /// Stages a chunk of rows.
-pub async fn stage(pool: &PgPool, run: RunId, months: &[Month]) -> Result<(), StorageError> {
+pub async fn stage(conn: impl PgExecutor<'_>, run: RunId, months: &[Month]) -> Result<(), StorageError> {
     let genre: Vec<String> = months.iter().map(|month| month.genre.clone()).collect();
     let year: Vec<i32> = months.iter().map(|month| month.year).collect();
     let of_year: Vec<i32> = months.iter().map(|month| month.month).collect();
@@ -97,7 +97,7 @@ pub async fn stage(pool: &PgPool, run: RunId, months: &[Month]) -> Result<(), St
         &count(|s| s.runtime.count),
         &count(|s| s.total_revenue),
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }

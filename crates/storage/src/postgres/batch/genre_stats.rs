@@ -3,12 +3,12 @@
 use domain::RunId;
 use domain::genre_stats::GenreStats;
 use domain::page::Page;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::StorageError;
 
 /// Stages the statistics of all genres, which are about twenty.
-pub async fn stage(pool: &PgPool, run: RunId, stats: &[(String, GenreStats)]) -> Result<(), StorageError> {
+pub async fn stage(conn: impl PgExecutor<'_>, run: RunId, stats: &[(String, GenreStats)]) -> Result<(), StorageError> {
     let genre: Vec<String> = stats.iter().map(|(genre, _)| genre.clone()).collect();
     let count = |f: fn(&GenreStats) -> i64| stats.iter().map(|(_, s)| f(s)).collect::<Vec<i64>>();
     let mean = |f: fn(&GenreStats) -> Option<f64>| stats.iter().map(|(_, s)| f(s)).collect::<Vec<Option<f64>>>();
@@ -27,7 +27,7 @@ pub async fn stage(pool: &PgPool, run: RunId, stats: &[(String, GenreStats)]) ->
         &mean(GenreStats::avg_budget) as &[Option<f64>],
         &mean(GenreStats::avg_runtime) as &[Option<f64>],
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use domain::page::Page;
 use domain::predictions::{Estimate, HISTORY_DAYS, HORIZON_DAYS, Horizon, Score};
 use domain::trending::RANKS_KEPT;
 use domain::{MovieId, RunId};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::StorageError;
 
@@ -53,7 +53,7 @@ pub struct Prediction {
 }
 
 /// Stages a chunk of predictions.
-pub async fn stage(pool: &PgPool, run: RunId, predictions: &[Prediction]) -> Result<(), StorageError> {
+pub async fn stage(conn: impl PgExecutor<'_>, run: RunId, predictions: &[Prediction]) -> Result<(), StorageError> {
     let movie: Vec<i64> = predictions.iter().map(|p| p.movie_id.get()).collect();
     let horizon: Vec<i16> = predictions.iter().map(|p| p.horizon).collect();
     let rank: Vec<i32> = predictions.iter().map(|p| p.rank).collect();
@@ -73,30 +73,42 @@ pub async fn stage(pool: &PgPool, run: RunId, predictions: &[Prediction]) -> Res
         &real(|p| p.popularity.high),
         &real(|p| p.trending_score),
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }
 
 /// Stages the back-test of a run's method, one [`Score`] per horizon from 1; horizons without forecasts are left out.
-pub async fn stage_backtest(pool: &PgPool, run: RunId, backtest: &[Score; HORIZON_DAYS]) -> Result<(), StorageError> {
+pub async fn stage_backtest(
+    conn: impl PgExecutor<'_>,
+    run: RunId,
+    backtest: &[Score; HORIZON_DAYS],
+) -> Result<(), StorageError> {
+    let mut horizons: Vec<i16> = Vec::new();
+    let mut forecasts: Vec<i64> = Vec::new();
+    let (mut mae, mut naive_mae, mut coverage): (Vec<f64>, Vec<f64>, Vec<f64>) = Default::default();
     for (score, horizon) in backtest.iter().zip(1_i16..) {
-        let (Some(mae), Some(naive_mae), Some(coverage)) = (score.mae(), score.naive_mae(), score.coverage()) else {
+        let (Some(error), Some(naive), Some(within)) = (score.mae(), score.naive_mae(), score.coverage()) else {
             continue;
         };
-        sqlx::query!(
-            "INSERT INTO prediction_backtests (run_id, horizon, forecasts, mae, naive_mae, coverage)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-            run.0,
-            horizon,
-            score.forecasts,
-            mae,
-            naive_mae,
-            coverage,
-        )
-        .execute(pool)
-        .await?;
+        horizons.push(horizon);
+        forecasts.push(score.forecasts);
+        mae.push(error);
+        naive_mae.push(naive);
+        coverage.push(within);
     }
+    sqlx::query!(
+        "INSERT INTO prediction_backtests (run_id, horizon, forecasts, mae, naive_mae, coverage)
+         SELECT $1, * FROM unnest($2::smallint[], $3::bigint[], $4::float8[], $5::float8[], $6::float8[])",
+        run.0,
+        &horizons,
+        &forecasts,
+        &mae,
+        &naive_mae,
+        &coverage,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -157,7 +169,7 @@ pub struct RankedPredictionRow {
     pub high: f32,
     /// The trending score with the forecast popularity.
     pub trending_score: f32,
-    /// The current popularity in the catalogue.
+    /// The popularity as last observed.
     pub popularity_now: f64,
 }
 

@@ -2,12 +2,12 @@
 
 use domain::RunId;
 use domain::ratings_by_decade::DecadeStats;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::StorageError;
 
 /// Stages the statistics of all decades.
-pub async fn stage(pool: &PgPool, run: RunId, stats: &[(i32, DecadeStats)]) -> Result<(), StorageError> {
+pub async fn stage(conn: impl PgExecutor<'_>, run: RunId, stats: &[(i32, DecadeStats)]) -> Result<(), StorageError> {
     let decade: Vec<i32> = stats.iter().map(|(decade, _)| *decade).collect();
     let count = |f: fn(&DecadeStats) -> i64| stats.iter().map(|(_, s)| f(s)).collect::<Vec<i64>>();
     let mean = |f: fn(&DecadeStats) -> Option<f64>| stats.iter().map(|(_, s)| f(s)).collect::<Vec<Option<f64>>>();
@@ -22,7 +22,7 @@ pub async fn stage(pool: &PgPool, run: RunId, stats: &[(i32, DecadeStats)]) -> R
         &mean(DecadeStats::avg_rating) as &[Option<f64>],
         &mean(DecadeStats::weighted_rating) as &[Option<f64>],
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }

@@ -6,52 +6,41 @@ use domain::sentiment::{Score, Tally};
 use domain::{MovieId, RunId};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 
 use super::storable;
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
 
-/// A stored review.
+/// A scored review.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredReview {
     /// The movie.
     pub movie_id: MovieId,
     /// The hour in which it was written.
     pub hour: Hour,
-    /// The review's score, or its text.
-    pub content: ReviewContent,
+    pub score: Score,
 }
 
-/// Viewers' reviews were scored on arrival; the reviews of sources are stored as text only.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ReviewContent {
-    /// The score given on arrival.
-    Scored(Score),
-    /// The text, still to be scored.
-    Text(String),
-}
-
-/// Streams all reviews before `watermark`, ordered by movie and time. Both tables have an index in that order, so the
-/// database neither sorts nor buffers. Must run on the connection of the run's snapshot.
+/// Streams all scored reviews before `watermark`, ordered by movie and time. Both tables have an index in that order, so
+/// the database neither sorts nor buffers. Must run on the connection of the run's snapshot. A review that is scored
+/// after the snapshot reopens its hour.
 pub fn reviews(conn: &mut PgConnection, watermark: Hour) -> BoxStream<'_, Result<StoredReview, StorageError>> {
     sqlx::query!(
-        r#"SELECT movie_id AS "movie_id!", at AS "at!", content, sentiment
-           FROM (SELECT movie_id, written_at AS at, content, NULL::real AS sentiment
-                 FROM reviews WHERE written_at < $1
+        r#"SELECT movie_id AS "movie_id!", at AS "at!", sentiment AS "sentiment!"
+           FROM (SELECT movie_id, written_at AS at, sentiment
+                 FROM reviews WHERE written_at < $1 AND sentiment IS NOT NULL
                  UNION ALL
-                 SELECT movie_id, occurred_at, NULL, sentiment FROM viewer_reviews WHERE occurred_at < $1) AS opinions
+                 SELECT movie_id, occurred_at, sentiment
+                 FROM viewer_reviews WHERE occurred_at < $1 AND sentiment IS NOT NULL) AS opinions
            ORDER BY movie_id, at"#,
         storable(watermark),
     )
     .fetch(conn)
     .map(|row| {
         let row = row?;
-        let content = match (row.sentiment, row.content) {
-            (Some(score), _) => ReviewContent::Scored(Score::new(f64::from(score))),
-            (None, content) => ReviewContent::Text(content.unwrap_or_default()),
-        };
-        Ok(StoredReview { movie_id: movie_id(row.movie_id)?, hour: Hour::of(row.at), content })
+        let score = Score::new(f64::from(row.sentiment));
+        Ok(StoredReview { movie_id: movie_id(row.movie_id)?, hour: Hour::of(row.at), score })
     })
     .boxed()
 }
@@ -60,7 +49,7 @@ pub fn reviews(conn: &mut PgConnection, watermark: Hour) -> BoxStream<'_, Result
 pub type MovieHour = (MovieId, Hour, Tally);
 
 /// Stages a chunk of hours.
-pub async fn stage(pool: &PgPool, run: RunId, hours: &[MovieHour]) -> Result<(), StorageError> {
+pub async fn stage(conn: impl PgExecutor<'_>, run: RunId, hours: &[MovieHour]) -> Result<(), StorageError> {
     let movie: Vec<i64> = hours.iter().map(|(movie, ..)| movie.get()).collect();
     let hour: Vec<DateTime<Utc>> = hours.iter().map(|(_, hour, _)| hour.start()).collect();
     let sum: Vec<f64> = hours.iter().map(|(.., tally)| tally.sum).collect();
@@ -79,7 +68,7 @@ pub async fn stage(pool: &PgPool, run: RunId, hours: &[MovieHour]) -> Result<(),
         &count(|t| t.negative),
         &count(|t| t.neutral),
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }

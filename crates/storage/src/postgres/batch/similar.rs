@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use domain::page::Page;
 use domain::{MovieId, RunId};
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::StorageError;
 
@@ -18,7 +18,7 @@ pub struct Similar {
 }
 
 /// Stages a chunk of movies. `unnest` flattens arrays of arrays, so rows are sent as JSON.
-pub async fn stage(pool: &PgPool, run: RunId, chunk: &[Similar]) -> Result<(), StorageError> {
+pub async fn stage(conn: impl PgExecutor<'_>, run: RunId, chunk: &[Similar]) -> Result<(), StorageError> {
     let rows: Value = chunk
         .iter()
         .map(|s| {
@@ -35,7 +35,7 @@ pub async fn stage(pool: &PgPool, run: RunId, chunk: &[Similar]) -> Result<(), S
         run.0,
         rows,
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use domain::page::Page;
 use domain::trending::{Trend, WINDOW_DAYS};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
@@ -42,7 +42,12 @@ pub fn window(pool: &PgPool, as_of: NaiveDate) -> BoxStream<'_, Result<DailyMetr
 }
 
 /// Stages a chunk of ranked trends; `first_rank` is the rank of the first.
-pub async fn stage(pool: &PgPool, run: RunId, first_rank: i32, trends: &[Trend]) -> Result<(), StorageError> {
+pub async fn stage(
+    conn: impl PgExecutor<'_>,
+    run: RunId,
+    first_rank: i32,
+    trends: &[Trend],
+) -> Result<(), StorageError> {
     let rank: Vec<i32> = (first_rank..).take(trends.len()).collect();
     let movie: Vec<i64> = trends.iter().map(|t| t.movie_id.get()).collect();
     let column = |f: fn(&Trend) -> f64| trends.iter().map(f).collect::<Vec<f64>>();
@@ -63,7 +68,7 @@ pub async fn stage(pool: &PgPool, run: RunId, first_rank: i32, trends: &[Trend])
         &column(|t| t.vote_average),
         &votes,
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }

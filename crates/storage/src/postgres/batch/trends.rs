@@ -5,7 +5,7 @@ use chrono::{NaiveDate, TimeDelta};
 use domain::RunId;
 use domain::artifacts::Artifact;
 use domain::trends::{Metric, Point, Scope, TREND_DAYS};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::StorageError;
 
@@ -26,7 +26,7 @@ pub async fn newest_day(pool: &PgPool, today: NaiveDate) -> Result<Option<NaiveD
 
 /// Stages rating and popularity of the days up to `as_of`, over all movies and by genre; returns the number of rows. It
 /// is one statement, so that fifty million snapshots are not sent.
-pub async fn stage_metrics(pool: &PgPool, run: RunId, as_of: NaiveDate) -> Result<u64, StorageError> {
+pub async fn stage_metrics(conn: impl PgExecutor<'_>, run: RunId, as_of: NaiveDate) -> Result<u64, StorageError> {
     let done = sqlx::query!(
         "INSERT INTO temporal_trends (run_id, scope, key, metric, day, value, count)
          SELECT $1, CASE key WHEN '' THEN 'all' ELSE 'genre' END, key, metric, day, value, count
@@ -45,14 +45,14 @@ pub async fn stage_metrics(pool: &PgPool, run: RunId, as_of: NaiveDate) -> Resul
         as_of,
         TREND_DAYS,
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(done.rows_affected())
 }
 
 /// Stages the sentiment of the days up to `as_of` from the published run of hourly sentiment, each review counted once;
 /// returns the number of rows.
-pub async fn stage_sentiment(pool: &PgPool, run: RunId, as_of: NaiveDate) -> Result<u64, StorageError> {
+pub async fn stage_sentiment(conn: impl PgExecutor<'_>, run: RunId, as_of: NaiveDate) -> Result<u64, StorageError> {
     let done = sqlx::query!(
         "INSERT INTO temporal_trends (run_id, scope, key, metric, day, value, count)
          SELECT $1, CASE key WHEN '' THEN 'all' ELSE 'genre' END, key, 'sentiment', day,
@@ -67,7 +67,7 @@ pub async fn stage_sentiment(pool: &PgPool, run: RunId, as_of: NaiveDate) -> Res
         TREND_DAYS,
         Artifact::BatchSentimentHourly.as_str(),
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(done.rows_affected())
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::RunId;
 use domain::artifacts::{Artifact, PublishDecision};
 use domain::hours::Hour;
-use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction};
+use sqlx::{Acquire, PgConnection, PgExecutor, PgPool, Postgres, Transaction};
 
 use crate::StorageError;
 use crate::postgres::artifacts;
@@ -36,8 +36,6 @@ pub struct Snapshot(String);
 /// Opens a transaction that sees all facts as of now, and returns it with its snapshot.
 pub async fn snapshot(pool: &PgPool) -> Result<(Transaction<'static, Postgres>, Snapshot), StorageError> {
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
-    // The statement over all facts may exceed a service's usual limit; the job has its own time limit.
-    sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
     let seen = sqlx::query_scalar!(r#"SELECT pg_current_snapshot()::text AS "seen!""#).fetch_one(&mut *tx).await?;
     Ok((tx, Snapshot(seen)))
 }
@@ -65,13 +63,13 @@ pub async fn hold_watermark(conn: &mut PgConnection, artifact: Artifact) -> Resu
 
 /// Publishes a run over events like [`artifacts::publish`], and in the same transaction sets which hours are reopened.
 pub async fn publish(
-    pool: &PgPool,
+    conn: impl Acquire<'_, Database = Postgres>,
     artifact: Artifact,
     run: &EventRun,
     rows: u64,
     force: bool,
 ) -> Result<PublishDecision, StorageError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = conn.begin().await?;
     // Waits for the speed layer's transactions that read the old watermark; later ones will read the new one.
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('watermark'), hashtext($1))", artifact.as_str())
         .execute(&mut *tx)
@@ -105,6 +103,11 @@ async fn newer_is_published(conn: &mut PgConnection, artifact: Artifact, run: Ru
 
 /// Sets `reopened` on the hours below the watermark whose last change the run has not read, and clears it on the
 /// others.
+///
+/// A version that this cluster has not reached yet belongs to the cluster that a dump was taken from. Such a row came
+/// with its facts before the run began; if it counted as unread, it would stay reopened for ever. No row of this
+/// cluster can look like that: the caller holds the lock that keeps writers out, so every version of ours is older than
+/// the statement's snapshot.
 async fn reopen(
     conn: &mut PgConnection,
     artifact: Artifact,
@@ -115,7 +118,9 @@ async fn reopen(
         Artifact::BatchStatsHourly => {
             sqlx::query!(
                 "UPDATE speed_stats SET reopened = NOT reopened
-                 WHERE hour < $1 AND reopened = pg_visible_in_snapshot(version::text::xid8, $2::text::pg_snapshot)",
+                 WHERE hour < $1
+                   AND reopened = (pg_visible_in_snapshot(version::text::xid8, $2::text::pg_snapshot)
+                                   OR version::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot()))",
                 watermark,
                 snapshot.0,
             )
@@ -125,7 +130,9 @@ async fn reopen(
         Artifact::BatchSentimentHourly => {
             sqlx::query!(
                 "UPDATE speed_sentiment SET reopened = NOT reopened
-                 WHERE hour < $1 AND reopened = pg_visible_in_snapshot(version::text::xid8, $2::text::pg_snapshot)",
+                 WHERE hour < $1
+                   AND reopened = (pg_visible_in_snapshot(version::text::xid8, $2::text::pg_snapshot)
+                                   OR version::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot()))",
                 watermark,
                 snapshot.0,
             )

@@ -1,10 +1,11 @@
 //! Loads a whole source: records stream in from a blocking iterator and are written in chunks, one transaction each.
 
-use domain::ingest::{Record, Source};
-use sqlx::PgPool;
+use chrono::{DateTime, Utc};
+use domain::ingest::Record;
+use sqlx::{AssertSqlSafe, PgPool};
 use tokio::sync::mpsc;
 
-use super::{IngestCounts, write};
+use super::{IngestCounts, SourceLease, write_as_of};
 use crate::StorageError;
 use crate::postgres::changes;
 
@@ -41,11 +42,26 @@ impl<E> From<sqlx::Error> for LoadError<E> {
     }
 }
 
-/// Writes all records of a source in order and returns the counts. `progress` receives the number of records written so
-/// far. Memory is bounded by three chunks, however long the source is.
+/// [`load_as_of`] for a source that does not say when its numbers were valid, such as a dump.
 pub async fn load<I, E>(
     pool: &PgPool,
-    source: Source,
+    lease: &SourceLease,
+    records: I,
+    progress: impl FnMut(u64),
+) -> Result<IngestCounts, LoadError<E>>
+where
+    I: IntoIterator<Item = Result<Record, E>> + Send + 'static,
+    E: Send + 'static,
+{
+    load_as_of(pool, lease, None, records, progress).await
+}
+
+/// Writes all records of a source in order and returns the counts. `observed_at`: see [`write_as_of`]. `progress` receives the number of records written so
+/// far. Memory is bounded by three chunks, however long the source is.
+pub async fn load_as_of<I, E>(
+    pool: &PgPool,
+    lease: &SourceLease,
+    observed_at: Option<DateTime<Utc>>,
     records: I,
     mut progress: impl FnMut(u64),
 ) -> Result<IngestCounts, LoadError<E>>
@@ -75,7 +91,8 @@ where
     while let Some(batch) = receiver.recv().await {
         done += batch.len() as u64;
         let mut tx = pool.begin().await?;
-        tally += write(&mut tx, source, batch).await?;
+        tally += write_as_of(&mut tx, lease.source(), observed_at, batch).await?;
+        lease.check(&mut tx).await?;
         tx.commit().await?;
         progress(done);
     }
@@ -85,13 +102,21 @@ where
 }
 
 /// Marks the catalogue as changed: cached answers become unreachable. Rankings contain titles, so their families count
-/// too.
+/// too. The transaction contains nothing else: every run that is published waits for the rows of the generations, one
+/// over events with the speed layer behind it.
 pub async fn published(pool: &PgPool) -> Result<(), StorageError> {
-    use domain::artifacts::CacheFamily::{Movies, Recommendations, Search, Trending};
+    use domain::artifacts::CacheFamily::{Movies, Predictions, Recommendations, Search, Trending};
     let mut tx = pool.begin().await?;
-    changes::bump(&mut tx, &[Movies, Recommendations, Search, Trending]).await?;
-    // The nightly queries follow, so the planner needs fresh statistics.
-    sqlx::query("ANALYZE movies, movie_credits, movie_metrics_daily, movie_search").execute(&mut *tx).await?;
+    changes::bump(&mut tx, &[Movies, Predictions, Recommendations, Search, Trending]).await?;
     tx.commit().await?;
+    Ok(())
+}
+
+/// Refreshes the planner's statistics, since the nightly queries follow an ingest. Each table is a statement, and so a
+/// transaction, of its own; on a large catalogue it takes minutes.
+pub async fn analyze(pool: &PgPool) -> Result<(), StorageError> {
+    for table in ["movies", "movie_credits", "movie_metrics_daily", "movie_search"] {
+        sqlx::query(AssertSqlSafe(format!("ANALYZE {table}"))).execute(pool).await?;
+    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! transaction with its cursor.
 
 pub mod demo;
+mod lease;
 mod load;
 pub mod movies;
 pub mod quarantine;
@@ -14,12 +15,12 @@ use domain::MovieId;
 use domain::ingest::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::postgres::PgAdvisoryLock;
-use sqlx::{Connection, Either, PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool};
 
-pub use load::{LoadError, load, published};
+pub use lease::{SOURCE_LEASE, SourceLease, Taken};
+pub use load::{LoadError, analyze, load, load_as_of, published};
 pub(crate) use upsert::{known, refresh_search};
-pub use writer::write;
+pub use writer::{write, write_as_of};
 
 use super::changes;
 use crate::StorageError;
@@ -82,7 +83,7 @@ pub async fn save_cursor(conn: &mut PgConnection, source: Source, cursor: &Value
 }
 
 /// Counts one more 404 for each movie; returns the movies that became tombstones by it. Their history remains. Their
-/// PostgreSQL search rows are deleted here and every API process is notified; the caller removes them from Meilisearch.
+/// PostgreSQL search rows are deleted here and every API process is notified; Meilisearch follows through the outbox.
 pub async fn record_missing(conn: &mut PgConnection, ids: &[MovieId]) -> Result<Vec<MovieId>, StorageError> {
     let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
     let gone = sqlx::query_scalar!(
@@ -113,24 +114,23 @@ pub async fn missing_once(pool: &PgPool, limit: i64) -> Result<Vec<MovieId>, Sto
     rows.into_iter().map(movie_id).collect()
 }
 
+/// Those of `ids`, in their order, that the catalogue does not have and the quarantine does not ask for by itself.
+pub async fn unlisted(pool: &PgPool, source: Source, ids: &[MovieId]) -> Result<Vec<MovieId>, StorageError> {
+    let raw: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let rows = sqlx::query_scalar!(
+        r#"SELECT id AS "id!" FROM unnest($1::bigint[]) WITH ORDINALITY AS listed(id, place)
+           WHERE NOT EXISTS (SELECT FROM movies WHERE movie_id = id)
+             AND NOT EXISTS (SELECT FROM quarantine q WHERE q.source = $2 AND q.movie_id = id)
+           ORDER BY place"#,
+        &raw,
+        source.as_str(),
+    )
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter().map(movie_id).collect()
+}
+
 /// Converts a stored id.
 pub(crate) fn movie_id(raw: i64) -> Result<MovieId, StorageError> {
     MovieId::new(raw).map_err(|_| StorageError::Corrupt(format!("movie_id {raw}")))
-}
-
-/// Takes an advisory lock on a source across processes, since two concurrent ingests of one source would move each
-/// other's cursor. `None`: another process holds it. The lock is released when the guard's connection closes.
-pub async fn lock(pool: &PgPool, source: Source) -> Result<Option<SourceLock>, StorageError> {
-    let lock = PgAdvisoryLock::new(format!("ingest:{}", source.as_str()));
-    // A connection outside the pool: the lock lives as long as the session.
-    let connection = PgConnection::connect_with(&pool.connect_options()).await?;
-    Ok(match lock.try_acquire(connection).await? {
-        Either::Left(guard) => Some(SourceLock { _connection: guard.leak() }),
-        Either::Right(_) => None,
-    })
-}
-
-/// Guard of [`lock`]; dropping it releases the lock.
-pub struct SourceLock {
-    _connection: PgConnection,
 }

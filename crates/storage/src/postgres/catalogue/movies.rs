@@ -94,7 +94,7 @@ pub struct MovieSummary {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Headline {
     pub title: String,
-    /// The newest observation's popularity, else the catalogue's.
+    /// As last observed.
     pub popularity: f64,
 }
 
@@ -102,9 +102,7 @@ pub struct Headline {
 pub async fn headline(pool: &PgPool, id: MovieId) -> Result<Option<Headline>, StorageError> {
     Ok(sqlx::query_as!(
         Headline,
-        r#"SELECT m.title, coalesce(l.popularity, m.popularity) AS "popularity!"
-           FROM movies m LEFT JOIN speed_latest l USING (movie_id)
-           WHERE m.movie_id = $1 AND m.tombstoned_at IS NULL"#,
+        "SELECT title, popularity FROM movies WHERE movie_id = $1 AND tombstoned_at IS NULL",
         id.get(),
     )
     .fetch_optional(pool)

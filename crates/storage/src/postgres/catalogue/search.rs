@@ -1,7 +1,6 @@
 //! PostgreSQL as a search engine: full-text search for exact words, trigrams for misspelt ones.
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
-use domain::MovieId;
+use chrono::{Datelike, NaiveDate};
 use domain::page::{Limit, Offset, Page};
 use domain::search::{Engine, MAX_TOTAL, SearchDocument, SearchHit, SearchQuery, SearchResults, SortBy};
 use sqlx::PgPool;
@@ -202,18 +201,4 @@ pub async fn rebuild(pool: &PgPool, mut progress: impl FnMut(i64)) -> Result<i64
         progress(done);
     }
     Ok(done)
-}
-
-/// The documents of movies changed since a moment, which an index build that started then has missed.
-pub async fn documents_since(pool: &PgPool, since: DateTime<Utc>) -> Result<Vec<SearchDocument>, StorageError> {
-    let ids: Vec<i64> =
-        sqlx::query_scalar!("SELECT movie_id FROM movies WHERE updated_at >= $1", since).fetch_all(pool).await?;
-    documents_of(pool, &ids).await
-}
-
-/// The movies that became tombstones since a moment.
-pub async fn tombstones_since(pool: &PgPool, since: DateTime<Utc>) -> Result<Vec<MovieId>, StorageError> {
-    let ids =
-        sqlx::query_scalar!("SELECT movie_id FROM movies WHERE tombstoned_at >= $1", since).fetch_all(pool).await?;
-    ids.into_iter().map(movie_id).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use domain::MovieId;
 use domain::ingest::{Quarantined, Source};
 use domain::movies::{Credits, Movie};
@@ -27,10 +28,12 @@ fn row(movie: &Movie) -> Value {
 
 /// Inserts and updates movies; returns those that are new or whose text changed. A movie that is delivered again is no
 /// longer missing. An empty keyword list means that the source has the keywords elsewhere, and leaves the stored ones.
+/// Popularity and votes as of `observed_at` do not replace a newer observation; without a time, none at all.
 pub(super) async fn upsert(
     conn: &mut PgConnection,
     source: Source,
     movies: &[Movie],
+    observed_at: Option<DateTime<Utc>>,
     tally: &mut IngestCounts,
 ) -> Result<Vec<i64>, StorageError> {
     if movies.is_empty() {
@@ -40,8 +43,11 @@ pub(super) async fn upsert(
     let written = sqlx::query!(
         r#"INSERT INTO movies AS m (movie_id, title, original_title, overview, tagline, release_date, runtime, budget,
                revenue, original_language, status, imdb_id, poster_path, popularity, vote_average, vote_count, genres,
-               keywords, source)
-           SELECT i.*, $2 FROM jsonb_to_recordset($1) AS i(movie_id bigint, title text, original_title text,
+               keywords, source, observed_at)
+           SELECT i.*, $2,
+                  -- least() leaves NULL out: without a time the numbers would be those of now.
+                  CASE WHEN $3::timestamptz IS NOT NULL THEN least($3::timestamptz, now()) END
+           FROM jsonb_to_recordset($1) AS i(movie_id bigint, title text, original_title text,
                overview text, tagline text, release_date date, runtime integer, budget bigint, revenue bigint,
                original_language text, status text, imdb_id text, poster_path text, popularity double precision,
                vote_average double precision, vote_count bigint, genres text[], keywords text[])
@@ -50,24 +56,31 @@ pub(super) async fn upsert(
                tagline = excluded.tagline, release_date = excluded.release_date, runtime = excluded.runtime,
                budget = excluded.budget, revenue = excluded.revenue, original_language = excluded.original_language,
                status = excluded.status, imdb_id = excluded.imdb_id, poster_path = excluded.poster_path,
-               popularity = excluded.popularity, vote_average = excluded.vote_average,
-               vote_count = excluded.vote_count, genres = excluded.genres,
+               popularity = CASE WHEN m.observed_at > coalesce(excluded.observed_at, '-infinity')
+                                 THEN m.popularity ELSE excluded.popularity END,
+               vote_average = CASE WHEN m.observed_at > coalesce(excluded.observed_at, '-infinity')
+                                   THEN m.vote_average ELSE excluded.vote_average END,
+               vote_count = CASE WHEN m.observed_at > coalesce(excluded.observed_at, '-infinity')
+                                 THEN m.vote_count ELSE excluded.vote_count END,
+               observed_at = greatest(m.observed_at, excluded.observed_at), genres = excluded.genres,
                keywords = CASE WHEN excluded.keywords = '{}' THEN m.keywords ELSE excluded.keywords END,
                source = excluded.source, missing_count = 0, tombstoned_at = NULL, updated_at = now()
            -- A row that is as described already is not written: no churn, and updated_at stays true.
            WHERE (m.title, m.original_title, m.overview, m.tagline, m.release_date, m.runtime, m.budget, m.revenue,
-                  m.original_language, m.status, m.imdb_id, m.poster_path, m.popularity, m.vote_average, m.vote_count,
-                  m.genres, m.source, m.missing_count)
+                  m.original_language, m.status, m.imdb_id, m.poster_path, m.genres, m.source, m.missing_count)
               IS DISTINCT FROM
                  (excluded.title, excluded.original_title, excluded.overview, excluded.tagline, excluded.release_date,
                   excluded.runtime, excluded.budget, excluded.revenue, excluded.original_language, excluded.status,
-                  excluded.imdb_id, excluded.poster_path, excluded.popularity, excluded.vote_average,
-                  excluded.vote_count, excluded.genres, excluded.source, 0::smallint)
+                  excluded.imdb_id, excluded.poster_path, excluded.genres, excluded.source, 0::smallint)
+              OR ((m.popularity, m.vote_average, m.vote_count)
+                  IS DISTINCT FROM (excluded.popularity, excluded.vote_average, excluded.vote_count)
+                  AND (m.observed_at > coalesce(excluded.observed_at, '-infinity')) IS NOT TRUE)
               OR (excluded.keywords <> '{}' AND m.keywords <> excluded.keywords)
               OR m.tombstoned_at IS NOT NULL
            RETURNING movie_id, (xmax = 0) AS "inserted!""#,
         rows,
         source.as_str(),
+        observed_at,
     )
     .fetch_all(conn)
     .await?;

@@ -1,13 +1,12 @@
 //! Writes daily metrics, ratings and reviews of sources.
 
-use domain::hours::Hour;
 use domain::ingest::{Quarantined, Source};
 use domain::movies::{DailyMetrics, Rating, Review};
 use sqlx::PgConnection;
 
 use super::{IngestCounts, upsert};
 use crate::StorageError;
-use crate::postgres::speed;
+use crate::postgres::facts::scoring;
 
 pub(super) async fn write_metrics(
     conn: &mut PgConnection,
@@ -109,13 +108,13 @@ pub(super) async fn write_reviews(
     let rating: Vec<Option<f32>> = kept.iter().map(|r| r.rating).collect();
     let content: Vec<String> = kept.iter().map(|r| r.content.clone()).collect();
     let at: Vec<chrono::DateTime<chrono::Utc>> = kept.iter().map(|r| r.written_at).collect();
-    let written = sqlx::query!(
+    let written = sqlx::query_scalar!(
         "INSERT INTO reviews AS r (source, review_id, movie_id, author, rating, content, written_at)
          SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::real[], $6::text[], $7::timestamptz[])
          ON CONFLICT (source, review_id) DO UPDATE
              SET author = excluded.author, rating = excluded.rating, content = excluded.content
              WHERE (r.author, r.rating, r.content) IS DISTINCT FROM (excluded.author, excluded.rating, excluded.content)
-         RETURNING movie_id, written_at",
+         RETURNING review_id",
         source.as_str(),
         &id,
         &movie,
@@ -127,6 +126,5 @@ pub(super) async fn write_reviews(
     .fetch_all(&mut *conn)
     .await?;
     tally.reviews += written.len() as u64;
-    let hours = written.into_iter().map(|row| Ok((super::movie_id(row.movie_id)?, Hour::of(row.written_at))));
-    speed::reviews_changed(conn, hours.collect::<Result<_, StorageError>>()?).await
+    scoring::enqueue(conn, source, &written).await
 }

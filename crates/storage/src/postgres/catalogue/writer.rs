@@ -1,6 +1,8 @@
 //! Writes one chunk of records, sorted by table.
 
+use chrono::{DateTime, Utc};
 use domain::MovieId;
+use domain::clock::observed;
 use domain::ingest::{Quarantined, Record, Source};
 use domain::movies::{Credits, DailyMetrics, Movie, Rating, Review};
 use sqlx::PgConnection;
@@ -8,6 +10,7 @@ use sqlx::PgConnection;
 use super::{IngestCounts, upsert, viewers};
 use crate::StorageError;
 use crate::postgres::catalogue::quarantine;
+use crate::postgres::clock;
 
 /// Records of one chunk by kind; a later record of the same movie replaces an earlier one.
 #[derive(Default)]
@@ -56,17 +59,34 @@ fn keep_last<T, K: Ord>(items: &mut Vec<T>, key: impl Fn(&T) -> K) {
     items.dedup_by_key(|item| key(item));
 }
 
-/// Writes a chunk; call it within a transaction. It is idempotent. Facts about movies that the catalogue does not know
-/// are quarantined.
+/// [`write_as_of`] for a source that does not say when its numbers were valid, such as a dump: they replace no
+/// observation.
 pub async fn write(
     conn: &mut PgConnection,
     source: Source,
     records: Vec<Record>,
 ) -> Result<IngestCounts, StorageError> {
-    let Sorted { movies, stubs, mut credits, keywords, metrics, ratings, reviews, mut bad } = Sorted::of(records);
+    write_as_of(conn, source, None, records).await
+}
+
+/// Writes a chunk; call it within a transaction. It is idempotent. Facts about movies that the catalogue does not know
+/// are quarantined. `observed_at` is when the movies' popularity and votes were valid.
+pub async fn write_as_of(
+    conn: &mut PgConnection,
+    source: Source,
+    observed_at: Option<DateTime<Utc>>,
+    records: Vec<Record>,
+) -> Result<IngestCounts, StorageError> {
+    let Sorted { movies, stubs, mut credits, keywords, metrics, mut ratings, mut reviews, mut bad } =
+        Sorted::of(records);
+    let now = clock::now(conn).await?;
+    ratings.iter_mut().for_each(|rating| rating.rated_at = observed(rating.rated_at, now));
+    reviews.iter_mut().for_each(|review| review.written_at = observed(review.written_at, now));
     let mut tally = IngestCounts::default();
 
-    let mut touched = upsert::upsert(conn, source, &movies, &mut tally).await?;
+    // Before the chunk's own defects: a movie can come twice in it, the second time malformed.
+    quarantine::delivered(conn, source, &movies.iter().map(|m| m.id.get()).collect::<Vec<_>>()).await?;
+    let mut touched = upsert::upsert(conn, source, &movies, observed_at, &mut tally).await?;
     touched.extend(upsert::insert_stubs(conn, source, &stubs, &mut tally).await?);
     // Credits inside a movie's record and credits from a separate file are stored alike.
     credits.extend(

@@ -6,19 +6,11 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use domain::EventId;
 use domain::events::{Event, ViewerReview};
-use domain::sentiment::Score;
+use domain::ingest::Source;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::StorageError;
-
-/// A review and its score by the lexicon. Both are stored, since another version of the lexicon may give another score,
-/// and the views must agree with the facts.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScoredReview {
-    pub review: ViewerReview,
-    pub score: Score,
-}
 
 /// Writes events; returns the ids of those that are new. The slice must be sorted by id and free of duplicates: two
 /// writers that insert the same events in different orders would deadlock.
@@ -49,33 +41,32 @@ pub(in crate::postgres) async fn insert(
     Ok(new.into_iter().map(EventId).collect())
 }
 
-/// As [`insert`], for reviews.
+/// As [`insert`], for reviews; the new ones are queued for scoring ([`super::scoring`]).
 pub(in crate::postgres) async fn insert_reviews(
     conn: &mut PgConnection,
-    reviews: &[&ScoredReview],
+    reviews: &[&ViewerReview],
 ) -> Result<HashSet<Uuid>, StorageError> {
-    let id: Vec<Uuid> = reviews.iter().map(|r| r.review.review_id.0).collect();
-    let user: Vec<Option<i64>> = reviews.iter().map(|r| r.review.user_id.map(|id| id.get())).collect();
-    let movie: Vec<i64> = reviews.iter().map(|r| r.review.movie_id.get()).collect();
-    let content: Vec<String> = reviews.iter().map(|r| r.review.content.clone()).collect();
-    let rating: Vec<Option<f32>> = reviews.iter().map(|r| r.review.rating).collect();
-    let score: Vec<f32> = reviews.iter().map(|r| r.score.real()).collect();
-    let label: Vec<String> = reviews.iter().map(|r| r.score.label().as_str().to_owned()).collect();
-    let at: Vec<DateTime<Utc>> = reviews.iter().map(|r| r.review.occurred_at).collect();
+    let id: Vec<Uuid> = reviews.iter().map(|r| r.review_id.0).collect();
+    let user: Vec<Option<i64>> = reviews.iter().map(|r| r.user_id.map(|id| id.get())).collect();
+    let movie: Vec<i64> = reviews.iter().map(|r| r.movie_id.get()).collect();
+    let content: Vec<String> = reviews.iter().map(|r| r.content.clone()).collect();
+    let rating: Vec<Option<f32>> = reviews.iter().map(|r| r.rating).collect();
+    let at: Vec<DateTime<Utc>> = reviews.iter().map(|r| r.occurred_at).collect();
     let new = sqlx::query_scalar!(
-        "INSERT INTO viewer_reviews (review_id, user_id, movie_id, content, rating, sentiment, label, occurred_at)
-         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::real[], $6::real[], $7::text[],
-             $8::timestamptz[])
-         ON CONFLICT (review_id) DO NOTHING
-         RETURNING review_id",
+        "WITH new AS (
+             INSERT INTO viewer_reviews (review_id, user_id, movie_id, content, rating, occurred_at)
+             SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::real[], $6::timestamptz[])
+             ON CONFLICT (review_id) DO NOTHING
+             RETURNING review_id),
+         queued AS (INSERT INTO unscored_reviews (source, review_id) SELECT $7, review_id::text FROM new)
+         SELECT review_id FROM new",
         &id,
         &user as &[Option<i64>],
         &movie,
         &content,
         &rating as &[Option<f32>],
-        &score,
-        &label,
         &at,
+        Source::Viewers.as_str(),
     )
     .fetch_all(conn)
     .await?;

@@ -2,3 +2,5 @@
 
 pub mod dead_letters;
 pub mod events;
+pub mod scoring;
+pub mod waiting;

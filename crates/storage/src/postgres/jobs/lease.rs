@@ -142,6 +142,23 @@ pub async fn cancelled(pool: &PgPool, lease: Lease) -> Result<(), StorageError> 
     Ok(())
 }
 
+/// Returns the job to the queue because it must wait for something outside itself, such as a lock that another job
+/// holds. The attempt does not count, so a job may wait as long as it takes; `reason` is its phase meanwhile.
+pub async fn postpone(pool: &PgPool, lease: Lease, reason: &str, wait: Duration) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE jobs SET status = 'queued', attempts = attempts - 1, lease = NULL, dispatched_at = NULL,
+                run_after = now() + make_interval(secs => $4), progress_phase = 'waiting: ' || $3
+         WHERE job_id = $1 AND lease = $2",
+        lease.job_id.0,
+        lease.token,
+        reason,
+        wait.as_secs_f64(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// Returns the job to the queue because the worker is stopping; the attempt does not count.
 pub async fn release(pool: &PgPool, lease: Lease) -> Result<(), StorageError> {
     sqlx::query!(

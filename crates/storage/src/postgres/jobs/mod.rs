@@ -1,8 +1,9 @@
 //! The job ledger. PostgreSQL is the source of truth about jobs; Redis only transports their ids to workers.
 //!
 //! The life cycle of a job: [`enqueue`] -> [`sweep::dispatch`] sends its id to Redis -> [`lease::claim`] -> heartbeats
-//! -> one of [`lease::succeed`], [`lease::fail`], [`lease::release`]. The sweep recovers jobs that are lost on the way.
+//! -> one of [`lease::succeed`], [`lease::fail`], [`lease::postpone`], [`lease::release`]. The sweep recovers jobs that are lost on the way.
 
+pub mod attempt;
 pub mod lease;
 pub mod schedules;
 pub mod steps;
@@ -31,11 +32,12 @@ pub struct Job {
     pub requested_by: String,
     /// The current status.
     pub status: JobStatus,
-    /// Number of attempts begun, without those that a crash or a shutdown ended.
+    /// Number of attempts begun since the job last made progress ([`attempt::Fenced::commit_progress`]), without those
+    /// that a crash, a shutdown or a wait ended.
     pub attempts: i32,
     /// Attempts after which the job is marked as failed.
     pub max_attempts: i32,
-    /// Number of times that its worker died while running it.
+    /// Number of times that its worker died while running it since the job last made progress.
     pub crashes: i32,
     /// Whether cancellation was requested.
     pub cancel_requested: bool,
@@ -138,8 +140,8 @@ impl NewJob {
 
     /// A job with options of its own.
     ///
-    /// [`StorageError`] when the options cannot be serialised, which no payload type of ours causes.
-    /// Options that are no JSON; no payload type of ours has such.
+    /// # Errors
+    /// The options cannot be serialised, which no payload type of ours causes.
     pub fn with<J: JobType>(job: &J, requested_by: impl Into<String>) -> Result<Self, StorageError> {
         Ok(Self { payload: serde_json::to_value(job)?, ..Self::of(J::KIND, requested_by) })
     }
@@ -172,7 +174,7 @@ pub async fn enqueue(conn: &mut PgConnection, new: NewJob) -> Result<(Job, bool)
         ),
         _ => id,
     };
-    let job = get(conn, id).await?.ok_or_else(|| StorageError::Corrupt(format!("job {id} vanished while enqueued")))?;
+    let job = get(conn, id).await?.ok_or_else(|| StorageError::Vanished(format!("job {id}")))?;
     Ok((job, created))
 }
 

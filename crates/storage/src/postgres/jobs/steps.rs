@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use domain::JobId;
 use domain::jobs::JobKind;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use super::lease::Lease;
 use crate::StorageError;
@@ -42,7 +42,12 @@ pub async fn begin(pool: &PgPool, lease: Lease, step: JobKind, position: i32) ->
 }
 
 /// Records the result of a step. Returns `false` where the lease is lost.
-pub async fn finish(pool: &PgPool, lease: Lease, step: JobKind, result: &Value) -> Result<bool, StorageError> {
+pub async fn finish(
+    conn: impl PgExecutor<'_>,
+    lease: Lease,
+    step: JobKind,
+    result: &Value,
+) -> Result<bool, StorageError> {
     let finished = sqlx::query!(
         "UPDATE job_steps SET finished_at = now(), result = $4
          FROM jobs WHERE job_steps.job_id = $1 AND step = $3 AND jobs.job_id = $1 AND lease = $2",
@@ -51,7 +56,7 @@ pub async fn finish(pool: &PgPool, lease: Lease, step: JobKind, result: &Value) 
         step.as_str(),
         result,
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(finished.rows_affected() == 1)
 }

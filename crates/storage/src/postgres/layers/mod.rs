@@ -1,6 +1,7 @@
 //! Reads both layers in one snapshot. Between two separate reads a run could be published and the hours that it covers
 //! be dropped, and the answer would have a gap.
 
+mod numbers;
 mod pages;
 
 use domain::MovieId;
@@ -14,6 +15,7 @@ use super::speed::SpeedRow;
 use super::{batch, speed};
 use crate::StorageError;
 
+pub use numbers::numbers;
 pub use pages::{MergedMovie, MovieLayers, pages};
 
 /// Hours of both layers, which [`domain::merge::merge`] combines.

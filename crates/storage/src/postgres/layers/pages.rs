@@ -60,8 +60,7 @@ impl MovieLayers {
 #[derive(Debug, Clone)]
 pub struct MergedMovie {
     pub movie: MovieDetail,
-    /// The latest observation, if it is newer than the movie's row. An ingest job also updates observations; CLI
-    /// imports and `moviemetric demo` do not.
+    /// The speed layer's observation, where it is the latest; the movie's row has its numbers too.
     pub latest: Option<Observation>,
     /// Counts of viewers' events over all hours.
     pub viewers: Counts,
@@ -140,7 +139,10 @@ pub async fn pages(
            FROM movies m
                 LEFT JOIN head ON true
                 -- LIMIT, so that it is looked up movie by movie: joined, all that sources observe might be read.
-                LEFT JOIN LATERAL (SELECT * FROM speed_latest WHERE movie_id = m.movie_id LIMIT 1) AS l ON true
+                LEFT JOIN LATERAL (
+                    SELECT * FROM speed_latest
+                    WHERE movie_id = m.movie_id AND observed_at >= coalesce(m.observed_at, '-infinity') LIMIT 1) AS l
+                    ON true
                 LEFT JOIN batch_stats_total t ON t.run_id = head.run_id AND t.movie_id = m.movie_id
                 CROSS JOIN LATERAL (
                     SELECT array_agg(hour) AS hours, array_agg(counts) AS counts, array_agg(rating_sum) AS rating_sums,

@@ -1,6 +1,7 @@
 //! The views of the speed layer: counts of each movie and hour, updated seconds after the event (domain/merge.rs).
 
 pub mod active;
+pub mod loading;
 mod observations;
 mod refresh;
 mod sentiment;
@@ -10,18 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use domain::MovieId;
 use domain::artifacts::Artifact;
-use domain::events::{Counts, Event};
+use domain::events::{Counts, Event, Fact, ViewerReview};
 use domain::hours::Hour;
-use domain::ingest::{Quarantined, Source};
 use domain::merge::{self, SpeedHour};
 use domain::sentiment::Tally;
-use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 
 use super::batch::{hold_watermark, watermark};
-use super::catalogue::{self, quarantine};
+use super::catalogue;
 use super::changes;
-use super::facts::events::{self, ScoredReview};
+use super::facts::{events, waiting};
 use crate::StorageError;
 
 pub use observations::{follow_catalogue, latest, record};
@@ -37,7 +36,7 @@ const DROP_ROWS_MAX: i64 = 10_000;
 const RECENT_ROWS_MAX: i64 = 100_000;
 
 /// Values by movie and hour, in the order in which every writer locks the rows.
-type ByHour<T> = BTreeMap<(MovieId, Hour), T>;
+pub(super) type ByHour<T> = BTreeMap<(MovieId, Hour), T>;
 
 /// One row of a view, and the time of its last change.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +49,7 @@ pub struct SpeedRow<T> {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MicroBatch {
     pub events: Vec<Event>,
-    pub reviews: Vec<ScoredReview>,
+    pub reviews: Vec<ViewerReview>,
 }
 
 impl MicroBatch {
@@ -70,12 +69,13 @@ impl MicroBatch {
 pub struct Applied {
     /// New events, now stored and counted in the views.
     pub events: u64,
+    /// New reviews, now stored and queued for scoring; the views count them once they are scored.
     pub reviews: u64,
     /// Facts that were already stored.
     pub duplicates: u64,
-    /// Facts about movies that the catalogue does not know.
-    pub quarantined: u64,
-    /// Hours of movies that a published batch run covers and that were reopened and recomputed.
+    /// New facts about movies that the catalogue does not know, now stored in the waiting room.
+    pub waiting: u64,
+    /// Hours of movies that a published batch run covers and that late facts reopened.
     pub reopened: u64,
 }
 
@@ -95,7 +95,8 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
         return Ok(());
     }
     let watermark = hold_watermark(conn, Artifact::BatchStatsHourly).await?;
-    let mut known = known_movies(conn, "events", events.iter(), |e| e.movie_id, json, applied).await?;
+    let waiting = applied.waiting;
+    let mut known = known_movies(conn, events.iter(), |e| e.movie_id, |e| Fact::Event(e.clone()), applied).await?;
     known.sort_by_key(|e| e.event_id);
     known.dedup_by_key(|e| e.event_id);
     let new = events::insert(conn, &known).await?;
@@ -104,59 +105,46 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
         hours.entry((event.movie_id, Hour::of(event.occurred_at))).or_default().add(event);
     }
     changes::touch(conn, movies(&hours)).await?;
-    let (late, own) = split(hours, watermark);
-    stats::add(conn, &own).await?;
+    let late = covered(&hours, watermark);
     stats::reopen(conn, &late).await?;
+    stats::add(conn, &hours).await?;
     applied.events += new.len() as u64;
-    applied.duplicates += (events.len() - new.len()) as u64 - applied.quarantined;
+    applied.duplicates += (events.len() - new.len()) as u64 - (applied.waiting - waiting);
     applied.reopened += late.len() as u64;
     Ok(())
 }
 
 async fn apply_reviews(
     conn: &mut PgConnection,
-    reviews: &[ScoredReview],
+    reviews: &[ViewerReview],
     applied: &mut Applied,
 ) -> Result<(), StorageError> {
     if reviews.is_empty() {
         return Ok(());
     }
-    let watermark = hold_watermark(conn, Artifact::BatchSentimentHourly).await?;
-    let quarantined = applied.quarantined;
-    let mut known =
-        known_movies(conn, "viewers' reviews", reviews.iter(), |r| r.review.movie_id, |r| json(&r.review), applied)
-            .await?;
-    known.sort_by_key(|r| r.review.review_id);
-    known.dedup_by_key(|r| r.review.review_id);
+    let waiting = applied.waiting;
+    let mut known = known_movies(conn, reviews.iter(), |r| r.movie_id, |r| Fact::Review(r.clone()), applied).await?;
+    known.sort_by_key(|r| r.review_id);
+    known.dedup_by_key(|r| r.review_id);
     let new = events::insert_reviews(conn, &known).await?;
-    let mut hours: ByHour<Tally> = BTreeMap::new();
-    for scored in known.iter().filter(|r| new.contains(&r.review.review_id.0)) {
-        hours.entry((scored.review.movie_id, Hour::of(scored.review.occurred_at))).or_default().add(scored.score);
-    }
-    changes::touch(conn, movies(&hours)).await?;
-    let (late, own) = split(hours, watermark);
-    sentiment::add(conn, &own).await?;
-    sentiment::recompute(conn, &late, true).await?;
     applied.reviews += new.len() as u64;
-    applied.duplicates += (reviews.len() - new.len()) as u64 - (applied.quarantined - quarantined);
-    applied.reopened += late.len() as u64;
+    applied.duplicates += (reviews.len() - new.len()) as u64 - (applied.waiting - waiting);
     Ok(())
 }
 
-/// Recomputes the views of these hours after a source wrote or changed reviews in them. Call it in the transaction that
-/// writes the reviews.
-pub async fn reviews_changed(conn: &mut PgConnection, mut hours: Vec<(MovieId, Hour)>) -> Result<(), StorageError> {
-    if hours.is_empty() {
-        return Ok(());
-    }
-    hours.sort_unstable();
-    hours.dedup();
-    let hours: ByHour<()> = hours.into_iter().map(|key| (key, ())).collect();
+/// Folds scores into the view of sentiment. Call it in the transaction that writes the scores, with the watermark that
+/// the transaction holds.
+pub(super) async fn reviews_scored(
+    conn: &mut PgConnection,
+    hours: ByHour<Tally>,
+    watermark: Option<Hour>,
+) -> Result<(), StorageError> {
     changes::touch(conn, movies(&hours)).await?;
-    let watermark = hold_watermark(conn, Artifact::BatchSentimentHourly).await?;
-    let (late, own) = split(hours, watermark);
-    sentiment::recompute(conn, &own.into_keys().collect::<Vec<_>>(), false).await?;
-    sentiment::recompute(conn, &late, true).await
+    let (late, mut own): (ByHour<Tally>, ByHour<Tally>) =
+        hours.into_iter().partition(|((_, hour), _)| watermark.is_some_and(|watermark| *hour < watermark));
+    let recomputed = sentiment::reopen(conn, &late).await?;
+    own.extend(late.into_iter().filter(|(hour, _)| !recomputed.contains(hour)));
+    sentiment::add(conn, &own).await
 }
 
 /// The movies of these hours, without duplicates.
@@ -164,21 +152,18 @@ fn movies<T>(hours: &ByHour<T>) -> BTreeSet<i64> {
     hours.keys().map(|(movie, _)| movie.get()).collect()
 }
 
-/// Splits hours into those that a published batch run covers and those that belong to the speed layer. The former must
-/// be recomputed: their rows may have been dropped, and a delta alone would then count as the whole hour.
-fn split<T>(hours: ByHour<T>, watermark: Option<Hour>) -> (Vec<(MovieId, Hour)>, ByHour<T>) {
-    let (late, own): (ByHour<T>, ByHour<T>) =
-        hours.into_iter().partition(|((_, hour), _)| watermark.is_some_and(|watermark| *hour < watermark));
-    (late.into_keys().collect(), own)
+/// The hours that a published batch run covers.
+fn covered<T>(hours: &ByHour<T>, watermark: Option<Hour>) -> Vec<(MovieId, Hour)> {
+    hours.keys().filter(|(_, hour)| watermark.is_some_and(|watermark| *hour < watermark)).copied().collect()
 }
 
-/// Quarantines facts about movies that the catalogue does not know, one row per movie; returns the other facts.
+/// Stores facts about movies that the catalogue does not know in the waiting room; returns the other facts. A tombstone
+/// is known: its history goes on, and is shown again when the movie comes back.
 async fn known_movies<'a, T: 'a>(
     conn: &mut PgConnection,
-    what: &str,
     facts: impl Iterator<Item = &'a T>,
     movie: impl Fn(&T) -> MovieId,
-    record: impl Fn(&T) -> String,
+    fact: impl Fn(&T) -> Fact,
     applied: &mut Applied,
 ) -> Result<Vec<&'a T>, StorageError> {
     let facts: Vec<&T> = facts.collect();
@@ -187,20 +172,8 @@ async fn known_movies<'a, T: 'a>(
     ids.dedup();
     let known = catalogue::known(conn, &ids).await?;
     let (facts, strangers): (Vec<&T>, Vec<&T>) = facts.into_iter().partition(|f| known.contains(&movie(f).get()));
-    let bad: Vec<Quarantined> = strangers
-        .iter()
-        .map(|fact| {
-            let location = format!("{what} of movie {}", movie(fact));
-            Quarantined::new(location, Some("movie_id"), "unknown movie", &record(fact))
-        })
-        .collect();
-    quarantine::add(conn, Source::Viewers, &bad).await?;
-    applied.quarantined += bad.len() as u64;
+    applied.waiting += waiting::add(conn, strangers.into_iter().map(fact).collect()).await?;
     Ok(facts)
-}
-
-fn json(fact: &impl Serialize) -> String {
-    serde_json::to_string(fact).unwrap_or_default()
 }
 
 /// Deletes the rows that a published batch run covers; returns their number.

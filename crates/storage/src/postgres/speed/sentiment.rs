@@ -1,10 +1,12 @@
 //! The view speed_sentiment: tallies of review sentiment by movie and hour.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use domain::MovieId;
 use domain::hours::Hour;
 use domain::merge::SpeedHour;
-use domain::sentiment::{Lexicon, Score, Tally};
+use domain::sentiment::{Score, Tally};
 use futures::TryStreamExt;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
@@ -43,74 +45,66 @@ pub(super) async fn add(conn: &mut PgConnection, hours: &ByHour<Tally>) -> Resul
     Ok(())
 }
 
-/// Recomputes hours from the stored facts, and marks them `reopened` or leaves the mark.
-pub(super) async fn recompute(
+/// Reopens hours that a published batch run covers. An hour that has no row, since it was dropped, is recomputed from
+/// the stored scores; returns these. The rows of the others hold every score so far.
+pub(super) async fn reopen(
     conn: &mut PgConnection,
-    hours: &[(MovieId, Hour)],
-    reopened: bool,
-) -> Result<(), StorageError> {
+    hours: &ByHour<Tally>,
+) -> Result<HashSet<(MovieId, Hour)>, StorageError> {
+    if hours.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let movie: Vec<i64> = hours.keys().map(|(movie, _)| movie.get()).collect();
+    let hour: Vec<DateTime<Utc>> = hours.keys().map(|(_, hour)| hour.start()).collect();
+    // Locks the rows: a concurrent writer of the same hour waits here, or makes us wait and then see its scores.
+    let rows = sqlx::query!(
+        r#"INSERT INTO speed_sentiment AS s (movie_id, hour, reopened)
+           SELECT *, true FROM unnest($1::bigint[], $2::timestamptz[])
+           ON CONFLICT (movie_id, hour) DO UPDATE
+               SET reopened = true, version = excluded.version, updated_at = excluded.updated_at
+           RETURNING movie_id, hour, (xmax = 0) AS "inserted!""#,
+        &movie,
+        &hour,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let missing = rows.into_iter().filter(|row| row.inserted);
+    let missing = missing.map(|row| Ok((movie_id(row.movie_id)?, Hour::of(row.hour))));
+    let missing: Vec<(MovieId, Hour)> = missing.collect::<Result<_, StorageError>>()?;
+    recompute(conn, &missing).await?;
+    Ok(missing.into_iter().collect())
+}
+
+/// Adds up the stored scores of hours whose rows the transaction has just inserted.
+async fn recompute(conn: &mut PgConnection, hours: &[(MovieId, Hour)]) -> Result<(), StorageError> {
     if hours.is_empty() {
         return Ok(());
     }
     let movie: Vec<i64> = hours.iter().map(|(movie, _)| movie.get()).collect();
     let hour: Vec<DateTime<Utc>> = hours.iter().map(|(_, hour)| hour.start()).collect();
-    // Lock the rows first: a concurrent writer of the same hour waits here, or makes us wait and then see its facts.
-    sqlx::query!(
-        "INSERT INTO speed_sentiment AS s (movie_id, hour, reopened)
-         SELECT *, $3::boolean FROM unnest($1::bigint[], $2::timestamptz[])
-         ON CONFLICT (movie_id, hour) DO UPDATE SET reopened = s.reopened OR excluded.reopened,
-             version = excluded.version, updated_at = excluded.updated_at",
-        &movie,
-        &hour,
-        reopened,
-    )
-    .execute(&mut *conn)
-    .await?;
     let tallies = tally(conn, &movie, &hour).await?;
-    let of = |f: fn(&Tally) -> f64| hours.iter().map(|key| tallies.get(key).map_or(0.0, f)).collect::<Vec<f64>>();
-    let count = |f: fn(&Tally) -> i64| hours.iter().map(|key| tallies.get(key).map_or(0, f)).collect::<Vec<i64>>();
-    sqlx::query!(
-        "UPDATE speed_sentiment s SET sum = f.sum, sum_squares = f.sum_squares, positive = f.positive,
-             negative = f.negative, neutral = f.neutral
-         FROM unnest($1::bigint[], $2::timestamptz[], $3::float8[], $4::float8[], $5::bigint[], $6::bigint[],
-             $7::bigint[]) AS f(movie_id, hour, sum, sum_squares, positive, negative, neutral)
-         WHERE s.movie_id = f.movie_id AND s.hour = f.hour",
-        &movie,
-        &hour,
-        &of(|t| t.sum),
-        &of(|t| t.sum_squares),
-        &count(|t| t.positive),
-        &count(|t| t.negative),
-        &count(|t| t.neutral),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    add(conn, &tallies).await
 }
 
-/// Tallies of the stored reviews of these hours: viewers' reviews, which were scored on arrival, and those of sources,
-/// which are scored here as the batch layer scores them.
+/// Tallies of the stored scores of these hours. A review without a score is in no view.
 async fn tally(conn: &mut PgConnection, movie: &[i64], hour: &[DateTime<Utc>]) -> Result<ByHour<Tally>, StorageError> {
     let mut rows = sqlx::query!(
-        r#"SELECT k.movie_id AS "movie_id!", k.hour AS "hour!", r.sentiment AS "sentiment?", NULL::text AS content
+        r#"SELECT k.movie_id AS "movie_id!", k.hour AS "hour!", r.sentiment AS "sentiment!"
            FROM unnest($1::bigint[], $2::timestamptz[]) AS k(movie_id, hour)
-           JOIN viewer_reviews r ON r.movie_id = k.movie_id
+           JOIN viewer_reviews r ON r.movie_id = k.movie_id AND r.sentiment IS NOT NULL
                 AND r.occurred_at >= k.hour AND r.occurred_at < k.hour + interval '1 hour'
            UNION ALL
-           SELECT k.movie_id, k.hour, NULL, r.content
+           SELECT k.movie_id, k.hour, r.sentiment
            FROM unnest($1::bigint[], $2::timestamptz[]) AS k(movie_id, hour)
-           JOIN reviews r ON r.movie_id = k.movie_id
+           JOIN reviews r ON r.movie_id = k.movie_id AND r.sentiment IS NOT NULL
                 AND r.written_at >= k.hour AND r.written_at < k.hour + interval '1 hour'"#,
         movie,
         hour,
     )
     .fetch(conn);
-    let (lexicon, mut tallies) = (Lexicon::new(), ByHour::<Tally>::new());
+    let mut tallies = ByHour::<Tally>::new();
     while let Some(row) = rows.try_next().await? {
-        let score = match (row.sentiment, row.content) {
-            (Some(score), _) => Score::new(f64::from(score)),
-            (None, content) => lexicon.score(&content.unwrap_or_default()),
-        };
+        let score = Score::new(f64::from(row.sentiment));
         tallies.entry((movie_id(row.movie_id)?, Hour::of(row.hour))).or_default().add(score);
     }
     Ok(tallies)

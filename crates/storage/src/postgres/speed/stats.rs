@@ -8,7 +8,6 @@ use sqlx::{PgConnection, PgPool};
 
 use super::ByHour;
 use crate::StorageError;
-use crate::postgres::catalogue::movie_id;
 use crate::postgres::counts;
 
 /// [`EventType::SLOTS`] as SQL's integer type.
@@ -41,66 +40,39 @@ pub(super) async fn add(conn: &mut PgConnection, hours: &ByHour<Counts>) -> Resu
     Ok(())
 }
 
-/// Recomputes hours from the stored facts and marks them reopened.
+/// Reopens hours that the published batch run covers: creates each missing row with the run's figures and marks the
+/// existing ones. Afterwards the rows contain every fact stored so far, so the caller adds deltas to them as to any
+/// other row, and the cost depends on the new facts alone. Must run under the watermark's lock
+/// ([`super::hold_watermark`]).
+///
+/// - An existing row is complete: it is dropped only after a published run has read everything that it contains.
+/// - A missing row means that the run has read every stored fact of the hour: an hour that changed after the run's
+///   snapshot was reopened when the run was published, and reopened rows are not dropped.
 pub(super) async fn reopen(conn: &mut PgConnection, hours: &[(MovieId, Hour)]) -> Result<(), StorageError> {
     if hours.is_empty() {
         return Ok(());
     }
     let movie: Vec<i64> = hours.iter().map(|(movie, _)| movie.get()).collect();
     let hour: Vec<DateTime<Utc>> = hours.iter().map(|(_, hour)| hour.start()).collect();
-    // Lock the rows first: a concurrent writer that recomputes the same hour waits here, and then sees our facts too.
+    // The statement locks every row, also those that its WHERE leaves unchanged, so none is dropped before the deltas
+    // are added. A row that is dropped just before it is created again here.
     sqlx::query!(
-        "INSERT INTO speed_stats (movie_id, hour, reopened)
-         SELECT *, true FROM unnest($1::bigint[], $2::timestamptz[])
-         ON CONFLICT (movie_id, hour) DO UPDATE
-             SET reopened = true, version = excluded.version, updated_at = excluded.updated_at",
+        "INSERT INTO speed_stats AS s (movie_id, hour, counts, rating_sum, reopened)
+         SELECT k.movie_id, k.hour, (coalesce(b.counts, '{}') || array_fill(0::bigint, ARRAY[$3::int]))[:$3],
+                coalesce(b.rating_sum, 0), true
+         FROM unnest($1::bigint[], $2::timestamptz[]) AS k(movie_id, hour)
+              LEFT JOIN batch_stats_hourly b
+                  ON b.run_id = (SELECT run_id FROM artifact_heads WHERE artifact = 'batch_stats_hourly')
+                     AND b.movie_id = k.movie_id AND b.hour = k.hour
+         ORDER BY k.movie_id, k.hour
+         ON CONFLICT (movie_id, hour) DO UPDATE SET reopened = true WHERE NOT s.reopened",
         &movie,
         &hour,
-    )
-    .execute(&mut *conn)
-    .await?;
-    let counted = count(conn, &movie, &hour).await?;
-    let counts: Vec<Counts> = hours.iter().map(|key| counted.get(key).copied().unwrap_or_default()).collect();
-    let rating_sum: Vec<f64> = counts.iter().map(|counts| counts.rating_sum).collect();
-    sqlx::query!(
-        "UPDATE speed_stats s
-         SET rating_sum = k.rating_sum, counts = ($4::bigint[])[(k.n::int - 1) * $5 + 1 : k.n::int * $5]
-         FROM unnest($1::bigint[], $2::timestamptz[], $3::float8[]) WITH ORDINALITY AS k(movie_id, hour, rating_sum, n)
-         WHERE s.movie_id = k.movie_id AND s.hour = k.hour",
-        &movie,
-        &hour,
-        &rating_sum,
-        &counts::flat(counts.iter()),
         SLOTS,
     )
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// Counts of the stored events of these hours.
-async fn count(conn: &mut PgConnection, movie: &[i64], hour: &[DateTime<Utc>]) -> Result<ByHour<Counts>, StorageError> {
-    let rows = sqlx::query!(
-        r#"SELECT k.movie_id AS "movie_id!", k.hour AS "hour!", e.event_type, count(*) AS "events!",
-                  coalesce(sum(e.rating::float8), 0) AS "rating_sum!"
-           FROM unnest($1::bigint[], $2::timestamptz[]) AS k(movie_id, hour)
-           JOIN viewer_events e ON e.movie_id = k.movie_id
-                AND e.occurred_at >= k.hour AND e.occurred_at < k.hour + interval '1 hour'
-           GROUP BY k.movie_id, k.hour, e.event_type"#,
-        movie,
-        hour,
-    )
-    .fetch_all(conn)
-    .await?;
-    let mut hours = ByHour::<Counts>::new();
-    for row in rows {
-        // Event types that only a newer release knows are ignored, as everywhere.
-        if let Some(kind) = EventType::named(&row.event_type) {
-            let key = (movie_id(row.movie_id)?, Hour::of(row.hour));
-            hours.entry(key).or_default().add_events(kind, row.events, row.rating_sum);
-        }
-    }
-    Ok(hours)
 }
 
 /// Deletes up to `limit` rows of hours before `boundary` that are not reopened; none where `boundary` is `None`.

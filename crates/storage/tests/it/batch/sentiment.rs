@@ -7,7 +7,7 @@ use domain::movies::Review;
 use domain::sentiment::{Lexicon, Score, Tally};
 use futures::TryStreamExt;
 use sqlx::PgPool;
-use storage::postgres::batch::sentiment::{self, ReviewContent, StoredReview};
+use storage::postgres::batch::sentiment::{self, StoredReview};
 use storage::postgres::speed;
 use test_support::{fixture, live};
 
@@ -35,21 +35,17 @@ async fn reviews_of_sources_and_viewers_come_movie_by_movie_in_the_order_of_time
     write(&pool, Source::Tmdb, records).await;
     let viewers = [live::review(238, "I loved it.", at(10, 59)), live::review(238, "Too late too.", at(12, 1))];
     let mut batch = speed::MicroBatch::default();
-    batch.reviews.extend(viewers.map(live::scored));
-    speed::apply(&pool, &batch).await.unwrap();
+    batch.reviews.extend(viewers);
+    live::apply(&pool, &batch).await.unwrap();
 
     let mut conn = pool.acquire().await.unwrap();
     let reviews: Vec<StoredReview> = sentiment::reviews(&mut conn, Hour::of(at(12, 0))).try_collect().await.unwrap();
-    let review = |movie, hour, content| StoredReview {
+    let review = |movie, hour, text| StoredReview {
         movie_id: fixture::movie_id(movie),
         hour: Hour::of(at(hour, 0)),
-        content,
+        score: Lexicon::new().score(text),
     };
-    let expected = [
-        review(238, 10, ReviewContent::Scored(Lexicon::new().score("I loved it."))),
-        review(238, 11, ReviewContent::Text("Great.".into())),
-        review(603, 9, ReviewContent::Text("Dull.".into())),
-    ];
+    let expected = [review(238, 10, "I loved it."), review(238, 11, "Great."), review(603, 9, "Dull.")];
     assert_eq!(reviews, expected);
 }
 

@@ -1,10 +1,10 @@
 //! What the search engines are filled from. What they answer is `search_index`.
 
-use chrono::{TimeDelta, Utc};
 use domain::ingest::{Record, Source};
 use domain::search::{SearchDocument, SearchHit};
 use sqlx::PgPool;
 use storage::postgres::catalogue::{record_missing, search};
+use storage::postgres::search_outbox as outbox;
 use test_support::fixture;
 
 use crate::support::{count, tombstone, write};
@@ -44,11 +44,10 @@ async fn documents_carry_the_whole_movie_in_steps_by_id(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn an_index_build_learns_what_changed_after_it_began(pool: PgPool) {
+async fn the_outbox_learns_of_described_and_missing_movies(pool: PgPool) {
     fixture::catalogue(&pool).await;
-    sqlx::query("UPDATE movies SET updated_at = now() - interval '1 day'").execute(&pool).await.unwrap();
-    let began = Utc::now() - TimeDelta::minutes(1);
-    assert_eq!(search::documents_since(&pool, began).await.unwrap(), []);
+    outbox::keep(&pool, "movies").await.unwrap();
+    assert_eq!(outbox::movies(&pool, "movies", 10).await.unwrap(), Vec::<i64>::new());
 
     let mut movie = fixture::movies().remove(0);
     movie.title = "Il padrino".into();
@@ -57,8 +56,9 @@ async fn an_index_build_learns_what_changed_after_it_began(pool: PgPool) {
     for _ in 0..2 {
         record_missing(&mut conn, &[fixture::movie_id(603)]).await.unwrap();
     }
-    assert_eq!(ids(&search::documents_since(&pool, began).await.unwrap()), [238]);
-    assert_eq!(search::tombstones_since(&pool, began).await.unwrap(), [fixture::movie_id(603)]);
+    let changed = outbox::movies(&pool, "movies", 10).await.unwrap();
+    assert_eq!(changed, [238, 603]);
+    assert_eq!(ids(&search::documents_of(&pool, &changed).await.unwrap()), [238], "603 is to be removed");
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

@@ -59,6 +59,7 @@ async fn a_movie_is_stored_whole(pool: PgPool) {
         "original_language": "en", "status": "Released", "imdb_id": "tt0068646", "poster_path": "/poster.jpg",
         "popularity": 90, "vote_average": 8.7, "vote_count": 1_000, "genres": ["Drama", "Crime"],
         "keywords": ["mafia"], "source": "tmdb", "missing_count": 0, "tombstoned_at": null,
+        "observed_at": null,
         "credits": {
             "directors": [{"person_id": 1776, "name": "Francis Ford Coppola"}],
             "cast": [{"person_id": 1158, "name": "Al Pacino", "character": "Lead"}],

@@ -63,8 +63,9 @@ async fn only_what_is_due_in_its_own_queue_is_sent(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn what_redis_did_not_take_or_forgot_is_sent_again(pool: PgPool) {
     let id = enqueue(&pool, probe()).await;
-    assert_eq!(sweep::dispatch(&pool, lane(), 0).await.unwrap(), [id]);
-    sweep::undispatch(&pool, &[id]).await.unwrap();
+    let mut turn = sweep::take_turn(&pool, lane()).await.unwrap().unwrap();
+    assert_eq!(sweep::dispatch(&mut *turn, lane(), 0).await.unwrap(), [id]);
+    turn.rollback().await.unwrap();
     assert_eq!(sweep::dispatch(&pool, lane(), 0).await.unwrap(), [id], "the push failed");
     assert_eq!(sweep::dispatch(&pool, lane(), 0).await.unwrap(), [], "it may be on its way");
     sqlx::query("UPDATE jobs SET dispatched_at = now() - interval '1 minute'").execute(&pool).await.unwrap();
@@ -88,6 +89,17 @@ async fn a_job_whose_worker_died_waits_again_until_it_is_parked(pool: PgPool) {
     }
     assert!(lease::claim(&pool, id, "worker").await.unwrap().is_none(), "a parked job is not run");
     assert!(get(&pool, id).await.error.unwrap().contains("parked"));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn dispatchers_that_wake_at_once_take_turns(pool: PgPool) {
+    jobs::enqueue_many(&pool, &probe(), 3_000).await.unwrap();
+    let mut turn = sweep::take_turn(&pool, lane()).await.unwrap().unwrap();
+    assert_eq!(sweep::dispatch(&mut *turn, lane(), 0).await.unwrap().len() as i64, MAX_IN_REDIS);
+    assert!(sweep::take_turn(&pool, lane()).await.unwrap().is_none(), "another would count the same room");
+    assert!(sweep::take_turn(&pool, JobKind::Trending.queue()).await.unwrap().is_some(), "other queues have their own");
+    turn.commit().await.unwrap();
+    assert!(sweep::take_turn(&pool, lane()).await.unwrap().is_some());
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]

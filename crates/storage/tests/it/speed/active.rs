@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use domain::events::{EventType, Fact, Observation};
 use domain::trending::active::{Active, Span};
 use sqlx::PgPool;
+use storage::postgres::speed::loading::Loading;
 use storage::postgres::speed::{self, active};
 use test_support::{fixture, live};
 
@@ -104,10 +105,10 @@ async fn apply(pool: &PgPool, facts: Vec<Fact>, observations: &[Observation]) ->
                 touched.push(event.movie_id.get());
                 batch.events.push(event);
             }
-            Fact::Review(review) => batch.reviews.push(live::scored(review)),
+            Fact::Review(review) => batch.reviews.push(review),
         }
     }
-    speed::apply(pool, &batch).await.unwrap();
+    live::apply(pool, &batch).await.unwrap();
     let mut tx = pool.begin().await.unwrap();
     speed::record(&mut tx, observations).await.unwrap();
     tx.commit().await.unwrap();
@@ -122,10 +123,16 @@ async fn memory_ranks_as_sql_does_loaded_at_once_or_movie_by_movie(pool: PgPool)
     let observations: Vec<_> = (0..60).map(|n| observation(n, now)).collect();
     apply(&pool, live::facts(200, 50, now), &observations).await;
 
-    let mut movies = Active::default();
-    let ids = active::ids(&pool, since).await.unwrap();
-    assert_eq!(ids.len(), 8);
-    active::reload(&pool, &ids, since).await.unwrap().put_into(&mut movies);
+    // The newest hours first: what they have is right before the older ones are there.
+    let (mut loading, recent) = (Loading::default(), Span::last(6, now));
+    loading.read(&pool, recent.since, None).await.unwrap();
+    let first = loading.so_far(&pool).await.unwrap().rank(recent, None, 100);
+    assert!(!first.places.is_empty());
+    loading.read(&pool, since.plus(20), Some(recent.since)).await.unwrap();
+    loading.read(&pool, since, Some(since.plus(20))).await.unwrap();
+    let mut movies = loading.finish(&pool).await.unwrap();
+    assert_eq!(movies.len(), 8);
+    assert_eq!(movies.rank(recent, None, 100), first);
     assert_same(&pool, &movies, now).await;
 
     // More facts, about some movies only; a movie without any; one taken out; and only these are read again.

@@ -6,7 +6,7 @@ mod tmdb;
 use domain::ingest::{IngestMode, Source};
 use domain::jobs::JobKind;
 use serde_json::{Value, json};
-use storage::postgres::catalogue::{self, IngestCounts};
+use storage::postgres::catalogue::{self, IngestCounts, SourceLease, Taken};
 use storage::postgres::jobs::{NewJob, enqueue};
 
 use super::Run;
@@ -21,25 +21,36 @@ impl Run for domain::jobs::Ingest {
 async fn run(shared: &Shared, context: &JobContext, mode: IngestMode) -> Result<Value, JobError> {
     let client = shared.tmdb()?;
     let source = if client.is_some() { Source::Tmdb } else { Source::Demo };
-    let Some(_lock) = catalogue::lock(&shared.pool, source).await? else {
-        return Err(JobError::Transient(format!("another ingest of {} is running", source.as_str())));
+    // Renewed on the worker's connections: the job's only one may be in a transaction.
+    let lease = match SourceLease::take(&shared.pool, source, &format!("job {}", context.job_id)).await? {
+        Taken::Lease(lease) => lease,
+        Taken::HeldBy(holder) => {
+            let reason = format!("another ingest of {} is running ({holder})", source.as_str());
+            return Err(JobError::Waiting(reason));
+        }
     };
-    let outcome = match client {
-        Some(client) => tmdb::run(shared, client, context, mode).await.map(Some),
-        None => demo::run(shared, context).await,
-    };
+    let outcome = lease
+        .renewed_during(async {
+            match client {
+                Some(client) => tmdb::run(client, context, &lease, mode).await.map(Some),
+                None => demo::run(shared, context, &lease).await,
+            }
+        })
+        .await;
+    lease.release().await;
     if let Ok(None) = outcome {
         let note =
             "the catalogue holds movies of other sources, so the demo world was not loaded; TMDB_API_KEY is not set";
         return Ok(json!({ "source": source.as_str(), "catalogue": IngestCounts::default(), "note": note }));
     }
     // Also after an error: pages are committed one by one, so cached answers are stale.
-    let published = catalogue::published(&shared.pool).await;
+    let published = catalogue::published(context.pool()).await;
     let tally = outcome?.unwrap_or_default();
     published?;
+    catalogue::analyze(context.pool()).await?;
     let mut result = json!({ "source": source.as_str(), "catalogue": tally });
     if many_new(&tally) {
-        result["search_index_job"] = json!(rebuild_search(shared, context).await?);
+        result["search_index_job"] = json!(rebuild_search(context).await?);
     }
     Ok(result)
 }
@@ -53,10 +64,10 @@ fn many_new(tally: &IngestCounts) -> bool {
 }
 
 /// Enqueues a rebuild with an idempotency key of this job, so that a resumed ingest enqueues only one.
-async fn rebuild_search(shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
+async fn rebuild_search(context: &JobContext) -> Result<Value, JobError> {
     let by = format!("ingest:{}", context.job_id);
     let job = NewJob { idempotency_key: Some(format!("{by}:search-index")), ..NewJob::of(JobKind::SearchIndex, by) };
-    let mut conn = shared.pool.acquire().await.map_err(storage::StorageError::from)?;
+    let mut conn = context.pool().acquire().await.map_err(storage::StorageError::from)?;
     let (job, _) = enqueue(&mut conn, job).await?;
     Ok(json!(job.id))
 }

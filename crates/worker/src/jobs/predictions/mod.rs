@@ -31,18 +31,18 @@ const CHUNK: usize = 1_000;
 const STAGED: usize = 200;
 
 impl Run for jobs::Predictions {
-    async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
-        run(&shared.pool, context, Utc::now().date_naive(), self.force).await
+    async fn run(self, _: &Shared, context: &JobContext) -> Result<Value, JobError> {
+        run(context, Utc::now().date_naive(), self.force).await
     }
 }
 
-async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
-    let Some(as_of) = trending::newest_day(pool, today).await? else {
+async fn run(context: &JobContext, today: NaiveDate, force: bool) -> Result<Value, JobError> {
+    let Some(as_of) = trending::newest_day(context.pool(), today).await? else {
         return Err(JobError::Permanent("there are no daily metrics to forecast from; run ingest first".into()));
     };
-    publish::staged(pool, context, Artifact::TrendPredictions, as_of, force, |run| async move {
-        let movies = active(pool, as_of).await?;
-        let series = Arc::new(histories(pool, context, &movies, as_of).await?);
+    publish::staged(context, Artifact::TrendPredictions, as_of, force, |run| async move {
+        let movies = active(context.pool(), as_of).await?;
+        let series = Arc::new(histories(context, &movies, as_of).await?);
         context.progress(0, None, "back-testing the method");
         let tried = series.clone();
         let (method, scores) = context
@@ -52,7 +52,7 @@ async fn run(pool: &PgPool, context: &JobContext, today: NaiveDate, force: bool)
             })
             .await?;
         let forecasts = forecast(context, method, series).await?;
-        stage(pool, run, as_of, &movies, &forecasts, &scores).await
+        stage(context, run, as_of, &movies, &forecasts, &scores).await
     })
     .await
 }
@@ -77,16 +77,11 @@ async fn active(pool: &PgPool, as_of: NaiveDate) -> Result<Vec<Trend>, JobError>
 }
 
 /// Each movie's daily popularity; at most 24 MB.
-async fn histories(
-    pool: &PgPool,
-    context: &JobContext,
-    movies: &[Trend],
-    as_of: NaiveDate,
-) -> Result<Vec<Vec<f64>>, JobError> {
+async fn histories(context: &JobContext, movies: &[Trend], as_of: NaiveDate) -> Result<Vec<Vec<f64>>, JobError> {
     let mut series = Vec::with_capacity(movies.len());
     for chunk in movies.chunks(CHUNK) {
         let ids: Vec<MovieId> = chunk.iter().map(|movie| movie.movie_id).collect();
-        let rows = predictions::history(pool, &ids, as_of).await?;
+        let rows = predictions::history(context.pool(), &ids, as_of).await?;
         for movie in rows.chunk_by(|a, b| a.movie_id == b.movie_id) {
             let snapshots: Vec<_> = movie.iter().map(|row| (row.day, row.popularity)).collect();
             series.push(daily(&snapshots, as_of));
@@ -121,7 +116,7 @@ async fn forecast(
 
 /// Ranks each day as trending does: with the forecast popularity, and with the present velocities of rating and votes.
 async fn stage(
-    pool: &PgPool,
+    context: &JobContext,
     run: RunId,
     as_of: NaiveDate,
     movies: &[Trend],
@@ -155,8 +150,12 @@ async fn stage(
             .flat_map(|movie| (0..HORIZON_DAYS).map(move |day| (movie, day)))
             .map(|(f, d)| prediction(f, d))
             .collect();
-        predictions::stage(pool, run, &rows).await?;
+        let mut tx = context.begin().await?;
+        predictions::stage(&mut *tx, run, &rows).await?;
+        tx.commit().await?;
     }
-    predictions::stage_backtest(pool, run, scores).await?;
+    let mut tx = context.begin().await?;
+    predictions::stage_backtest(&mut *tx, run, scores).await?;
+    tx.commit().await?;
     Ok((movies.len() * HORIZON_DAYS) as u64)
 }

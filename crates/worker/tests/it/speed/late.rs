@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use storage::postgres::batch::{self, EventRun};
 use storage::postgres::{artifacts, catalogue, speed};
 use test_support::fixture::movie_id;
-use test_support::live;
+use test_support::{fixture, live};
 
 use super::{append, batch_of, drained, merged, stack, truth};
 
@@ -102,7 +102,8 @@ async fn two_late_batches_at_once_both_count(pool: PgPool) {
     batch::publish(&stack.pool, Artifact::BatchStatsHourly, &run, 1, false).await.unwrap();
     let mut all = Vec::new();
     for _ in 0..20 {
-        let facts: Vec<Fact> = (0..20).map(|n| Fact::Event(live::event(550, EventType::ALL[n % 8], hour))).collect();
+        let facts: Vec<Fact> =
+            (0..20).map(|n| Fact::Event(live::event(550, EventType::ALL[n % EventType::ALL.len()], hour))).collect();
         let (a, b) = (batch_of(&facts[..10]), batch_of(&facts[10..]));
         let (a, b) = tokio::join!(speed::apply(&stack.pool, &a), speed::apply(&stack.pool, &b));
         assert_eq!((a.unwrap().events, b.unwrap().events), (10, 10));
@@ -230,4 +231,144 @@ async fn a_batch_run_three_days_late_leaves_no_gap(pool: PgPool) {
     speed::drop_covered(pool, now).await.unwrap();
     assert_eq!(merged(pool, now).await, truth(&so_far), "and what it covers is dropped");
     assert_eq!((late_rows(pool, now).await, rows(pool, "reopened").await), (0, 0));
+}
+
+/// Publishes a run over the events stored now; `hours_ago` is its watermark.
+async fn publish_events(pool: &PgPool, watermark: Hour) {
+    let (run, staged) = read_events(pool, watermark).await;
+    batch::publish(pool, Artifact::BatchStatsHourly, &run, staged, true).await.unwrap();
+}
+
+/// A run over the events stored now that has read and staged, and is not published.
+async fn read_events(pool: &PgPool, watermark: Hour) -> (EventRun, u64) {
+    let artifact = Artifact::BatchStatsHourly;
+    let run_id = artifacts::begin(pool, artifact, JobId::new(), EventRun::as_of(watermark)).await.unwrap();
+    let (mut tx, snapshot) = batch::snapshot(pool).await.unwrap();
+    let staged = batch::event_stats::stage(&mut tx, run_id, watermark).await.unwrap();
+    tx.commit().await.unwrap();
+    (EventRun { run_id, watermark, snapshot }, staged)
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_late_fact_costs_no_recount_of_its_hour(pool: PgPool) {
+    let (stack, _) = stack(&pool).await;
+    let pool = &stack.pool;
+    let now = Utc::now();
+    let old = Hour::of(now).plus(-100).start();
+    let recent = Hour::of(now).plus(-3).start();
+    let rating = |at| Fact::Event(live::event(550, EventType::Rating, at));
+    let mut facts: Vec<Fact> = (0..50).flat_map(|_| [rating(old), rating(recent)]).collect();
+    speed::apply(pool, &batch_of(&facts)).await.unwrap();
+    publish_events(pool, Hour::of(now)).await;
+    speed::drop_covered(pool, now).await.unwrap();
+    assert_eq!(rows(pool, "movie_id = 550").await, 1, "one hour's row is dropped, the other is kept");
+    // Whoever counts the stored events of these hours again finds none.
+    sqlx::query("DELETE FROM viewer_events").execute(pool).await.unwrap();
+    for late in [rating(old), rating(recent), rating(old), rating(recent)] {
+        let applied = speed::apply(pool, &batch_of(std::slice::from_ref(&late))).await.unwrap();
+        assert_eq!((applied.events, applied.reopened), (1, 1));
+        facts.push(late);
+        assert_eq!(merged(pool, now).await, truth(&facts));
+        speed::drop_covered(pool, now).await.unwrap();
+        assert_eq!(merged(pool, now).await, truth(&facts), "a reopened hour is not dropped");
+    }
+    assert_eq!(rows(pool, "reopened").await, 2);
+}
+
+/// A number in `0..n`, from a linear congruential generator: the same sequence in every run of the test.
+fn dice(state: &mut u64, n: u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % n
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn the_law_holds_in_the_database_under_any_interleaving(pool: PgPool) {
+    let (stack, _) = stack(&pool).await;
+    let pool = &stack.pool;
+    let movies: Vec<i64> = fixture::movies().iter().map(|movie| movie.id.get()).take(3).collect();
+    for seed in 0..6u64 {
+        sqlx::query("TRUNCATE speed_stats, viewer_events, artifact_heads, artifact_runs CASCADE")
+            .execute(pool)
+            .await
+            .unwrap();
+        let (mut state, mut so_far, mut reading) = (seed * 7_919 + 1, Vec::<Fact>::new(), None);
+        // Two days pass while the law is checked, so that rows come of age and are dropped.
+        let mut now = Utc::now() - TimeDelta::hours(60);
+        for step in 0..60 {
+            match dice(&mut state, 10) {
+                0..4 => {
+                    let facts: Vec<Fact> = (0..=dice(&mut state, 8))
+                        .map(|_| {
+                            let ago = match dice(&mut state, 2) {
+                                0 => dice(&mut state, 90),
+                                _ => dice(&mut state, 100 * 60),
+                            };
+                            let at = now - TimeDelta::minutes(ago as i64);
+                            let movie = movies[dice(&mut state, 3) as usize];
+                            Fact::Event(live::event(
+                                movie,
+                                EventType::ALL[dice(&mut state, EventType::ALL.len() as u64) as usize],
+                                at,
+                            ))
+                        })
+                        .collect();
+                    // Two lanes at once, and a delivery that comes again after its worker died.
+                    let (a, b) = facts.split_at(facts.len() / 2);
+                    let (a, b) = (batch_of(a), batch_of(b));
+                    let (left, right) = tokio::join!(speed::apply(pool, &a), speed::apply(pool, &b));
+                    left.and(right).unwrap();
+                    let again = speed::apply(pool, &a).await.unwrap();
+                    assert_eq!(again.duplicates, a.len() as u64);
+                    so_far.extend(facts);
+                }
+                4 | 5 => reading = Some(read_events(pool, Hour::of(now)).await),
+                6 => {
+                    if let Some((run, staged)) = reading.take() {
+                        batch::publish(pool, Artifact::BatchStatsHourly, &run, staged, true).await.unwrap();
+                    }
+                }
+                // Held back, or its worker died.
+                7 => reading = None,
+                8 => {
+                    speed::drop_covered(pool, now).await.unwrap();
+                }
+                _ => now += TimeDelta::minutes(dice(&mut state, 600) as i64),
+            }
+            assert_eq!(merged(pool, now).await.0, truth(&so_far).0, "seed {seed}, step {step}");
+        }
+        assert!(so_far.len() > 50, "{}", so_far.len());
+    }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn late_batches_dropping_and_publishing_at_once_lose_nothing(pool: PgPool) {
+    let (stack, _) = stack(&pool).await;
+    let pool = &stack.pool;
+    let now = Utc::now();
+    let hour = Hour::of(now).plus(-100).start();
+    let mut all = Vec::new();
+    for round in 0..15 {
+        let facts: Vec<Fact> =
+            (0..20).map(|n| Fact::Event(live::event(550, EventType::ALL[n % EventType::ALL.len()], hour))).collect();
+        let (a, b) = (batch_of(&facts[..10]), batch_of(&facts[10..]));
+        let (run, staged) = read_events(pool, Hour::of(now)).await;
+        let (a, b, published, dropped) = tokio::join!(
+            speed::apply(pool, &a),
+            speed::apply(pool, &b),
+            batch::publish(pool, Artifact::BatchStatsHourly, &run, staged, true),
+            speed::drop_covered(pool, now),
+        );
+        assert_eq!((a.unwrap().events, b.unwrap().events), (10, 10));
+        published.unwrap();
+        dropped.unwrap();
+        all.extend(facts);
+        assert_eq!(merged(pool, now).await, truth(&all), "round {round}");
+        // Every other round the next late fact finds no row.
+        if round % 2 == 0 {
+            publish_events(pool, Hour::of(now)).await;
+            speed::drop_covered(pool, now).await.unwrap();
+            assert_eq!(rows(pool, "movie_id = 550").await, 0);
+        }
+        assert_eq!(merged(pool, now).await, truth(&all), "round {round}, after the run");
+    }
 }

@@ -3,7 +3,9 @@
 mod faults;
 mod late;
 mod redis_restart;
+mod scoring;
 mod views;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use domain::MovieId;
 use domain::events::{Counts, Fact};
 use domain::hours::Hour;
 use domain::merge::{self, LayerSplit};
-use domain::sentiment::Tally;
+use domain::sentiment::{Lexicon, Tally};
 use sqlx::PgPool;
 use storage::event_log::EventLog;
 use storage::postgres::layers::{self, MovieLayers};
@@ -34,7 +36,7 @@ fn truth(facts: &[Fact]) -> (Stats, Sentiment) {
         match fact {
             Fact::Event(e) => stats.entry(e.movie_id).or_default().add(e),
             Fact::Review(r) => {
-                let score = live::scored(r.clone()).score;
+                let score = Lexicon::new().score(&r.content);
                 sentiment.entry((r.movie_id, Hour::of(r.occurred_at))).or_default().add(score);
             }
         }
@@ -42,8 +44,10 @@ fn truth(facts: &[Fact]) -> (Stats, Sentiment) {
     (stats, sentiment)
 }
 
-/// What the API reads of every movie of the small world, the way it reads it: both layers merged.
+/// What the API reads of every movie of the small world, the way it reads it: both layers merged, once every review is
+/// scored.
 async fn merged(pool: &PgPool, now: DateTime<Utc>) -> (Stats, Sentiment) {
+    live::score(pool).await;
     let (mut stats, mut sentiment) = (Stats::new(), Sentiment::new());
     let split = LayerSplit::new(now, false);
     let movies: Vec<MovieId> = test_support::fixture::movies().iter().map(|movie| movie.id).collect();
@@ -69,7 +73,7 @@ fn batch_of(facts: &[Fact]) -> MicroBatch {
     for fact in facts {
         match fact {
             Fact::Event(event) => batch.events.push(event.clone()),
-            Fact::Review(review) => batch.reviews.push(live::scored(review.clone())),
+            Fact::Review(review) => batch.reviews.push(review.clone()),
         }
     }
     batch

@@ -39,7 +39,48 @@ async fn an_event_on_the_hours_edge_belongs_to_the_hour_that_begins(pool: PgPool
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
-async fn an_unknown_movie_goes_to_quarantine_and_holds_nothing_up(pool: PgPool) {
+async fn an_event_in_a_leap_second_is_in_one_hour_for_both_layers(pool: PgPool) {
+    let (stack, _) = stack(&pool).await;
+    let leap: DateTime<Utc> = "2026-03-10T23:59:60.25Z".parse().unwrap();
+    let facts = [Fact::Event(live::event(550, EventType::View, leap))];
+    speed::apply(&stack.pool, &batch_of(&facts)).await.unwrap();
+    let agree: Vec<bool> = sqlx::query_scalar(
+        "SELECT hour = date_trunc('hour', occurred_at) FROM speed_stats JOIN viewer_events USING (movie_id)",
+    )
+    .fetch_all(&stack.pool)
+    .await
+    .unwrap();
+    assert_eq!(agree, [true]);
+    test_support::batch::events(&stack.pool, Utc::now()).await;
+    assert_eq!(merged(&stack.pool, Utc::now()).await, truth(&facts));
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_observation_from_the_future_does_not_win_for_ever(pool: PgPool) {
+    let (stack, _) = stack(&pool).await;
+    let seen = |at, popularity| Observation {
+        movie_id: movie_id(550),
+        observed_at: at,
+        popularity,
+        vote_average: 8.0,
+        vote_count: 100,
+    };
+    let mut conn = stack.pool.acquire().await.unwrap();
+    let mut latest = async |o| {
+        speed::record(&mut conn, &[o]).await.unwrap();
+        let latest = speed::latest(&stack.pool, &[movie_id(550)]).await.unwrap();
+        assert!(latest[0].observed_at <= Utc::now());
+        latest[0].popularity
+    };
+    assert_eq!(latest(seen(Utc::now() + TimeDelta::days(365), 1.0)).await, 1.0);
+    assert_eq!(latest(seen(Utc::now(), 2.0)).await, 2.0);
+    // Nor does one that is stored already.
+    sqlx::query("UPDATE speed_latest SET observed_at = now() + interval '1 year'").execute(&stack.pool).await.unwrap();
+    assert_eq!(latest(seen(Utc::now(), 3.0)).await, 3.0);
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn an_unknown_movies_facts_wait_and_hold_nothing_up(pool: PgPool) {
     let (stack, _) = stack(&pool).await;
     let now = Utc::now();
     let mut facts = live::facts(10, 1, now);
@@ -47,14 +88,13 @@ async fn an_unknown_movie_goes_to_quarantine_and_holds_nothing_up(pool: PgPool) 
     facts.push(Fact::Event(live::event(999_999, EventType::Like, now)));
     facts.push(Fact::Review(live::review(999_999, "What movie?", now)));
     let applied = speed::apply(&stack.pool, &batch_of(&facts)).await.unwrap();
-    assert_eq!((applied.events + applied.reviews, applied.quarantined, applied.duplicates), (10, 3, 0));
-    let rows: Vec<(String, String)> =
-        sqlx::query_as("SELECT location, reason FROM quarantine WHERE source = 'viewers' ORDER BY 1")
+    assert_eq!((applied.events + applied.reviews, applied.waiting, applied.duplicates), (10, 3, 0));
+    let kinds: Vec<(String, i64)> =
+        sqlx::query_as("SELECT kind, count(*) FROM waiting_facts WHERE movie_id = 999999 GROUP BY 1 ORDER BY 1")
             .fetch_all(&stack.pool)
             .await
             .unwrap();
-    let movie = |what: &str| (format!("{what} of movie 999999"), "unknown movie".to_owned());
-    assert_eq!(rows, [movie("events"), movie("viewers' reviews")]);
+    assert_eq!(kinds, [("event".to_owned(), 2), ("review".to_owned(), 1)]);
 }
 
 #[sqlx::test(migrator = "storage::MIGRATOR")]
