@@ -1,0 +1,36 @@
+use pulp::Arch;
+
+use super::side::Side;
+use super::{Parameters, Solver};
+use crate::Factors;
+use crate::interactions::Row;
+use crate::kernels;
+
+/// Vectors of viewers from their interactions, for given items. Building it costs one pass over the items; keep it.
+pub struct FoldIn<'a> {
+    pub(super) side: Side<'a>,
+}
+
+impl<'a> FoldIn<'a> {
+    /// For these items, which were trained with these parameters.
+    pub fn new(items: &'a Factors, parameters: &'a Parameters) -> Self {
+        Self { side: Side::new(Arch::new(), items, parameters) }
+    }
+
+    /// The exact vector for `history` (columns are items): what training gives a viewer with the same interactions, to the
+    /// bit on the same processor kind. Zeros for an empty history.
+    ///
+    /// # Panics
+    /// Panics when an item of the history is not among the items.
+    pub fn vector(&self, history: Row<'_>) -> Vec<f32> {
+        let mut x = vec![0.0; self.side.h.stride()];
+        self.side.solve(Solver::Cholesky, history, &mut x, &mut self.side.scratch());
+        x.truncate(self.side.h.factors());
+        x
+    }
+
+    /// The score of `item` for a viewer's vector.
+    pub fn score(&self, vector: &[f32], item: usize) -> f32 {
+        kernels::dot(self.side.arch, vector, self.side.h.row(item))
+    }
+}
