@@ -4,7 +4,7 @@ use super::Parameters;
 use super::gramian::gramian;
 use crate::Factors;
 use crate::interactions::Row;
-use crate::kernels::{add_scaled, copy_scaled};
+use crate::kernels::{self, Tile};
 
 /// Pairs gathered at a time: with 128 factors 128 KiB, which stays in the second-level cache.
 pub(super) const GATHER: usize = 256;
@@ -26,7 +26,9 @@ pub(super) struct Scratch {
     pub gathered: Vec<f32>,
     pub matrix: Vec<f32>,
     pub right: Vec<f32>,
-    pub vectors: [Vec<f32>; 3],
+    pub vectors: [Vec<f32>; 2],
+    /// Of each pair of the row: see [`Side::targets`].
+    pub targets: Vec<f32>,
     pub predictions: Vec<f32>,
 }
 
@@ -42,6 +44,7 @@ impl<'a> Side<'a> {
             matrix: vec![0.0; stride * stride],
             right: vec![0.0; stride],
             vectors: std::array::from_fn(|_| vec![0.0; stride]),
+            targets: Vec::new(),
             predictions: Vec::new(),
         }
     }
@@ -58,20 +61,25 @@ impl<'a> Side<'a> {
     }
 
     /// Copies the row's vectors, each times the root of its weight, to `gathered`.
-    pub(super) fn gather(&self, row: Row<'_>, gathered: &mut Vec<f32>) {
+    fn gather(&self, row: Row<'_>, gathered: &mut Vec<f32>) {
         let stride = self.h.stride();
-        if gathered.len() < row.len() * stride {
-            gathered.resize(row.len() * stride, 0.0);
+        let length = row.len() * stride;
+        if gathered.len() < length {
+            gathered.resize(length, 0.0);
         }
-        for ((column, value), place) in row.iter().zip(gathered.chunks_exact_mut(stride)) {
-            copy_scaled(self.arch, value.abs().sqrt(), self.h.padded_row(column as usize), place);
-        }
+        kernels::gather(self.arch, self.tile(), row.columns, row.values, &mut gathered[..length]);
     }
 
-    /// `right += Σ c·t·h` over gathered rows.
-    pub(super) fn add_right(&self, row: Row<'_>, gathered: &[f32], right: &mut [f32]) {
-        for ((_, value), h) in row.iter().zip(gathered.chunks_exact(self.h.stride())) {
-            add_scaled(self.arch, value.abs().sqrt() * self.target(value), h, right);
+    fn tile(&self) -> Tile<'_> {
+        Tile { values: self.h.values(), stride: self.h.stride() }
+    }
+
+    /// The weights `√c·t` with which gathered rows sum to the right-hand side.
+    pub(super) fn targets(&self, row: Row<'_>, targets: &mut Vec<f32>) {
+        targets.clear();
+        match row.values {
+            None => targets.resize(row.len(), 1.0),
+            Some(values) => targets.extend(values.iter().map(|&value| value.abs().sqrt() * self.target(value))),
         }
     }
 

@@ -1,12 +1,12 @@
 use super::Solver;
 use super::side::{GATHER, Scratch, Side};
 use crate::interactions::Row;
-use crate::kernels::{self, Tile, add_scaled, add_symmetric, dot, multiply_rows, multiply_symmetric};
+use crate::kernels::{self, Tile, add_scaled, add_symmetric, add_weighted, dot, multiply_rows, multiply_symmetric};
 
 /// Pairs that the iterative solvers keep gathered between their passes; a longer row is gathered anew in each.
 const KEEP: usize = 2_048;
 
-/// A residual below this share of the right-hand side ends the conjugate gradient: `f32` holds no more.
+/// A residual below this share of the first one ends the conjugate gradient: `f32` holds no more.
 const CONVERGED: f32 = 1e-6;
 
 impl Side<'_> {
@@ -26,12 +26,14 @@ impl Side<'_> {
     /// Builds the row's matrix and right-hand side in `scratch`, the matrix's upper triangle only.
     pub(super) fn normal_equations(&self, row: Row<'_>, scratch: &mut Scratch) {
         let stride = self.h.stride();
-        let Scratch { gathered, matrix, right, .. } = scratch;
+        let Scratch { gathered, matrix, right, targets, .. } = scratch;
+        self.targets(row, targets);
         matrix.copy_from_slice(&self.gramian);
         right.fill(0.0);
-        self.chunks(row, true, gathered, GATHER, |_, part, gathered| {
-            add_symmetric(self.arch, Tile { values: gathered, stride }, part.len(), 0..stride, matrix, stride);
-            self.add_right(part, gathered, right);
+        self.chunks(row, true, gathered, GATHER, |start, part, gathered| {
+            let rows = Tile { values: gathered, stride };
+            add_symmetric(self.arch, rows, part.len(), 0..stride, matrix, stride);
+            add_weighted(self.arch, rows, &targets[start..start + part.len()], right);
         });
         self.regularise(self.regularisation(row), 0..stride, matrix);
     }
@@ -64,27 +66,29 @@ impl Side<'_> {
     fn conjugate_gradient(&self, row: Row<'_>, steps: usize, x: &mut [f32], scratch: &mut Scratch) {
         let amount = self.regularisation(row);
         let stride = self.h.stride();
-        let Scratch { gathered, right: residual, vectors: [direction, product, _], .. } = scratch;
-        let times = |fresh, vector: &[f32], out: &mut [f32], gathered: &mut Vec<f32>| {
-            multiply_symmetric(self.arch, Tile { values: &self.gramian, stride }, vector, out);
-            add_scaled(self.arch, amount, vector, out);
-            self.chunks(row, fresh, gathered, KEEP, |_, part, gathered| {
-                multiply_rows(self.arch, Tile { values: gathered, stride }, part.len(), vector, out);
-            });
-        };
-        times(true, x, product, gathered);
-        residual.fill(0.0);
-        self.chunks(row, false, gathered, KEEP, |_, part, gathered| self.add_right(part, gathered, residual));
-        let goal = CONVERGED * CONVERGED * dot(self.arch, residual, residual);
-        add_scaled(self.arch, -1.0, product, residual);
+        let gramian = Tile { values: &self.gramian, stride };
+        let Scratch { gathered, targets, right: residual, vectors: [direction, product], .. } = scratch;
+        self.targets(row, targets);
+        multiply_symmetric(self.arch, gramian, x, residual);
+        residual.iter_mut().zip(&*x).for_each(|(r, &x)| *r = -*r - amount * x);
+        self.chunks(row, true, gathered, KEEP, |start, part, gathered| {
+            let targets = &targets[start..start + part.len()];
+            multiply_rows(self.arch, Tile { values: gathered, stride }, part.len(), x, Some(targets), residual);
+        });
         direction.copy_from_slice(residual);
         let mut square = dot(self.arch, residual, residual);
+        let goal = CONVERGED * CONVERGED * square;
         for _ in 0..steps {
-            if square <= goal {
+            multiply_symmetric(self.arch, gramian, direction, product);
+            add_scaled(self.arch, amount, direction, product);
+            self.chunks(row, false, gathered, KEEP, |_, part, gathered| {
+                multiply_rows(self.arch, Tile { values: gathered, stride }, part.len(), direction, None, product);
+            });
+            let curvature = dot(self.arch, direction, product);
+            if square <= goal || curvature <= 0.0 {
                 break;
             }
-            times(false, direction, product, gathered);
-            let step = square / dot(self.arch, direction, product);
+            let step = square / curvature;
             add_scaled(self.arch, step, direction, x);
             add_scaled(self.arch, -step, product, residual);
             let next = dot(self.arch, residual, residual);
@@ -97,7 +101,8 @@ impl Side<'_> {
     fn subspace(&self, row: Row<'_>, block: usize, x: &mut [f32], scratch: &mut Scratch) {
         let amount = self.regularisation(row);
         let stride = self.h.stride();
-        let Scratch { gathered, matrix, right, predictions, .. } = scratch;
+        let Scratch { gathered, matrix, right, targets, predictions, .. } = scratch;
+        self.targets(row, targets);
         predictions.clear();
         predictions.resize(row.len(), 0.0);
         self.chunks(row, true, gathered, KEEP, |start, part, gathered| {
@@ -118,11 +123,11 @@ impl Side<'_> {
             self.chunks(row, false, gathered, KEEP, |start, part, gathered| {
                 let rows = Tile { values: gathered, stride };
                 add_symmetric(self.arch, rows, part.len(), range.clone(), hessian, width);
-                for (k, h) in gathered.chunks_exact(stride).enumerate() {
-                    let value = part.value(k);
-                    let error = value.abs().sqrt() * self.target(value) - predictions[start + k];
-                    add_scaled(self.arch, error, &h[range.clone()], step);
-                }
+                let errors = &mut predictions[start..start + part.len()];
+                let part = Tile { values: &gathered[range.start..], stride };
+                errors.iter_mut().zip(&targets[start..]).for_each(|(place, target)| *place = target - *place);
+                add_weighted(self.arch, part, errors, step);
+                errors.iter_mut().zip(&targets[start..]).for_each(|(place, target)| *place = target - *place);
             });
             self.regularise(amount, range.clone(), hessian);
             if !kernels::cholesky(self.arch, hessian, width) {

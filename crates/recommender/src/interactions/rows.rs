@@ -16,7 +16,7 @@ pub struct Rows {
 pub struct Row<'a> {
     /// Ascending.
     pub columns: &'a [u32],
-    values: Option<&'a [f32]>,
+    pub(crate) values: Option<&'a [f32]>,
 }
 
 impl<'a> Row<'a> {

@@ -92,8 +92,8 @@ pub(crate) fn solve(arch: Arch, u: &[f32], size: usize, b: &mut [f32]) {
                 let factor = simd.splat_f32s(-b[k]);
                 // The lanes up to and including `k` of the first register are done; a copy restores them.
                 let from = k / S::F32_LANES;
-                let kept: [f32; 16] =
-                    std::array::from_fn(|lane| b.get(from * S::F32_LANES + lane).copied().unwrap_or(0.0));
+                let mut kept = [0.0; 16];
+                kept[..k % S::F32_LANES + 1].copy_from_slice(&b[from * S::F32_LANES..=k]);
                 let (row_simd, _) = S::as_simd_f32s(row);
                 let (b_simd, _) = S::as_mut_simd_f32s(b);
                 for (b, &row) in b_simd[from..].iter_mut().zip(&row_simd[from..]) {
@@ -105,7 +105,10 @@ pub(crate) fn solve(arch: Arch, u: &[f32], size: usize, b: &mut [f32]) {
             for k in (0..size).rev() {
                 let row = &u[k * size..][..size];
                 let next = (k / S::F32_LANES + 1) * S::F32_LANES;
-                let near: f32 = (k + 1..next).map(|j| row[j] * b[j]).sum();
+                let mut near = 0.0;
+                for j in k + 1..next {
+                    near += row[j] * b[j];
+                }
                 let (row_simd, _) = S::as_simd_f32s(&row[next..]);
                 let (b_simd, _) = S::as_simd_f32s(&b[next..]);
                 let mut sum = simd.splat_f32s(0.0);

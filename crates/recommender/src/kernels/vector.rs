@@ -1,4 +1,6 @@
 //! Products of vectors with rows.
+//!
+//! No closures inside a kernel: one that the compiler does not inline loses the kernel's instruction set.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -16,66 +18,107 @@ pub(crate) fn dot(arch: Arch, a: &[f32], b: &[f32]) -> f32 {
         fn with_simd<S: Simd>(self, simd: S) -> f32 {
             let (a, a_tail) = S::as_simd_f32s(self.0);
             let (b, b_tail) = S::as_simd_f32s(self.1);
-            let mut sums = [simd.splat_f32s(0.0); 2];
-            for (a, b) in a.chunks(2).zip(b.chunks(2)) {
-                for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
-                    *sum = simd.mul_add_e_f32s(a, b, *sum);
-                }
+            let mut sum = simd.splat_f32s(0.0);
+            for (&a, &b) in a.iter().zip(b) {
+                sum = simd.mul_add_e_f32s(a, b, sum);
             }
-            let tail: f32 = a_tail.iter().zip(b_tail).map(|(a, b)| a * b).sum();
-            simd.reduce_sum_f32s(simd.add_f32s(sums[0], sums[1])) + tail
+            let mut tail = 0.0;
+            for (&a, &b) in a_tail.iter().zip(b_tail) {
+                tail += a * b;
+            }
+            simd.reduce_sum_f32s(sum) + tail
         }
     }
     arch.dispatch(Dot(a, b))
 }
 
-/// `y += factor·x`.
+/// `y += factor·x`. Lengths are equal.
 pub(crate) fn add_scaled(arch: Arch, factor: f32, x: &[f32], y: &mut [f32]) {
-    arch.dispatch(
+    struct AddScaled<'a>(f32, &'a [f32], &'a mut [f32]);
+    impl WithSimd for AddScaled<'_> {
+        type Output = ();
         #[inline(always)]
-        || y.iter_mut().zip(x).for_each(|(y, x)| *y += factor * x),
-    );
-}
-
-/// `y = factor·x`.
-pub(crate) fn copy_scaled(arch: Arch, factor: f32, x: &[f32], y: &mut [f32]) {
-    if factor == 1.0 {
-        return y.copy_from_slice(x);
+        fn with_simd<S: Simd>(self, _: S) {
+            for (y, &x) in self.2.iter_mut().zip(self.1) {
+                *y += self.0 * x;
+            }
+        }
     }
-    arch.dispatch(
-        #[inline(always)]
-        || y.iter_mut().zip(x).for_each(|(y, x)| *y = factor * x),
-    );
+    arch.dispatch(AddScaled(factor, x, y));
 }
 
-/// `out += A'(A·x)` for the first `depth` rows of `a`; returns nothing else. Each row is read once from memory.
-pub(crate) fn multiply_rows(arch: Arch, a: Tile<'_>, depth: usize, x: &[f32], out: &mut [f32]) {
-    arch.dispatch(MultiplyRows { a, depth, x, out });
+/// `gathered[k] = √|values[k]| · h[columns[k]]`; without values just the rows.
+pub(crate) fn gather(arch: Arch, h: Tile<'_>, columns: &[u32], values: Option<&[f32]>, gathered: &mut [f32]) {
+    struct Gather<'a>(Tile<'a>, &'a [u32], Option<&'a [f32]>, &'a mut [f32]);
+    impl WithSimd for Gather<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            let Gather(h, columns, values, gathered) = self;
+            for (k, (&column, place)) in columns.iter().zip(gathered.chunks_exact_mut(h.stride)).enumerate() {
+                let (row, _) = S::as_simd_f32s(&h.values[column as usize * h.stride..][..h.stride]);
+                let (place, _) = S::as_mut_simd_f32s(place);
+                match values {
+                    None => place.copy_from_slice(row),
+                    Some(values) => {
+                        let scale = simd.splat_f32s(values[k].abs().sqrt());
+                        for (place, &value) in place.iter_mut().zip(row) {
+                            *place = simd.mul_f32s(scale, value);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    arch.dispatch(Gather(h, columns, values, gathered));
+}
+
+/// `out += Σ_k weights[k]·a_k`, one row of `a` a weight; `range` of each row.
+pub(crate) fn add_weighted(arch: Arch, a: Tile<'_>, weights: &[f32], out: &mut [f32]) {
+    struct AddWeighted<'a>(Tile<'a>, &'a [f32], &'a mut [f32]);
+    impl WithSimd for AddWeighted<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            let AddWeighted(a, weights, out) = self;
+            let (out, _) = S::as_mut_simd_f32s(out);
+            let full = weights.len() / ROWS;
+            for block in 0..full {
+                let rows = four::<S>(&a.values[block * ROWS * a.stride..], a.stride);
+                add_rows(simd, &rows, &weights[block * ROWS..][..ROWS], out);
+            }
+            for k in full * ROWS..weights.len() {
+                let (row, _) = S::as_simd_f32s(&a.values[k * a.stride..]);
+                add_row(simd, row, weights[k], out);
+            }
+        }
+    }
+    arch.dispatch(AddWeighted(a, weights, out));
+}
+
+/// `out += A'(A·x)` for the rows of `a`, or with `targets` `out += A'(targets - A·x)`. Each row is read from memory once.
+pub(crate) fn multiply_rows(
+    arch: Arch,
+    a: Tile<'_>,
+    depth: usize,
+    x: &[f32],
+    targets: Option<&[f32]>,
+    out: &mut [f32],
+) {
+    arch.dispatch(MultiplyRows { a, depth, x, targets, out });
 }
 
 /// `out = M·x` for a symmetric matrix of which every element is stored.
 pub(crate) fn multiply_symmetric(arch: Arch, m: Tile<'_>, x: &[f32], out: &mut [f32]) {
-    struct Multiply<'a>(Tile<'a>, &'a [f32], &'a mut [f32]);
-    impl WithSimd for Multiply<'_> {
-        type Output = ();
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) {
-            self.2.fill(0.0);
-            let (out, _) = S::as_mut_simd_f32s(self.2);
-            let rows = self.0.values.chunks_exact(ROWS * self.0.stride);
-            for (rows, x) in rows.zip(self.1.chunks_exact(ROWS)) {
-                let factors: [S::f32s; ROWS] = std::array::from_fn(|r| simd.splat_f32s(x[r]));
-                add_rows(simd, &four::<S>(rows, self.0.stride), factors, out);
-            }
-        }
-    }
-    arch.dispatch(Multiply(m, x, out));
+    out.fill(0.0);
+    add_weighted(arch, m, x, out);
 }
 
 struct MultiplyRows<'a> {
     a: Tile<'a>,
     depth: usize,
     x: &'a [f32],
+    targets: Option<&'a [f32]>,
     out: &'a mut [f32],
 }
 
@@ -84,49 +127,72 @@ impl WithSimd for MultiplyRows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let stride = self.a.stride;
-        let (x, _) = S::as_simd_f32s(&self.x[..stride]);
-        let (out, _) = S::as_mut_simd_f32s(&mut self.out[..stride]);
-        let blocks = self.a.values[..self.depth * stride].chunks_exact(ROWS * stride);
-        let rest = blocks.remainder().chunks_exact(stride);
-        for block in blocks {
-            let rows = four::<S>(block, stride);
+        let Self { a, depth, x, targets, out } = self;
+        let (x, _) = S::as_simd_f32s(&x[..a.stride]);
+        let (out, _) = S::as_mut_simd_f32s(&mut out[..a.stride]);
+        let full = depth / ROWS;
+        for block in 0..full {
+            let rows = four::<S>(&a.values[block * ROWS * a.stride..], a.stride);
             let mut sums = [simd.splat_f32s(0.0); ROWS];
-            for (j, &x) in x.iter().enumerate() {
-                for r in 0..ROWS {
-                    sums[r] = simd.mul_add_e_f32s(rows[r][j], x, sums[r]);
+            let [a, b, c, d] = &rows;
+            for ((((&x, &a), &b), &c), &d) in x.iter().zip(*a).zip(*b).zip(*c).zip(*d) {
+                sums[0] = simd.mul_add_e_f32s(a, x, sums[0]);
+                sums[1] = simd.mul_add_e_f32s(b, x, sums[1]);
+                sums[2] = simd.mul_add_e_f32s(c, x, sums[2]);
+                sums[3] = simd.mul_add_e_f32s(d, x, sums[3]);
+            }
+            let mut factors = [0.0; ROWS];
+            for r in 0..ROWS {
+                factors[r] = simd.reduce_sum_f32s(sums[r]);
+            }
+            if let Some(targets) = targets {
+                for (factor, &target) in factors.iter_mut().zip(&targets[block * ROWS..]) {
+                    *factor = target - *factor;
                 }
             }
-            let factors = sums.map(|sum| simd.splat_f32s(simd.reduce_sum_f32s(sum)));
-            add_rows(simd, &rows, factors, out);
+            add_rows(simd, &rows, &factors, out);
         }
-        for row in rest {
-            let (row, _) = S::as_simd_f32s(row);
+        for k in full * ROWS..depth {
+            let (row, _) = S::as_simd_f32s(&a.values[k * a.stride..][..a.stride]);
             let mut sum = simd.splat_f32s(0.0);
             for (&row, &x) in row.iter().zip(x) {
                 sum = simd.mul_add_e_f32s(row, x, sum);
             }
-            let factor = simd.splat_f32s(simd.reduce_sum_f32s(sum));
-            for (out, &row) in out.iter_mut().zip(row) {
-                *out = simd.mul_add_e_f32s(factor, row, *out);
-            }
+            let product = simd.reduce_sum_f32s(sum);
+            let factor = if let Some(targets) = targets { targets[k] - product } else { product };
+            add_row(simd, row, factor, out);
         }
     }
 }
 
 #[inline(always)]
 fn four<S: Simd>(block: &[f32], stride: usize) -> [&[S::f32s]; ROWS] {
-    std::array::from_fn(|r| S::as_simd_f32s(&block[r * stride..][..stride]).0)
+    let (first, rest) = block.split_at(stride);
+    let (second, rest) = rest.split_at(stride);
+    let (third, rest) = rest.split_at(stride);
+    // Part of a wider row: the last one may end with the matrix.
+    let fourth = &rest[..stride.min(rest.len())];
+    [S::as_simd_f32s(first).0, S::as_simd_f32s(second).0, S::as_simd_f32s(third).0, S::as_simd_f32s(fourth).0]
 }
 
 #[inline(always)]
-fn add_rows<S: Simd>(simd: S, rows: &[&[S::f32s]; ROWS], factors: [S::f32s; ROWS], out: &mut [S::f32s]) {
-    let rows = rows.map(|row| &row[..out.len()]);
-    for (j, out) in out.iter_mut().enumerate() {
-        let mut sum = *out;
-        for r in 0..ROWS {
-            sum = simd.mul_add_e_f32s(factors[r], rows[r][j], sum);
-        }
-        *out = sum;
+fn add_rows<S: Simd>(simd: S, rows: &[&[S::f32s]; ROWS], factors: &[f32], out: &mut [S::f32s]) {
+    let [a, b, c, d] = rows;
+    let fa = simd.splat_f32s(factors[0]);
+    let fb = simd.splat_f32s(factors[1]);
+    let fc = simd.splat_f32s(factors[2]);
+    let fd = simd.splat_f32s(factors[3]);
+    for ((((out, &a), &b), &c), &d) in out.iter_mut().zip(*a).zip(*b).zip(*c).zip(*d) {
+        let sum = simd.mul_add_e_f32s(fa, a, *out);
+        let other = simd.mul_add_e_f32s(fc, c, simd.mul_f32s(fd, d));
+        *out = simd.add_f32s(simd.mul_add_e_f32s(fb, b, sum), other);
+    }
+}
+
+#[inline(always)]
+fn add_row<S: Simd>(simd: S, row: &[S::f32s], factor: f32, out: &mut [S::f32s]) {
+    let factor = simd.splat_f32s(factor);
+    for (out, &row) in out.iter_mut().zip(row) {
+        *out = simd.mul_add_e_f32s(factor, row, *out);
     }
 }
