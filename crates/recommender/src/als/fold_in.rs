@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use pulp::Arch;
 
 use super::side::Side;
@@ -13,7 +15,7 @@ pub struct FoldIn<'a> {
 
 impl<'a> FoldIn<'a> {
     /// For these items, which were trained with these parameters.
-    pub fn new(items: &'a Factors, parameters: &'a Parameters) -> Self {
+    pub fn new(items: Cow<'a, Factors>, parameters: &Parameters) -> Self {
         Self { side: Side::new(Arch::new(), items, parameters) }
     }
 
@@ -27,6 +29,11 @@ impl<'a> FoldIn<'a> {
         self.side.solve(Solver::Cholesky, history, &mut x, &mut self.side.scratch());
         x.truncate(self.side.h.factors());
         x
+    }
+
+    /// Number of items.
+    pub fn item_count(&self) -> usize {
+        self.side.h.rows()
     }
 
     /// The score of `item` for a viewer's vector.

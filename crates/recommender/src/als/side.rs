@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use pulp::Arch;
 
 use super::Parameters;
@@ -14,10 +16,10 @@ pub(super) const GATHER: usize = 256;
 /// `(α₀·H'H + Σ c·h·h' + λ·(Σc + α₀·m)^ν · I) x = Σ c·t·h`
 pub(super) struct Side<'a> {
     pub arch: Arch,
-    pub h: &'a Factors,
+    pub h: Cow<'a, Factors>,
     /// `α₀·H'H`.
     pub gramian: Vec<f32>,
-    pub parameters: &'a Parameters,
+    pub parameters: Parameters,
 }
 
 /// Working memory of one thread.
@@ -33,8 +35,8 @@ pub(super) struct Scratch {
 }
 
 impl<'a> Side<'a> {
-    pub(super) fn new(arch: Arch, h: &'a Factors, parameters: &'a Parameters) -> Self {
-        Self { arch, h, gramian: gramian(arch, h, parameters.unobserved_weight), parameters }
+    pub(super) fn new(arch: Arch, h: Cow<'a, Factors>, parameters: &Parameters) -> Self {
+        Self { arch, gramian: gramian(arch, &h, parameters.unobserved_weight), h, parameters: parameters.clone() }
     }
 
     pub(super) fn scratch(&self) -> Scratch {
@@ -51,7 +53,7 @@ impl<'a> Side<'a> {
 
     pub(super) fn regularisation(&self, row: Row<'_>) -> f32 {
         let weight: f64 = row.iter().map(|(_, value)| f64::from(value.abs())).sum();
-        let Parameters { unobserved_weight, regularisation, frequency_exponent, .. } = *self.parameters;
+        let Parameters { unobserved_weight, regularisation, frequency_exponent, .. } = self.parameters;
         let frequency = weight + f64::from(unobserved_weight) * self.h.rows() as f64;
         (f64::from(regularisation) * frequency.powf(f64::from(frequency_exponent))) as f32
     }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pulp::Arch;
@@ -27,7 +28,7 @@ pub struct Model {
 impl Model {
     /// Prepares to compute vectors of viewers, known and new.
     pub fn fold_in(&self) -> FoldIn<'_> {
-        FoldIn::new(&self.items, &self.parameters)
+        FoldIn::new(Cow::Borrowed(&self.items), &self.parameters)
     }
 }
 
@@ -52,10 +53,22 @@ pub fn train(interactions: &Interactions, parameters: &Parameters, progress: &dy
         total: rows * parameters.iterations as u64 + by_viewer.height() as u64,
     };
     for _ in 0..parameters.iterations {
-        half_step(&Side::new(arch, &items, parameters), parameters.solver, by_viewer, &mut viewers, &meter)?;
-        half_step(&Side::new(arch, &viewers, parameters), parameters.solver, by_item, &mut items, &meter)?;
+        half_step(
+            &Side::new(arch, Cow::Borrowed(&items), parameters),
+            parameters.solver,
+            by_viewer,
+            &mut viewers,
+            &meter,
+        )?;
+        half_step(
+            &Side::new(arch, Cow::Borrowed(&viewers), parameters),
+            parameters.solver,
+            by_item,
+            &mut items,
+            &meter,
+        )?;
     }
-    half_step(&Side::new(arch, &items, parameters), Solver::Cholesky, by_viewer, &mut viewers, &meter)?;
+    half_step(&Side::new(arch, Cow::Borrowed(&items), parameters), Solver::Cholesky, by_viewer, &mut viewers, &meter)?;
     if !viewers.values().iter().chain(items.values()).all(|value| value.is_finite()) {
         return Err(Error::Diverged);
     }

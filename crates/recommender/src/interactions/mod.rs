@@ -20,6 +20,21 @@ impl Interactions {
         Self { viewers, items }
     }
 
+    /// Plain likes of weight 1 from (viewer, item) pairs in any order; a repeated pair counts once.
+    ///
+    /// # Panics
+    /// Panics when a viewer is not below `viewers`, or an item not below `items`.
+    pub fn likes(pairs: impl IntoIterator<Item = (u32, u32)>, viewers: usize, items: usize) -> Self {
+        let mut pairs: Vec<(u32, u32)> = pairs.into_iter().collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        let mut offsets = vec![0; viewers + 1];
+        pairs.iter().for_each(|&(viewer, _)| offsets[viewer as usize + 1] += 1);
+        (0..viewers).for_each(|viewer| offsets[viewer + 1] += offsets[viewer]);
+        let columns = pairs.into_iter().map(|(_, item)| item).collect();
+        Self::new(Rows::from_parts(offsets, columns, None, items))
+    }
+
     /// One row a viewer; columns are items.
     pub fn viewers(&self) -> &Rows {
         &self.viewers

@@ -5,10 +5,12 @@
 //! number of threads; another kind may differ in the last place.
 
 mod cholesky;
+mod inverse;
 mod product;
 mod vector;
 
 pub(crate) use cholesky::{cholesky, solve};
+pub(crate) use inverse::inverse;
 pub(crate) use product::{Tile, add_product, add_symmetric};
 pub(crate) use vector::{add_scaled, add_weighted, dot, gather, multiply_rows, multiply_symmetric};
 
