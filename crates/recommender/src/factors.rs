@@ -43,6 +43,13 @@ impl Factors {
         &mut self.values[row * self.stride..][..self.factors]
     }
 
+    /// Appends a vector.
+    pub(crate) fn push(&mut self, row: &[f32]) {
+        self.rows += 1;
+        self.values.resize(self.rows * self.stride, 0.0);
+        self.row_mut(self.rows - 1).copy_from_slice(row);
+    }
+
     /// With the padding.
     pub(crate) fn padded_row(&self, row: usize) -> &[f32] {
         &self.values[row * self.stride..][..self.stride]

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 pub mod als;
+pub mod cold;
 pub mod evaluation;
 pub mod factors;
 pub mod interactions;
 mod kernels;
 pub mod models;
+pub mod npy;
 pub mod progress;
 mod random;
 pub mod similarity;

@@ -1,12 +1,13 @@
 use std::borrow::Cow;
 
 use pulp::Arch;
+use rayon::prelude::*;
 
 use super::side::Side;
 use super::{Parameters, Solver};
-use crate::Factors;
 use crate::interactions::Row;
 use crate::kernels;
+use crate::{Factors, Rows};
 
 /// Vectors of viewers from their interactions, for given items. Building it costs one pass over the items; keep it.
 pub struct FoldIn<'a> {
@@ -29,6 +30,22 @@ impl<'a> FoldIn<'a> {
         self.side.solve(Solver::Cholesky, history, &mut x, &mut self.side.scratch());
         x.truncate(self.side.h.factors());
         x
+    }
+
+    /// [`FoldIn::vector`] of each row, on all cores.
+    pub fn vectors(&self, histories: &Rows) -> Factors {
+        let mut factors = Factors::zeros(histories.height(), self.side.h.factors());
+        let stride = factors.stride();
+        factors.values_mut().par_chunks_mut(stride).enumerate().for_each_init(
+            || self.side.scratch(),
+            |scratch, (row, x)| self.side.solve(Solver::Cholesky, histories.row(row), x, scratch),
+        );
+        factors
+    }
+
+    /// The items' vectors.
+    pub fn item_factors(&self) -> &Factors {
+        &self.side.h
     }
 
     /// Number of items.

@@ -4,11 +4,13 @@ mod bootstrap;
 mod candidate;
 mod metrics;
 mod numpy_random;
+mod select;
 mod split;
 
 pub use bootstrap::{Interval, interval, paired};
 pub use candidate::{Candidate, FitError};
 pub use metrics::{Catalogue, Metric, catalogue};
+pub use select::select;
 pub use split::{Part, Protocol, Rating, Ratings, Split};
 
 use crate::models::Recommender;

@@ -14,6 +14,7 @@ pub use popularity::Popularity;
 
 use crate::als;
 use crate::interactions::{Row, Rows};
+use crate::progress::Cancelled;
 use crate::top_n::{Best, Scored};
 
 /// Scores a viewer's possible next items from the viewer's history alone: viewers of the training data and new ones get
@@ -77,6 +78,14 @@ impl Recommender for als::FoldIn<'_> {
         let vector = self.vector(history);
         for (item, score) in scores.iter_mut().enumerate() {
             *score = als::FoldIn::score(self, &vector, item);
+        }
+    }
+
+    /// All viewers' vectors first, then blocked matrix products.
+    fn recommend(&self, histories: &Rows, exclude: &Rows, n: usize) -> Vec<Vec<Scored>> {
+        match crate::top_n::top_n(&self.vectors(histories), self.item_factors(), exclude, n, &()) {
+            Ok(lists) => lists,
+            Err(Cancelled) => unreachable!("nobody cancels"),
         }
     }
 }
