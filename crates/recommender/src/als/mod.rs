@@ -1,5 +1,6 @@
 //! Implicit alternating least squares: README.md has the maths.
 
+mod conjugate_gradient;
 mod explain;
 mod fold_in;
 mod gramian;

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use pulp::Arch;
 
 use super::Parameters;
+use super::conjugate_gradient::BATCH;
 use super::gramian::gramian;
 use crate::Factors;
 use crate::interactions::Row;
@@ -28,7 +29,10 @@ pub(super) struct Scratch {
     pub gathered: Vec<f32>,
     pub matrix: Vec<f32>,
     pub right: Vec<f32>,
-    pub vectors: [Vec<f32>; 2],
+    /// Residuals, directions, products of the conjugate gradient, one vector a row of the batch.
+    pub batch: [Vec<f32>; 3],
+    /// Directions, one factor a row.
+    pub transposed: Vec<f32>,
     /// Of each pair of the row: see [`Side::targets`].
     pub targets: Vec<f32>,
     pub predictions: Vec<f32>,
@@ -45,7 +49,8 @@ impl<'a> Side<'a> {
             gathered: Vec::new(),
             matrix: vec![0.0; stride * stride],
             right: vec![0.0; stride],
-            vectors: std::array::from_fn(|_| vec![0.0; stride]),
+            batch: std::array::from_fn(|_| vec![0.0; BATCH * stride]),
+            transposed: vec![0.0; BATCH * stride],
             targets: Vec::new(),
             predictions: Vec::new(),
         }
@@ -72,7 +77,7 @@ impl<'a> Side<'a> {
         kernels::gather(self.arch, self.tile(), row.columns, row.values, &mut gathered[..length]);
     }
 
-    fn tile(&self) -> Tile<'_> {
+    pub(super) fn tile(&self) -> Tile<'_> {
         Tile { values: self.h.values(), stride: self.h.stride() }
     }
 

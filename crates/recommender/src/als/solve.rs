@@ -1,13 +1,10 @@
 use super::Solver;
 use super::side::{GATHER, Scratch, Side};
 use crate::interactions::Row;
-use crate::kernels::{self, Tile, add_scaled, add_symmetric, add_weighted, dot, multiply_rows, multiply_symmetric};
+use crate::kernels::{self, Tile, add_scaled, add_symmetric, add_weighted, dot};
 
 /// Pairs that the iterative solvers keep gathered between their passes; a longer row is gathered anew in each.
-const KEEP: usize = 2_048;
-
-/// A residual below this share of the first one ends the conjugate gradient: `f32` holds no more.
-const CONVERGED: f32 = 1e-6;
+pub(super) const KEEP: usize = 2_048;
 
 impl Side<'_> {
     /// Solves the row's normal equations into `x`, from its present value where the solver is iterative.
@@ -18,7 +15,7 @@ impl Side<'_> {
         }
         match solver {
             Solver::Cholesky => self.exact(row, x, scratch),
-            Solver::ConjugateGradient { steps } => self.conjugate_gradient(row, steps, x, scratch),
+            Solver::ConjugateGradient { steps } => self.conjugate_gradient(&[row], steps, x, scratch),
             Solver::Subspace { block } => self.subspace(row, block.next_multiple_of(kernels::PADDING), x, scratch),
         }
     }
@@ -60,41 +57,6 @@ impl Side<'_> {
         } else {
             self.normal_equations(row, scratch);
             solve_wide(&scratch.matrix, x);
-        }
-    }
-
-    fn conjugate_gradient(&self, row: Row<'_>, steps: usize, x: &mut [f32], scratch: &mut Scratch) {
-        let amount = self.regularisation(row);
-        let stride = self.h.stride();
-        let gramian = Tile { values: &self.gramian, stride };
-        let Scratch { gathered, targets, right: residual, vectors: [direction, product], .. } = scratch;
-        self.targets(row, targets);
-        multiply_symmetric(self.arch, gramian, x, residual);
-        residual.iter_mut().zip(&*x).for_each(|(r, &x)| *r = -*r - amount * x);
-        self.chunks(row, true, gathered, KEEP, |start, part, gathered| {
-            let targets = &targets[start..start + part.len()];
-            multiply_rows(self.arch, Tile { values: gathered, stride }, part.len(), x, Some(targets), residual);
-        });
-        direction.copy_from_slice(residual);
-        let mut square = dot(self.arch, residual, residual);
-        let goal = CONVERGED * CONVERGED * square;
-        for _ in 0..steps {
-            multiply_symmetric(self.arch, gramian, direction, product);
-            add_scaled(self.arch, amount, direction, product);
-            self.chunks(row, false, gathered, KEEP, |_, part, gathered| {
-                multiply_rows(self.arch, Tile { values: gathered, stride }, part.len(), direction, None, product);
-            });
-            let curvature = dot(self.arch, direction, product);
-            if square <= goal || curvature <= 0.0 {
-                break;
-            }
-            let step = square / curvature;
-            add_scaled(self.arch, step, direction, x);
-            add_scaled(self.arch, -step, product, residual);
-            let next = dot(self.arch, residual, residual);
-            let keep = next / square;
-            direction.iter_mut().zip(&*residual).for_each(|(d, &r)| *d = r + keep * *d);
-            square = next;
         }
     }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::side::Side;
 use super::{Error, FoldIn, Parameters, Solver};
 use crate::Factors;
-use crate::interactions::{Interactions, Rows};
+use crate::interactions::{Interactions, Row, Rows};
 use crate::progress::{Cancelled, Progress};
 use crate::random::Random;
 
@@ -95,10 +95,10 @@ fn half_step(
             if meter.progress.cancelled() {
                 return Err(Cancelled);
             }
-            for (k, vector) in vectors.chunks_exact_mut(stride).enumerate() {
-                side.solve(solver, rows.row(block * BLOCK + k), vector, scratch);
-            }
-            let count = (vectors.len() / stride) as u64;
+            let count = vectors.len() / stride;
+            let block: Vec<Row<'_>> = (block * BLOCK..).take(count).map(|row| rows.row(row)).collect();
+            side.solve_block(solver, &block, vectors, scratch);
+            let count = count as u64;
             let done = meter.done.fetch_add(count, Ordering::Relaxed) + count;
             meter.progress.report(done, meter.total);
             Ok(())

@@ -12,7 +12,7 @@ mod vector;
 pub(crate) use cholesky::{cholesky, solve};
 pub(crate) use inverse::inverse;
 pub(crate) use product::{Tile, add_product, add_symmetric};
-pub(crate) use vector::{add_scaled, add_weighted, dot, gather, multiply_rows, multiply_symmetric};
+pub(crate) use vector::{add_scaled, add_weighted, dot, gather, gather_residual, multiply_rows, multiply_symmetric};
 
 /// Rows are padded to a multiple of this: two AVX-512 registers.
 pub(crate) const PADDING: usize = 32;

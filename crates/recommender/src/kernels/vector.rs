@@ -96,16 +96,9 @@ pub(crate) fn add_weighted(arch: Arch, a: Tile<'_>, weights: &[f32], out: &mut [
     arch.dispatch(AddWeighted(a, weights, out));
 }
 
-/// `out += A'(A·x)` for the rows of `a`, or with `targets` `out += A'(targets - A·x)`. Each row is read from memory once.
-pub(crate) fn multiply_rows(
-    arch: Arch,
-    a: Tile<'_>,
-    depth: usize,
-    x: &[f32],
-    targets: Option<&[f32]>,
-    out: &mut [f32],
-) {
-    arch.dispatch(MultiplyRows { a, depth, x, targets, out });
+/// `out += A'(A·x)` for the first `depth` rows of `a`. Each row is read from memory once.
+pub(crate) fn multiply_rows(arch: Arch, a: Tile<'_>, depth: usize, x: &[f32], out: &mut [f32]) {
+    arch.dispatch(MultiplyRows { a, depth, x, out });
 }
 
 /// `out = M·x` for a symmetric matrix of which every element is stored.
@@ -114,11 +107,74 @@ pub(crate) fn multiply_symmetric(arch: Arch, m: Tile<'_>, x: &[f32], out: &mut [
     add_weighted(arch, m, x, out);
 }
 
+/// [`gather`] and `out += A'(targets - A·x)` for the gathered rows in one pass over `h`.
+pub(crate) fn gather_residual(
+    arch: Arch,
+    h: Tile<'_>,
+    (columns, values): (&[u32], Option<&[f32]>),
+    gathered: &mut [f32],
+    x: &[f32],
+    targets: &[f32],
+    out: &mut [f32],
+) {
+    arch.dispatch(GatherResidual { h, columns, values, gathered, x, targets, out });
+}
+
+struct GatherResidual<'a> {
+    h: Tile<'a>,
+    columns: &'a [u32],
+    values: Option<&'a [f32]>,
+    gathered: &'a mut [f32],
+    x: &'a [f32],
+    targets: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for GatherResidual<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { h, columns, values, gathered, x, targets, out } = self;
+        let stride = h.stride;
+        let (x, _) = S::as_simd_f32s(&x[..stride]);
+        let (out, _) = S::as_mut_simd_f32s(&mut out[..stride]);
+        let blocks = columns.chunks(ROWS).zip(gathered.chunks_mut(ROWS * stride)).zip(targets.chunks(ROWS));
+        for (block, ((columns, gathered), targets)) in blocks.enumerate() {
+            let mut factors = [0.0; ROWS];
+            for (k, (&column, place)) in columns.iter().zip(gathered.chunks_exact_mut(stride)).enumerate() {
+                let (row, _) = S::as_simd_f32s(&h.values[column as usize * stride..][..stride]);
+                let (place, _) = S::as_mut_simd_f32s(place);
+                let mut sum = simd.splat_f32s(0.0);
+                if let Some(values) = values {
+                    let scale = simd.splat_f32s(values[block * ROWS + k].abs().sqrt());
+                    for ((place, &value), &x) in place.iter_mut().zip(row).zip(x) {
+                        *place = simd.mul_f32s(scale, value);
+                        sum = simd.mul_add_e_f32s(*place, x, sum);
+                    }
+                } else {
+                    for ((place, &value), &x) in place.iter_mut().zip(row).zip(x) {
+                        *place = value;
+                        sum = simd.mul_add_e_f32s(value, x, sum);
+                    }
+                }
+                factors[k] = targets[k] - simd.reduce_sum_f32s(sum);
+            }
+            if columns.len() == ROWS {
+                add_rows(simd, &four::<S>(gathered, stride), &factors, out);
+            } else {
+                for (row, &factor) in gathered.chunks_exact(stride).zip(&factors[..columns.len()]) {
+                    add_row(simd, S::as_simd_f32s(row).0, factor, out);
+                }
+            }
+        }
+    }
+}
+
 struct MultiplyRows<'a> {
     a: Tile<'a>,
     depth: usize,
     x: &'a [f32],
-    targets: Option<&'a [f32]>,
     out: &'a mut [f32],
 }
 
@@ -127,7 +183,7 @@ impl WithSimd for MultiplyRows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { a, depth, x, targets, out } = self;
+        let Self { a, depth, x, out } = self;
         let (x, _) = S::as_simd_f32s(&x[..a.stride]);
         let (out, _) = S::as_mut_simd_f32s(&mut out[..a.stride]);
         let full = depth / ROWS;
@@ -145,11 +201,6 @@ impl WithSimd for MultiplyRows<'_> {
             for r in 0..ROWS {
                 factors[r] = simd.reduce_sum_f32s(sums[r]);
             }
-            if let Some(targets) = targets {
-                for (factor, &target) in factors.iter_mut().zip(&targets[block * ROWS..]) {
-                    *factor = target - *factor;
-                }
-            }
             add_rows(simd, &rows, &factors, out);
         }
         for k in full * ROWS..depth {
@@ -158,9 +209,7 @@ impl WithSimd for MultiplyRows<'_> {
             for (&row, &x) in row.iter().zip(x) {
                 sum = simd.mul_add_e_f32s(row, x, sum);
             }
-            let product = simd.reduce_sum_f32s(sum);
-            let factor = if let Some(targets) = targets { targets[k] - product } else { product };
-            add_row(simd, row, factor, out);
+            add_row(simd, row, simd.reduce_sum_f32s(sum), out);
         }
     }
 }
