@@ -88,30 +88,30 @@ impl Builder {
     }
 
     fn rows(self) -> Result<Rows, Error> {
-        let (order, bounds) = grouped(&self.viewers, self.height);
-        let mut offsets = Vec::with_capacity(self.height + 1);
+        let Self { viewers, items, values: weights, height, width } = self;
+        let (order, bounds) = grouped(&viewers, height);
+        // The largest part of the memory at this point, and not needed any more.
+        drop(viewers);
+        let mut offsets = Vec::with_capacity(height + 1);
         offsets.push(0);
         let mut columns = Vec::with_capacity(order.len());
-        let mut values = self.values.as_ref().map(|_| Vec::with_capacity(order.len()));
+        let mut values = weights.as_ref().map(|_| Vec::with_capacity(order.len()));
         let mut pairs: Vec<(u32, f32)> = Vec::new();
-        let mut repeated = false;
-        for viewer in 0..self.height {
+        for viewer in 0..height {
             pairs.clear();
             pairs.extend(order[bounds[viewer]..bounds[viewer + 1]].iter().map(|&position| {
                 let position = position as usize;
-                (self.items[position], self.values.as_ref().map_or(1.0, |values| values[position]))
+                (items[position], weights.as_ref().map_or(1.0, |weights| weights[position]))
             }));
             // Stable: repeated pairs stay in the order in which they were pushed.
             pairs.sort_by_key(|&(item, _)| item);
             for chunk in pairs.chunk_by(|a, b| a.0 == b.0) {
-                let item = chunk[0].0;
-                let value = merged(chunk);
+                let (item, value) = (chunk[0].0, merged(chunk));
                 if !value.is_finite() {
                     return Err(Error::Overflow { viewer: viewer as u32, item });
                 }
-                if chunk.len() > 1 && values.is_none() {
+                if value != 1.0 && values.is_none() {
                     values = Some(vec![1.0; columns.len()]);
-                    repeated = true;
                 }
                 columns.push(item);
                 if let Some(values) = &mut values {
@@ -120,8 +120,7 @@ impl Builder {
             }
             offsets.push(columns.len());
         }
-        debug_assert!(values.is_some() || !repeated);
-        Ok(Rows::from_parts(offsets, columns, values, self.width))
+        Ok(Rows::from_parts(offsets, columns, values, width))
     }
 }
 
