@@ -1,0 +1,42 @@
+use super::{Candidate, FitError, Metric, Split, lists};
+use crate::progress::Progress;
+
+/// The candidate with the highest mean of `metric` on `validation`, the earlier one of equals, and that mean. Candidates
+/// that cannot be fitted there are passed over (EASE with too many items).
+///
+/// # Errors
+/// The last [`FitError`] when none could be fitted.
+///
+/// # Panics
+/// Panics without candidates.
+pub fn select(
+    candidates: &[Candidate],
+    validation: &Split,
+    metric: Metric,
+    progress: &dyn Progress,
+) -> Result<(Candidate, f64), FitError> {
+    assert!(!candidates.is_empty(), "there are candidates to select from");
+    let mut best: Option<(&Candidate, f64)> = None;
+    let mut refused = None;
+    for (done, candidate) in (1..).zip(candidates) {
+        match candidate.fit(&validation.train, &()) {
+            Ok(model) => {
+                let values = metric.of(&lists(&*model, validation), &validation.held);
+                let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+                if best.is_none_or(|(_, highest)| mean > highest) {
+                    best = Some((candidate, mean));
+                }
+            }
+            Err(error) => refused = Some(error),
+        }
+        progress.report(done, candidates.len() as u64);
+        if progress.cancelled() {
+            return Err(crate::als::Error::Cancelled.into());
+        }
+    }
+    match (best, refused) {
+        (Some((candidate, mean)), _) => Ok((candidate.clone(), mean)),
+        (None, Some(error)) => Err(error),
+        (None, None) => unreachable!("each candidate was fitted or refused"),
+    }
+}
