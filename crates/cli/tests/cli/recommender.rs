@@ -33,7 +33,11 @@ async fn a_model_is_trained_asked_and_exported() {
     let asked = run(None, &[], &ask).await;
     let lines = text(&asked.stdout);
     let answer = lines.lines().nth(1).unwrap_or_default();
-    assert!(answer.starts_with("b,1,1,0."), "the item of b's taste that b has not seen: {lines} {}", text(&asked.stderr));
+    assert!(
+        answer.starts_with("b,1,1,0."),
+        "the item of b's taste that b has not seen: {lines} {}",
+        text(&asked.stderr)
+    );
     assert_eq!(answer.split(';').count(), 3, "three reasons: {answer}");
 
     let vectors = directory.path().join("items.npy").to_str().unwrap().to_owned();
@@ -46,7 +50,9 @@ async fn a_model_is_trained_asked_and_exported() {
 async fn a_row_that_cannot_be_a_weight_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.csv");
-    for (bad, reason) in [("u,2,NaN", "value NaN is not finite"), ("u,2,-1", "is not a positive finite number"), ("u", "a row is")] {
+    for (bad, reason) in
+        [("u,2,NaN", "value NaN is not finite"), ("u,2,-1", "is not a positive finite number"), ("u", "a row is")]
+    {
         fs::write(&path, format!("u,1,1\n{bad}\n")).unwrap();
         let data = path.to_str().unwrap();
         let out = directory.path().join("model");

@@ -87,9 +87,9 @@ pub(crate) fn add_weighted(arch: Arch, a: Tile<'_>, weights: &[f32], out: &mut [
                 let rows = four::<S>(&a.values[block * ROWS * a.stride..], a.stride);
                 add_rows(simd, &rows, &weights[block * ROWS..][..ROWS], out);
             }
-            for k in full * ROWS..weights.len() {
+            for (k, &weight) in weights.iter().enumerate().skip(full * ROWS) {
                 let (row, _) = S::as_simd_f32s(&a.values[k * a.stride..]);
-                add_row(simd, row, weights[k], out);
+                add_row(simd, row, weight, out);
             }
         }
     }
