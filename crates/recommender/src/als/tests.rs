@@ -31,8 +31,8 @@ fn by_definition(model: &Model, row: Row<'_>) -> Vec<f64> {
     let frequency = weight + f64::from(p.unobserved_weight) * model.items.rows() as f64;
     let ridge = f64::from(p.regularisation) * frequency.powf(f64::from(p.frequency_exponent));
     let mut a = vec![vec![0.0; f + 1]; f];
-    for (i, line) in a.iter_mut().enumerate() {
-        for (j, cell) in line.iter_mut().take(f).enumerate() {
+    for (i, equation) in a.iter_mut().enumerate() {
+        for (j, cell) in equation.iter_mut().enumerate().take(f) {
             let all: f64 = (0..model.items.rows()).map(|item| h(item, i) * h(item, j)).sum();
             let seen: f64 = row
                 .iter()
@@ -40,7 +40,7 @@ fn by_definition(model: &Model, row: Row<'_>) -> Vec<f64> {
                 .sum();
             *cell = f64::from(p.unobserved_weight) * all + seen + if i == j { ridge } else { 0.0 };
         }
-        line[f] = row
+        equation[f] = row
             .iter()
             .map(|(item, value)| {
                 let target = if value > 0.0 { 1.0 } else { f64::from(p.dislike_target) };
