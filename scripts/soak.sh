@@ -106,9 +106,11 @@ done
 
 events=$(query_database "SELECT count(*) FROM viewer_events")
 reviews=$(query_database "SELECT count(*) FROM viewer_reviews")
-stored=$((events + reviews - before))
-# Probes are events too, which the summary counts apart; those that were not seen in time are not known to be accepted.
-acknowledged=$(($(number accepted_events) + $(number accepted_reviews) + $(number probes_seen)))
+# Probes are events of this viewer (cli/src/commands/simulate/probe.rs). The summary does not tell how many of those that
+# were not seen in time had been accepted, so they are left out of this sum; they are in the next one.
+probes=$(query_database "SELECT count(*) FROM viewer_events WHERE user_id = 999999999")
+stored=$((events + reviews - before - probes))
+acknowledged=$(($(number accepted_events) + $(number accepted_reviews)))
 unanswered=$(number given_up)
 counted=0
 for movie in $(query_database "SELECT movie_id FROM movies ORDER BY movie_id"); do
@@ -118,11 +120,12 @@ for movie in $(query_database "SELECT movie_id FROM movies ORDER BY movie_id"); 
 done
 printf '%s\n' "" "| what | figure |" "|---|---:|" \
     "| acknowledged | $acknowledged |" "| posts given up without an answer | $unanswered |" "| stored | $stored |" \
-    "| events stored, demo world's included | $events |" "| events counted in the movies' pages | $counted |" \
+    "| events stored, demo world's and $probes probes included | $events |" "| events counted in the movies' pages | $counted |" \
     "| posted to seen, half, 99 %, all | $(quantile visible_ms p50), $(quantile visible_ms p99), $(quantile visible_ms max) ms |" \
     "| dead letters | $(query_database "SELECT count(*) FROM dead_letters") |" \
     "| jobs that failed | $(query_database "SELECT count(*) FROM jobs WHERE status = 'failed'") |"
 grep -H 'Requests/sec\|Non-2xx\|Socket errors' "$WORLD"/reads-* | sed "s|$WORLD/||"
 cat "$WORLD/viewers.json"
 ((counted == events)) || die "$events events are stored, $counted are counted"
-((stored >= acknowledged)) || die "$acknowledged were acknowledged, $stored are stored"
+((stored >= acknowledged && (unanswered > 0 || stored == acknowledged))) ||
+    die "$acknowledged were acknowledged, $stored are stored"

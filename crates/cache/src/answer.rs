@@ -28,8 +28,23 @@ pub struct Answer<E> {
 }
 
 impl<E: Failure> ResponseCache<E> {
-    /// Returns the answer for a subject, from either tier or by the computation that `compute` creates. With `fresh`
-    /// the caller accepts no cached answer.
+    /// Returns this process's answer for a subject, if it may be served at once. It is apart from [`Self::answer`], whose
+    /// future takes kilobytes and wants a computation.
+    pub async fn hit(self: &Arc<Self>, subject: &Subject) -> Option<Answer<E>> {
+        let entry = self.memory.get(&subject.key).await?;
+        let source = match self.freshness(&entry, subject) {
+            Freshness::Fresh => Source::Memory,
+            Freshness::Aged => {
+                self.refresh_soon(subject, &entry);
+                Source::Stale
+            }
+            Freshness::Outdated if self.failing.contains_key(&subject.key) => Source::Stale,
+            Freshness::Outdated => return None,
+        };
+        Some(self.counted(subject, entry, source))
+    }
+
+    /// Returns the answer for a subject, from either tier or computed. With `fresh` the caller accepts no cached answer.
     ///
     /// # Errors
     /// The computation failed and no cached answer can be served instead.
@@ -37,30 +52,19 @@ impl<E: Failure> ResponseCache<E> {
         self: &Arc<Self>,
         subject: &Subject,
         fresh: bool,
-        compute: impl FnOnce() -> Arc<dyn Compute<E>>,
+        compute: Arc<dyn Compute<E>>,
     ) -> Result<Answer<E>, Arc<E>> {
         if self.families.times(subject.family).fresh.is_zero() {
-            return self.bypass(subject, compute()).await;
+            return self.bypass(subject, compute).await;
         }
         if fresh {
-            let entry = self.compute(subject, compute()).await?;
+            let entry = self.compute(subject, compute).await?;
             return Ok(self.counted(subject, entry, Source::Bypass));
         }
-        let kept = self.memory.get(&subject.key).await;
-        if let Some(entry) = &kept {
-            match self.freshness(entry, subject) {
-                Freshness::Fresh => return Ok(self.counted(subject, entry.clone(), Source::Memory)),
-                Freshness::Aged => {
-                    self.refresh_soon(subject, entry);
-                    return Ok(self.counted(subject, entry.clone(), Source::Stale));
-                }
-                Freshness::Outdated if self.failing.contains_key(&subject.key) => {
-                    return Ok(self.counted(subject, entry.clone(), Source::Stale));
-                }
-                Freshness::Outdated => {}
-            }
+        if let Some(hit) = self.hit(subject).await {
+            return Ok(hit);
         }
-        let compute = compute();
+        let kept = self.memory.get(&subject.key).await;
         if let Some(entry) = kept.as_ref().filter(|_| !compute.is_ready()) {
             return Ok(self.counted(subject, entry.clone(), Source::Stale));
         }

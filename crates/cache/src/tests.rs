@@ -105,8 +105,7 @@ impl Setup {
     }
 
     async fn ask(&self, says: &Arc<Says>) -> Result<(Source, String), Arc<Broken>> {
-        let compute = || -> Arc<dyn Compute<Broken>> { says.clone() };
-        let answer = self.cache.answer(&subject(Live::Movie(movie())), false, compute).await?;
+        let answer = self.cache.answer(&subject(Live::Movie(movie())), false, says.clone()).await?;
         Ok((answer.source, String::from_utf8(answer.entry.body.to_vec()).unwrap()))
     }
 

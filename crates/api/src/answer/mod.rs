@@ -6,7 +6,7 @@ mod reply;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse};
-use cache::{Compute, Failure};
+use cache::Failure;
 use query::{Listing, Question, Reader};
 
 use crate::error::ApiError;
@@ -58,13 +58,19 @@ impl Answers {
     }
 
     async fn json<Q: Question>(&self, request: &HttpRequest, question: Q) -> Result<HttpResponse, ApiError> {
-        let (subject, explain) = (subject(&question)?, question.explain());
+        let (subject, explain, fresh) = (subject(&question)?, question.explain(), reply::wants_fresh(request));
+        if !explain
+            && !fresh
+            && let Some(hit) = self.cache.hit(&subject).await
+        {
+            return Ok(reply::reply(request, &subject, &hit));
+        }
+        // Boxed, because actix moves a handler's future several times, and most requests end above.
         let answer = if explain {
             let kept = cache_state(self.cache.peek(&subject).await);
-            self.cache.bypass(&subject, Arc::new(Asked::explained(question, &self.reader, kept))).await
+            Box::pin(self.cache.bypass(&subject, Arc::new(Asked::explained(question, &self.reader, kept)))).await
         } else {
-            let compute = || Arc::new(Asked::new(question, &self.reader)) as Arc<dyn Compute<ApiError>>;
-            self.cache.answer(&subject, reply::wants_fresh(request), compute).await
+            Box::pin(self.cache.answer(&subject, fresh, Arc::new(Asked::new(question, &self.reader)))).await
         };
         Ok(reply::reply(request, &subject, &answer.map_err(ApiError::Shared)?))
     }
