@@ -6,7 +6,7 @@ mod settings_for;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{admin_key, dead_letters, demo, doctor, enqueue, import, jobs, migrate, simulate};
+use commands::{admin_key, dead_letters, demo, doctor, enqueue, import, jobs, migrate, search, simulate};
 
 /// Operate MovieMetric: schema, data, jobs, health. Settings come from the environment (README.md, "Settings").
 #[derive(Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Jobs(jobs::Args),
     /// Simulate viewers of a running API: events and reviews at a steady rate
     Simulate(simulate::Args),
+    /// Measure the search
+    Search(search::Args),
     /// List events that could not be applied, or replay them
     DeadLetters(dead_letters::Args),
     /// Check every dependency and say what is wrong and how to repair it
@@ -47,6 +49,7 @@ async fn main() -> ExitCode {
         Command::Enqueue(args) => enqueue::run(args).await,
         Command::Jobs(args) => jobs::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
+        Command::Search(args) => search::run(args).await,
         Command::DeadLetters(args) => dead_letters::run(args).await,
         Command::Doctor => doctor::run().await,
         Command::AdminKey => admin_key::run(),
