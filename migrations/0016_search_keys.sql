@@ -39,18 +39,27 @@ CREATE FUNCTION likeness(asked text, name text) RETURNS double precision
                + 1 - public.levenshtein(left(asked, 60), left(name, 60))::float8
                      / greatest(length(left(asked, 60)), length(left(name, 60)), 1) $$;
 
--- A title is alike where most of the asked trigrams are in it, or where few letters differ from the whole.
-CREATE FUNCTION titles_alike(asked text, results integer) RETURNS TABLE (movie_id bigint, likeness double precision)
+CREATE INDEX movie_search_keys_trgm ON movie_search_keys USING gin (key gin_trgm_ops) WHERE kind < 2;
+
+-- Titles and their parts that are alike: most of the asked trigrams are in them, or few letters differ. `letters`: how many.
+CREATE FUNCTION titles_alike(asked text, results integer)
+    RETURNS TABLE (movie_id bigint, likeness double precision, letters integer)
     LANGUAGE sql STABLE SET pg_trgm.word_similarity_threshold = 0.3
-    AS $$ SELECT movie_id, public.likeness(asked, title_key) AS alike FROM public.movie_search
-          WHERE asked OPERATOR(public.<%) title_key
-            AND (public.word_similarity(asked, title_key) >= 0.6
-                 OR 5 * public.levenshtein(left(asked, 60), left(title_key, 60)) <= 2 * length(left(asked, 60)))
-          ORDER BY alike DESC, movie_id LIMIT results $$;
+    AS $$ SELECT movie_id, max(public.likeness(asked, key) - 0.1 * kind) AS alike,
+                 min(public.levenshtein(left(asked, 60), left(key, 60))) AS letters
+          FROM public.movie_search_keys
+          WHERE kind < 2 AND asked OPERATOR(public.<%) key
+            AND (public.word_similarity(asked, key) >= 0.5
+                 OR 5 * public.levenshtein(left(asked, 60), left(key, 60)) <= 2 * length(left(asked, 60)))
+          GROUP BY movie_id ORDER BY alike DESC, movie_id LIMIT results $$;
 
 -- People are asked for by their last name or the whole one.
 CREATE FUNCTION people_alike(asked text, results integer) RETURNS TABLE (person_id bigint, likeness double precision)
-    LANGUAGE sql STABLE SET pg_trgm.word_similarity_threshold = 0.5
-    AS $$ SELECT person_id, greatest(public.likeness(asked, name_key),
-                                     public.likeness(asked, regexp_replace(name_key, '^.* ', ''))) AS alike
-          FROM public.people WHERE asked OPERATOR(public.<%) name_key ORDER BY alike DESC, person_id LIMIT results $$;
+    LANGUAGE sql STABLE SET pg_trgm.word_similarity_threshold = 0.4
+    AS $$ SELECT person_id, greatest(public.likeness(asked, name_key), public.likeness(asked, last)) AS alike
+          FROM (SELECT person_id, name_key, regexp_replace(name_key, '^.* ', '') AS last
+                FROM public.people WHERE asked OPERATOR(public.<%) name_key) AS people
+          WHERE public.word_similarity(asked, name_key) >= 0.6
+             OR 3 * public.levenshtein(left(asked, 60), left(last, 60)) <= length(left(asked, 60))
+             OR 3 * public.levenshtein(left(asked, 60), left(name_key, 60)) <= length(left(asked, 60))
+          ORDER BY alike DESC, person_id LIMIT results $$;

@@ -78,7 +78,7 @@ pub fn without_article(folded: &str) -> &str {
 /// Lower-case words without accents.
 fn words(text: &str) -> Vec<String> {
     // Unicode decomposes a half to three characters that would be two words.
-    let text = text.replace("1/2", "½").replace('½', " and a half ");
+    let text = text.replace("1/2", "½").replace('½', " and a half ").replace('²', " 2").replace('³', " 3");
     let plain = text.chars().flat_map(char::to_lowercase).nfkd().filter(|c| !is_combining_mark(*c)).nfc();
     // Words with nothing but one dot or star between them, which may be initials.
     let mut groups: Vec<Vec<String>> = Vec::new();
@@ -164,7 +164,7 @@ fn numbers(words: &[String]) -> Vec<String> {
             Some(found) => found,
             // A single letter that begins a title is a letter: "V for Vendetta", "X-Men", "I, Robot".
             None => match position(ROMANS, word) {
-                Some(at) if word.len() > 1 || !folded.is_empty() => ((at + 1).to_string(), 1),
+                Some(at) if is_roman(word, folded.last(), rest.len() == 1) => ((at + 1).to_string(), 1),
                 _ => (position(ORDINALS, word).map_or_else(|| word.clone(), ordinal), 1),
             },
         };
@@ -172,6 +172,15 @@ fn numbers(words: &[String]) -> Vec<String> {
         rest = &rest[taken..];
     }
     folded
+}
+
+/// "i" is a word unless it ends a title or numbers a part: "A I", but "Episode I: ...".
+fn is_roman(word: &str, before: Option<&String>, last: bool) -> bool {
+    match before {
+        _ if word.len() > 1 => true,
+        None => false,
+        Some(before) => word != "i" || last || PART_WORDS.contains(&before.as_str()),
+    }
 }
 
 fn ordinal(position: usize) -> String {
@@ -248,10 +257,12 @@ mod tests {
             ("Friday the Thirteenth", "friday the 13th"),
             ("V for Vendetta", "v for vendetta"),
             ("Rocky V", "rocky 5"),
+            ("A I Artificial", "a i artificial"),
+            ("Star Wars: Episode I - The Phantom Menace", "star wars 1 the phantom menace"),
             ("X-Men", "x men"),
             ("Se7en", "7"),
             ("S1m0ne", "simone"),
-            ("Alien³", "alien3"),
+            ("Alien³", "alien 3"),
             ("8½", "8 and a half"),
             ("Eight and a Half", "8 and a half"),
             ("Sått över Øresund", "satt over oresund"),

@@ -14,7 +14,7 @@ pub const KEYS_VERSION: i16 = 1;
 pub enum KeyKind {
     /// The title or the original title, with or without article and spaces.
     Title = 0,
-    /// A part after a colon or dash: "The Fellowship of the Ring".
+    /// A part before or after a colon or dash: "The Lord of the Rings", "The Fellowship of the Ring".
     Part = 1,
     /// First letters: "LOTR", and with numbers: "T2".
     Initials = 2,
@@ -40,7 +40,7 @@ pub fn title_keys(title: &str, original_title: Option<&str>) -> BTreeMap<String,
         for form in [&whole, without_article(&whole)] {
             add(form, KeyKind::Title);
         }
-        for part in parts.iter().skip(1) {
+        for part in parts.iter().filter(|part| **part != whole) {
             add(part, KeyKind::Part);
             add(without_article(part), KeyKind::Part);
         }

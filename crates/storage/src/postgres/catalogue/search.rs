@@ -72,10 +72,10 @@ fn content(folded: &str) -> Vec<String> {
 /// Reads one page. The tiers, of which the lowest are only read where the others are empty:
 ///
 /// 0 title · 1 part of a title, or the number in a series · 2 beginning of a title · 3 initials · 4 a person's whole name ·
-/// 5 part of a person's name, and all words in a title · 6 unfinished word of a title · 7 all words ·
-/// 8 likeness to a title or name · 9 most words.
+/// 5 part of a person's name, an unfinished word of a title, all words in a title · 6 a long title with one wrong letter ·
+/// 7 all words · 8 likeness to a title or name · 9 most words.
 ///
-/// Any other order than relevance holds within titles (0 to 3), people (4 to 6), words (7) and the rest.
+/// Any other order than relevance holds within titles (0 to 3), people (4 and 5), words (6 and 7) and the rest.
 async fn hits(pool: &PgPool, query: &SearchQuery, page: Page) -> Result<Vec<HitRow>, StorageError> {
     let sort = match query.sort_by {
         SortBy::Relevance => "relevance",
@@ -110,7 +110,7 @@ async fn hits(pool: &PgPool, query: &SearchQuery, page: Page) -> Result<Vec<HitR
                SELECT k.movie_id, CASE k.kind WHEN 0 THEN 0 WHEN 1 THEN 1 ELSE 3 END AS tier, (k.key = $12)::int AS whole
                FROM movie_search_keys k WHERE k.key = ANY($11)
                UNION ALL
-               SELECT k.movie_id, CASE WHEN starts_with(k.key, form || ' ') THEN 2 ELSE 6 END,
+               SELECT k.movie_id, CASE WHEN starts_with(k.key, form || ' ') THEN 2 ELSE 5 END,
                       -- "dark kni" means "The Dark Knight", not what has more words.
                       (position(' ' IN substr(k.key, length(form) + 1)) = 0
                        AND (position(' ' IN form) > 0 OR position(' ' IN $16) = 0))::int
@@ -152,13 +152,18 @@ async fn hits(pool: &PgPool, query: &SearchQuery, page: Page) -> Result<Vec<HitR
                UNION ALL SELECT movie_id, tier, part, 0 FROM billed
                UNION ALL SELECT movie_id, tier, 1.2, 8 * rank FROM worded
                UNION ALL SELECT movie_id, 0, 1, 0 FROM movie_search WHERE $1 = ''),
+           -- Plots have so many words that a misspelt title may be among them: "the shinning".
+           misspelt AS MATERIALIZED (
+               SELECT t.movie_id, t.likeness, length($16) >= 7 AND t.letters <= 1 AS near
+               FROM q, titles_alike($16, $17) AS t
+               WHERE q.terms > 0 AND NOT (SELECT EXISTS (SELECT FROM exact WHERE tier < 7))
+                 AND (length($16) >= 7 OR NOT (SELECT EXISTS (SELECT FROM exact)))),
            alike AS MATERIALIZED (
-               SELECT movie_id, max(likeness) AS likeness FROM (
-                   SELECT t.movie_id, t.likeness FROM q, titles_alike($16, $17) AS t
-                   WHERE NOT (SELECT EXISTS (SELECT FROM exact)) AND q.terms > 0
+               SELECT movie_id, max(likeness) AS likeness, CASE WHEN bool_or(near) THEN 6 ELSE 8 END AS tier FROM (
+                   SELECT movie_id, likeness, near FROM misspelt WHERE near OR NOT (SELECT EXISTS (SELECT FROM exact))
                    UNION ALL
                    SELECT c.movie_id, p.likeness * CASE WHEN c.role = 'director' THEN 1
-                                                        ELSE greatest(0.6, 1 - 0.05 * c.position) END
+                                                        ELSE greatest(0.6, 1 - 0.05 * c.position) END, false
                    FROM q, people_alike(q.name, 5) AS p
                    CROSS JOIN LATERAL (SELECT * FROM movie_credits c WHERE c.person_id = p.person_id OFFSET 0) AS c
                    WHERE NOT (SELECT EXISTS (SELECT FROM exact)) AND q.terms > 0) AS likenesses
@@ -171,7 +176,7 @@ async fn hits(pool: &PgPool, query: &SearchQuery, page: Page) -> Result<Vec<HitR
            found AS (
                SELECT DISTINCT ON (movie_id) movie_id, tier, part, bonus FROM (
                    SELECT * FROM exact
-                   UNION ALL SELECT movie_id, 8, 0.05, 10 * likeness FROM alike
+                   UNION ALL SELECT movie_id, tier, 0.05, 10 * likeness FROM alike
                    UNION ALL SELECT movie_id, 9, 0.1, 5 * matched + 5 * rank FROM partial, q WHERE 2 * matched > q.terms
                ) AS every_way
                ORDER BY movie_id, tier, part DESC, bonus DESC),
@@ -185,7 +190,7 @@ async fn hits(pool: &PgPool, query: &SearchQuery, page: Page) -> Result<Vec<HitR
                  AND ($4::float8 IS NULL OR m.vote_average <= $4)
                  AND ($5::int IS NULL OR m.release_date >= make_date($5, 1, 1))
                  AND ($6::int IS NULL OR m.release_date <= make_date($6, 12, 31))
-               ORDER BY CASE WHEN $7 = 'relevance' OR tier > 7 THEN tier WHEN tier < 4 THEN 0 WHEN tier < 7 THEN 4 ELSE 7 END,
+               ORDER BY CASE WHEN $7 = 'relevance' OR tier > 7 THEN tier WHEN tier < 4 THEN 0 WHEN tier < 6 THEN 4 ELSE 7 END,
                         CASE $7 WHEN 'relevance' THEN CASE WHEN $1 = '' THEN m.popularity
                                                            -- How well known it is, by the person's part in it.
                                                            ELSE part * (ln(1 + m.vote_count::float8)
