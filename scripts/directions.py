@@ -23,7 +23,7 @@ MAY_USE = {
     "api": {"domain", "storage", "settings", "query", "cache"},
     "worker": {"domain", "recommender", "storage", "settings", "sources"},
     "scheduler": {"domain", "storage", "settings"},
-    "cli": {"domain", "storage", "settings", "sources", "query"},
+    "cli": {"domain", "storage", "settings", "sources", "query", "recommender"},
     "test-support": {"domain", "storage"},
 }
 # Tests may use this as well: the outage test runs a worker beside the API.

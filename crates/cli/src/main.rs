@@ -6,7 +6,7 @@ mod settings_for;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{admin_key, dead_letters, demo, doctor, enqueue, import, jobs, migrate, search, simulate};
+use commands::{admin_key, dead_letters, demo, doctor, enqueue, import, jobs, migrate, recommender, search, simulate};
 
 /// Operate MovieMetric: schema, data, jobs, health. Settings come from the environment (README.md, "Settings").
 #[derive(Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Search(search::Args),
     /// List events that could not be applied, or replay them
     DeadLetters(dead_letters::Args),
+    /// Train, evaluate and ask recommenders on plain files; needs no database
+    Recommender(recommender::Args),
     /// Check every dependency and say what is wrong and how to repair it
     Doctor,
     /// Generate an admin key: the key for clients, and its hash for the setting ADMIN_API_KEY_SHA256
@@ -51,6 +53,7 @@ async fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(args).await,
         Command::Search(args) => search::run(args).await,
         Command::DeadLetters(args) => dead_letters::run(args).await,
+        Command::Recommender(args) => recommender::run(args),
         Command::Doctor => doctor::run().await,
         Command::AdminKey => admin_key::run(),
     };

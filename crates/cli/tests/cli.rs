@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "cli/recommender.rs"]
+mod recommender;
 #[path = "cli/simulate.rs"]
 mod simulate;
 
