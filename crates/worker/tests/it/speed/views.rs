@@ -100,7 +100,8 @@ async fn an_unknown_movies_facts_wait_and_hold_nothing_up(pool: PgPool) {
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn the_newest_observation_wins_whatever_order_they_come_in(pool: PgPool) {
     let (stack, _) = stack(&pool).await;
-    let at = |minutes| Hour::of(Utc::now()).start() + TimeDelta::minutes(minutes);
+    // Of the hour before, since nothing is observed in the future.
+    let at = |minutes| Hour::of(Utc::now()).plus(-1).start() + TimeDelta::minutes(minutes);
     let seen = |minutes, popularity| Observation {
         movie_id: movie_id(550),
         observed_at: at(minutes),
