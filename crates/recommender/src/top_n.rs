@@ -71,7 +71,8 @@ impl Best {
 }
 
 fn best_first(a: &Scored, b: &Scored) -> std::cmp::Ordering {
-    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
+    // Adding 0 makes 0 of -0, which `total_cmp` would put below it.
+    (b.1 + 0.0).total_cmp(&(a.1 + 0.0)).then(a.0.cmp(&b.0))
 }
 
 /// The `n` items with the largest dot product for each vector of `viewers`, best first, equal ones by item; without the
@@ -261,6 +262,13 @@ mod tests {
             top_n(&Factors::zeros(1, 3), &Factors::zeros(2_000, 3), &seen(1, 2_000, &mut Random::new(0)), 5, &());
         let items: Vec<u32> = lists.unwrap()[0].iter().map(|scored| scored.0).collect();
         assert!(items.is_sorted() && items[4] < 20, "{items:?}");
+    }
+
+    #[test]
+    fn zeros_of_either_sign_are_equal() {
+        let mut scored = [(2, 0.0), (1, -0.0), (0, 0.0)];
+        scored.sort_by(best_first);
+        assert_eq!(scored.map(|(item, _)| item), [0, 1, 2]);
     }
 
     #[test]
