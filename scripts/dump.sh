@@ -5,6 +5,7 @@
 # artifacts are added by add_artifact_tables.
 EXPORTED_TABLES=(
     movies people movie_credits movie_metrics_daily ratings reviews source_cursors movie_search
+    movie_search_keys
     viewer_events viewer_reviews speed_stats speed_sentiment unscored_reviews speed_latest speed_observations
 )
 KEPT_TABLES=(_sqlx_migrations jobs job_steps schedules cache_generations quarantine dead_letters)

@@ -6,7 +6,7 @@ mod settings_for;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{admin_key, dead_letters, demo, doctor, enqueue, import, jobs, migrate, recommender, simulate};
+use commands::{admin_key, dead_letters, demo, doctor, enqueue, import, jobs, migrate, recommender, search, simulate};
 
 /// Operate MovieMetric: schema, data, jobs, health. Settings come from the environment (README.md, "Settings").
 #[derive(Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Jobs(jobs::Args),
     /// Simulate viewers of a running API: events and reviews at a steady rate
     Simulate(simulate::Args),
+    /// Measure the search
+    Search(search::Args),
     /// List events that could not be applied, or replay them
     DeadLetters(dead_letters::Args),
     /// Train, evaluate and ask recommenders on plain files; needs no database
@@ -49,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Enqueue(args) => enqueue::run(args).await,
         Command::Jobs(args) => jobs::run(args).await,
         Command::Simulate(args) => simulate::run(args).await,
+        Command::Search(args) => search::run(args).await,
         Command::DeadLetters(args) => dead_letters::run(args).await,
         Command::Recommender(args) => recommender::run(args),
         Command::Doctor => doctor::run().await,

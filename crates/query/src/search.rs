@@ -182,7 +182,7 @@ pub struct FilteredSearchView {
     pub offset: Offset,
     /// The text that was searched for.
     pub query: String,
-    #[schema(value_type = String, example = "popularity")]
+    #[schema(value_type = String, example = "relevance")]
     pub sort_by: SortBy,
     /// The engine that answered.
     #[schema(value_type = String, example = "postgres")]

@@ -54,7 +54,7 @@ pub async fn search(
 }
 
 /// Parameters of the search with filters.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct FilteredParams {
@@ -76,23 +76,11 @@ pub struct FilteredParams {
     /// Only movies released in this year or before.
     #[param(value_type = Option<u16>, minimum = 1870, maximum = 2200)]
     year_to: Option<Year>,
-    /// Order of the results: popularity, rating, release_date or relevance, each in descending order.
-    #[param(value_type = String, default = "popularity")]
-    sort_by: SortBy,
-}
-
-impl Default for FilteredParams {
-    fn default() -> Self {
-        Self {
-            q: QueryText::default(),
-            genre: None,
-            rating_min: None,
-            rating_max: None,
-            year_from: None,
-            year_to: None,
-            sort_by: SortBy::Popularity,
-        }
-    }
+    /// Order of the results: relevance, popularity, rating or release_date, each in descending order. By default
+    /// relevance, and popularity where there is no text. Whatever the order, movies whose title matches come before
+    /// those of a person, these before those whose words match, and movies that are only alike come last.
+    #[param(value_type = Option<String>, example = "relevance")]
+    sort_by: Option<SortBy>,
 }
 
 /// Search movies with filters and a choice of order.
@@ -106,6 +94,7 @@ pub async fn filtered(
     Params(params): Params<FilteredParams>,
     Params(page): Params<Paging>,
 ) -> Result<HttpResponse, ApiError> {
+    let sort_by = params.sort_by.unwrap_or_else(|| SortBy::default_for(params.q.as_str()));
     let search = FilteredSearch {
         q: params.q.into(),
         genre: params.genre.map(String::from),
@@ -113,7 +102,7 @@ pub async fn filtered(
         rating_max: params.rating_max.map(Rating::get),
         year_from: params.year_from.map(Year::get),
         year_to: params.year_to.map(Year::get),
-        sort_by: params.sort_by,
+        sort_by,
     };
     if search.rating_min.zip(search.rating_max).is_some_and(|(min, max)| min > max) {
         return Err(ApiError::invalid("rating_max", "must not be below rating_min"));

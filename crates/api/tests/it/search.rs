@@ -44,6 +44,11 @@ async fn movies_are_found_by_every_filter_in_every_order(pool: PgPool) {
         let titles: Vec<_> = body["results"].as_array().unwrap().iter().map(|movie| movie["title"].clone()).collect();
         assert_eq!(titles, expected, "{query}");
     }
+    let found = app.get("/api/v1/search/movies?q=godfather+2").await.ok();
+    assert_eq!(
+        (&found["results"][0]["title"], &found["sort_by"]),
+        (&"The Godfather Part II".into(), &"relevance".into())
+    );
     let page = app.get("/api/v1/search/movies?limit=3&offset=3").await.ok();
     assert_eq!((&page["page"], &page["total"], &page["sort_by"]), (&2.into(), &8.into(), &"popularity".into()));
     for (query, field) in [

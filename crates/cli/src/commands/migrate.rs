@@ -10,5 +10,9 @@ pub(crate) async fn run() -> CommandResult {
     let pending = storage::postgres::health::migrations_pending(&pool).await?;
     storage::MIGRATOR.run(&pool).await?;
     println!("schema up to date; {pending} migrations applied now");
+    let rewritten = storage::postgres::catalogue::search::upgrade(&pool).await?;
+    if rewritten > 0 {
+        println!("{rewritten} search rows rewritten in the form of this version");
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,7 @@ pub(crate) mod import;
 pub(crate) mod jobs;
 pub(crate) mod migrate;
 pub(crate) mod recommender;
+pub(crate) mod search;
 pub(crate) mod simulate;
 
 use std::process::ExitCode;

@@ -18,6 +18,10 @@ use crate::movie;
 const FILE: &str = "data/demo_movies.csv";
 const CONTENT: &str = include_str!("../../../../data/demo_movies.csv");
 
+/// Original titles of those whose title is a translation.
+const TITLES_FILE: &str = "data/demo_original_titles.csv";
+const TITLES: &str = include_str!("../../../../data/demo_original_titles.csv");
+
 const COLUMNS: [&str; 11] = [
     "movie_id",
     "title",
@@ -54,6 +58,9 @@ pub(super) fn embedded() -> &'static Embedded {
         if let Err(e) = read(&mut embedded) {
             embedded.aside.push(Record::Quarantined(Quarantined::new(FILE, None, e.to_string(), "")));
         }
+        if let Err(e) = read_original_titles(&mut embedded) {
+            embedded.aside.push(Record::Quarantined(Quarantined::new(TITLES_FILE, None, e.to_string(), "")));
+        }
         embedded
     });
     &EMBEDDED
@@ -69,6 +76,21 @@ fn read(embedded: &mut Embedded) -> Result<(), SourceError> {
             Row::Fields(fields) => match movie_of(&fields) {
                 Ok(movie) => embedded.movies.push(movie),
                 Err(defect) => embedded.aside.push(file.aside(Some(defect.field), defect.reason)),
+            },
+        }
+    }
+}
+
+fn read_original_titles(embedded: &mut Embedded) -> Result<(), SourceError> {
+    let lines = Lines::new(PathBuf::from(TITLES_FILE), Box::new(Cursor::new(TITLES)), &DumpProgress::default());
+    let mut file = CsvFile::new(lines, &["movie_id", "original_title"])?;
+    loop {
+        match file.next()? {
+            Row::End => return Ok(()),
+            Row::Aside(aside) => embedded.aside.push(aside),
+            Row::Fields(fields) => match embedded.movies.iter_mut().find(|movie| movie.id.to_string() == fields[0]) {
+                Some(movie) => movie.original_title = Some(fields[1].clone()),
+                None => embedded.aside.push(file.aside(Some("movie_id"), "not a movie of the demo world")),
             },
         }
     }

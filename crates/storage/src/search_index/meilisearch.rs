@@ -1,9 +1,10 @@
 //! Meilisearch as a search engine.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use domain::MovieId;
-use domain::search::{Engine, MAX_TOTAL, SearchDocument, SearchHit, SearchQuery, SearchResults, SortBy};
+use domain::search::{Engine, MAX_TOTAL, QueryKeys, SearchDocument, SearchHit, SearchQuery, SearchResults, SortBy};
 use meilisearch_sdk::client::{Client, SwapIndexes};
 use meilisearch_sdk::documents::DocumentsQuery;
 use meilisearch_sdk::errors::{Error, ErrorCode, ErrorType};
@@ -92,7 +93,11 @@ impl Meilisearch {
     }
 
     pub(super) async fn search(&self, query: &SearchQuery) -> Result<SearchResults, StorageError> {
-        let filter = filter(query);
+        let keys = QueryKeys::of(&query.text);
+        // A text of stop words would match every movie, and its name must be the whole title.
+        let by_name = !query.text.trim().is_empty() && keys.says_nothing;
+        let text = if by_name { "" } else { keys.folded.as_str() };
+        let filter = filter(query, by_name.then_some(keys.forms.as_slice()));
         let sort: &[&str] = match query.sort_by {
             // Without words there is no relevance.
             SortBy::Relevance if query.text.trim().is_empty() => &["popularity:desc"],
@@ -103,7 +108,7 @@ impl Meilisearch {
         };
         let index = self.client.index(&self.index);
         let mut request = index.search();
-        request.with_query(&query.text).with_sort(sort);
+        request.with_query(text).with_sort(sort);
         request.with_offset(query.page.offset.get() as usize).with_limit(query.page.limit.get() as usize);
         if !filter.is_empty() {
             request.with_filter(&filter);
@@ -298,32 +303,62 @@ fn relevant(settings: &Settings) -> Result<serde_json::Value, StorageError> {
         sortable,
         settings.searchable_attributes,
         settings.ranking_rules,
+        settings.synonyms.as_ref().map(|synonyms| synonyms.iter().collect::<BTreeMap<_, _>>()),
         settings.pagination.as_ref().map(|pagination| pagination.max_total_hits),
     ]))
 }
 
-/// Searchable, filterable and sortable attributes, and the ranking: Meilisearch's own rules, then the shorter title,
-/// then popularity.
+/// Fields that are searched, the best first.
+const SEARCHED: [&str; 9] = [
+    "name",
+    "name_bare",
+    "name_joined",
+    "name_original",
+    "names_other",
+    "release_year",
+    "people",
+    "keywords",
+    "overview",
+];
+
+/// Number words, so that a folded "7" finds the "seven" of a plot.
+const NUMBERS: [&str; 12] =
+    ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+
+/// Searched, filterable and sortable fields, and the ranking: the fewest typing errors, the best field (titles, then
+/// people, then words), the whole of it, its beginning; a chosen order within these; then the shorter title, then
+/// popularity.
 fn index_settings() -> Settings {
+    let synonyms: HashMap<String, Vec<String>> =
+        (1..).zip(NUMBERS).map(|(number, word)| (number.to_string(), vec![word.to_owned()])).collect();
     Settings::new()
-        .with_searchable_attributes(["title", "original_title", "people", "keywords", "overview"])
-        .with_filterable_attributes(["genres", "vote_average", "release_year"])
+        .with_searchable_attributes(SEARCHED)
+        .with_filterable_attributes(["genres", "vote_average", "release_year", "name", "name_original"])
         .with_sortable_attributes(["popularity", "vote_average", "release_date"])
         .with_ranking_rules([
             "words",
             "typo",
-            "proximity",
-            "attribute",
-            "sort",
+            "attributeRank",
             "exactness",
+            "sort",
+            "proximity",
+            "wordPosition",
             "title_words:asc",
             "popularity:desc",
         ])
+        .with_synonyms(synonyms)
         .with_pagination(PaginationSetting { max_total_hits: MAX_TOTAL as usize })
 }
 
-fn filter(query: &SearchQuery) -> String {
+/// `names`: one of them must be the title.
+fn filter(query: &SearchQuery, names: Option<&[String]>) -> String {
     let mut parts = Vec::new();
+    if let Some(names) = names {
+        // Folded: letters, digits and spaces only.
+        let any: Vec<String> =
+            names.iter().map(|name| format!("name = \"{name}\" OR name_original = \"{name}\"")).collect();
+        parts.push(format!("({})", any.join(" OR ")));
+    }
     if let Some(genre) = &query.genre {
         // String comparison in Meilisearch is case-insensitive; quotes are escaped, so a genre cannot change the
         // filter.
@@ -346,6 +381,6 @@ mod tests {
     #[test]
     fn a_genre_cannot_break_out_of_its_quotes() {
         let query = SearchQuery { genre: Some("x\" OR a = \"\\".into()), rating_min: Some(7.5), ..Default::default() };
-        assert_eq!(filter(&query), r#"genres = "x\" OR a = \"\\" AND vote_average >= 7.5"#);
+        assert_eq!(filter(&query, None), r#"genres = "x\" OR a = \"\\" AND vote_average >= 7.5"#);
     }
 }

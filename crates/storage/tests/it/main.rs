@@ -16,5 +16,6 @@ mod queue;
 mod search_faults;
 mod search_index;
 mod search_outbox;
+mod search_tiers;
 mod speed;
 mod support;

@@ -20,7 +20,7 @@ async fn engines(pool: &PgPool) -> Vec<(Engine, SearchIndex)> {
 }
 
 /// The engines, each filled with what the catalogue has.
-async fn filled(pool: PgPool) -> Vec<(Engine, SearchIndex)> {
+pub(crate) async fn filled(pool: PgPool) -> Vec<(Engine, SearchIndex)> {
     let mut engines = vec![(Engine::Postgres, SearchIndex::new(pool.clone(), None).unwrap())];
     match test_support::meili_url() {
         None => eprintln!("MEILI_URL is not set: the search suite runs against PostgreSQL only"),
@@ -43,22 +43,22 @@ pub(crate) async fn fill(pool: &PgPool, index: &SearchIndex) {
     building.swap().await.unwrap();
 }
 
-fn query(text: &str) -> SearchQuery {
+pub(crate) fn query(text: &str) -> SearchQuery {
     SearchQuery { text: text.into(), ..SearchQuery::default() }
 }
 
-async fn ask(engine: &(Engine, SearchIndex), query: &SearchQuery) -> SearchResults {
+pub(crate) async fn ask(engine: &(Engine, SearchIndex), query: &SearchQuery) -> SearchResults {
     let results = engine.1.search(query).await.unwrap();
     assert_eq!(results.engine, engine.0, "the engine under test did not answer");
     results
 }
 
-fn titles(results: &SearchResults) -> Vec<&str> {
+pub(crate) fn titles(results: &SearchResults) -> Vec<&str> {
     results.hits.iter().map(|hit| hit.title.as_str()).collect()
 }
 
 /// Gives the Meilisearch under test its space back.
-async fn drop_index(engines: Vec<(Engine, SearchIndex)>) {
+pub(crate) async fn drop_index(engines: Vec<(Engine, SearchIndex)>) {
     for (_, index) in engines {
         if let Some(meilisearch) = index.meilisearch() {
             meilisearch.drop_index().await.unwrap();

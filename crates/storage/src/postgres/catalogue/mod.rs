@@ -7,6 +7,7 @@ mod load;
 pub mod movies;
 pub mod quarantine;
 pub mod search;
+mod search_rows;
 mod upsert;
 mod viewers;
 mod writer;
@@ -19,7 +20,8 @@ use sqlx::{PgConnection, PgPool};
 
 pub use lease::{SOURCE_LEASE, SourceLease, Taken};
 pub use load::{LoadError, analyze, load, load_as_of, published};
-pub(crate) use upsert::{known, refresh_search};
+pub(crate) use search_rows::refresh_search;
+pub use upsert::known;
 pub use writer::{write, write_as_of};
 
 use super::changes;

@@ -2,10 +2,14 @@
 
 use chrono::{Datelike, NaiveDate};
 use domain::page::{Limit, Offset, Page};
-use domain::search::{Engine, MAX_TOTAL, SearchDocument, SearchHit, SearchQuery, SearchResults, SortBy};
+use domain::search::{
+    Engine, MAX_TOTAL, NameFields, QueryKeys, SearchDocument, SearchHit, SearchQuery, SearchResults, SortBy,
+    without_article,
+};
 use sqlx::PgPool;
 
 use super::movie_id;
+pub use super::search_rows::{rebuild, upgrade};
 use crate::StorageError;
 
 struct HitRow {
@@ -52,6 +56,26 @@ pub async fn search(pool: &PgPool, query: &SearchQuery) -> Result<SearchResults,
     Ok(SearchResults { hits, total, engine: Engine::Postgres })
 }
 
+/// Titles that are compared letter by letter with a misspelt text; better ones are not hidden behind them.
+const ALIKE_MAX: i32 = 50;
+
+/// Words that describe the request rather than the movie.
+const FILLERS: &[&str] = &["movie", "movies", "film", "films", "starring", "directed"];
+
+/// The words of a folded text that describe a movie.
+fn content(folded: &str) -> Vec<String> {
+    let words = |keep: fn(&str) -> bool| folded.split(' ').filter(|word| keep(word)).map(str::to_owned).collect();
+    let content: Vec<String> = words(|word| !word.is_empty() && !FILLERS.contains(&word));
+    if content.is_empty() { words(|word| !word.is_empty()) } else { content }
+}
+
+/// Reads one page. The tiers, of which the lowest are only read where the others are empty:
+///
+/// 0 title · 1 part of a title, or the number in a series · 2 beginning of a title · 3 initials · 4 a person's whole name ·
+/// 5 part of a person's name, an unfinished word of a title, all words in a title · 6 a long title with one wrong letter ·
+/// 7 all words · 8 likeness to a title or name · 9 most words.
+///
+/// Any other order than relevance holds within titles (0 to 3), people (4 and 5), words (6 and 7) and the rest.
 async fn hits(pool: &PgPool, query: &SearchQuery, page: Page) -> Result<Vec<HitRow>, StorageError> {
     let sort = match query.sort_by {
         SortBy::Relevance => "relevance",
@@ -59,26 +83,106 @@ async fn hits(pool: &PgPool, query: &SearchQuery, page: Page) -> Result<Vec<HitR
         SortBy::Rating => "rating",
         SortBy::ReleaseDate => "release_date",
     };
+    let keys = QueryKeys::of(&query.text);
+    let (series, number) = keys.numbered.unzip();
     Ok(sqlx::query_as!(
         HitRow,
-        r#"WITH q AS (
-               -- plainto_tsquery quotes what a user types, so none of it is syntax; the last word may be unfinished
-               -- ("dark kni"), so it matches as a prefix.
-               SELECT fold($1) AS key,
-                      CASE WHEN numnode(p) = 0 THEN p ELSE (p::text || ':*')::tsquery END AS words
-               FROM plainto_tsquery('simple', fold($1)) AS p),
+        r#"WITH typed AS (
+               SELECT word, place, place = count(*) OVER () AS last, ts_lexize('english_stem', word) AS stem
+               FROM unnest($13::text[]) WITH ORDINALITY AS t(word, place)),
+           -- Stop words alone name titles or nothing. Years count in titles, people and dates, not in plots. The last word may
+           -- be unfinished. Folded words have letters and digits only, so none of them is syntax.
+           terms AS (
+               SELECT word, place,
+                      CASE WHEN word ~ '^(19|20)[0-9]{2}$' THEN quote_literal(word) || ':AB'
+                           ELSE '(' || quote_literal(word)
+                                || CASE WHEN last AND length(word) > 2 THEN ' | ' || quote_literal(word) || ':*AC' ELSE '' END
+                                || ' | ' || quote_literal(stem[1]) || ':CD)' END AS term
+               FROM typed WHERE stem <> '{}'),
+           q AS MATERIALIZED (
+               SELECT string_agg(term, ' & ' ORDER BY place)::tsquery AS every,
+                      string_agg(term, ' | ' ORDER BY place)::tsquery AS some,
+                      string_agg(quote_literal(word) || ':A', ' & ')::tsquery AS in_title,
+                      array_agg(term::tsquery) AS each, count(*) AS terms, fold_name($1) AS name,
+                      CASE WHEN fold_name($1) <> '' THEN plainto_tsquery('simple', fold_name($1)) END AS named
+               FROM terms),
+           named AS MATERIALIZED (
+               SELECT k.movie_id, CASE k.kind WHEN 0 THEN 0 WHEN 1 THEN 1 ELSE 3 END AS tier, (k.key = $12)::int AS whole
+               FROM movie_search_keys k WHERE k.key = ANY($11)
+               UNION ALL
+               SELECT k.movie_id, CASE WHEN starts_with(k.key, form || ' ') THEN 2 ELSE 5 END,
+                      -- "dark kni" means "The Dark Knight", not what has more words.
+                      (position(' ' IN substr(k.key, length(form) + 1)) = 0
+                       AND (position(' ' IN form) > 0 OR position(' ' IN $16) = 0))::int
+               FROM q CROSS JOIN unnest($11::text[]) AS form JOIN movie_search_keys k
+                   ON k.key > form COLLATE "C" AND k.key < (form || chr(1114111)) COLLATE "C" AND k.kind < 2
+               WHERE q.terms > 0 AND (length(form) > 2 OR starts_with(k.key, form || ' '))),
+           titled AS MATERIALIZED (
+               SELECT movie_id, min(tier) AS tier, 2 * max(whole) AS bonus FROM named GROUP BY movie_id),
+           -- "alien 2": series whose titles carry no numbers are counted by date.
+           series AS (
+               SELECT movie_id FROM (
+                   SELECT DISTINCT m.movie_id, m.release_date
+                   FROM movie_search_keys k JOIN movies m USING (movie_id)
+                   WHERE m.tombstoned_at IS NULL
+                     AND (k.key = $14 OR k.kind < 2 AND k.key > ($14 || ' ') COLLATE "C" AND k.key < ($14 || '!') COLLATE "C")
+               ) AS movies_of_series
+               WHERE NOT (SELECT EXISTS (SELECT FROM titled WHERE tier < 3))
+               ORDER BY release_date NULLS LAST, movie_id LIMIT 1 OFFSET $15::bigint - 1),
+           persons AS (
+               SELECT p.person_id, p.name_key = q.name AS whole FROM q JOIN people p
+                   ON to_tsvector('simple', p.name_key) @@ q.named
+               WHERE q.terms > 0
+               -- A first name that thousands bear says little.
+               ORDER BY p.name_key = q.name DESC, p.name_key LIKE '% ' || q.name DESC, p.person_id LIMIT 200),
+           billed AS MATERIALIZED (
+               SELECT c.movie_id, CASE WHEN bool_or(p.whole) THEN 4 ELSE 5 END AS tier,
+                      max(CASE WHEN c.role = 'director' THEN 1 ELSE greatest(0.2, 1 - 0.1 * c.position) END)::float8 AS part
+               -- OFFSET 0: a few people's credits come from the index; a join would read all of them.
+               FROM persons p
+               CROSS JOIN LATERAL (SELECT * FROM movie_credits c WHERE c.person_id = p.person_id OFFSET 0) AS c
+               GROUP BY c.movie_id),
+           worded AS MATERIALIZED (
+               SELECT s.movie_id, CASE WHEN s.document @@ q.in_title THEN 5 ELSE 7 END AS tier,
+                      ts_rank('{0.1, 0.4, 0.6, 1}', s.document, q.some) AS rank
+               FROM q JOIN movie_search s ON s.document @@ q.every),
+           exact AS MATERIALIZED (
+               SELECT movie_id, tier, 1::float8 AS part, bonus::float8 AS bonus FROM titled
+               UNION ALL SELECT movie_id, 1, 1, 0 FROM series
+               UNION ALL SELECT movie_id, tier, part, 0 FROM billed
+               UNION ALL SELECT movie_id, tier, 1.2, 8 * rank FROM worded
+               UNION ALL SELECT movie_id, 0, 1, 0 FROM movie_search WHERE $1 = ''),
+           -- Plots have so many words that a misspelt title may be among them: "the shinning".
+           misspelt AS MATERIALIZED (
+               SELECT t.movie_id, t.likeness, length($16) >= 7 AND t.letters <= 1 AS near
+               FROM q, titles_alike($16, $17) AS t
+               WHERE q.terms > 0 AND NOT (SELECT EXISTS (SELECT FROM exact WHERE tier < 7))
+                 AND (length($16) >= 7 OR NOT (SELECT EXISTS (SELECT FROM exact)))),
+           alike AS MATERIALIZED (
+               SELECT movie_id, max(likeness) AS likeness, CASE WHEN bool_or(near) THEN 6 ELSE 8 END AS tier FROM (
+                   SELECT movie_id, likeness, near FROM misspelt WHERE near OR NOT (SELECT EXISTS (SELECT FROM exact))
+                   UNION ALL
+                   SELECT c.movie_id, p.likeness * CASE WHEN c.role = 'director' THEN 1
+                                                        ELSE greatest(0.6, 1 - 0.05 * c.position) END, false
+                   FROM q, people_alike(q.name, 5) AS p
+                   CROSS JOIN LATERAL (SELECT * FROM movie_credits c WHERE c.person_id = p.person_id OFFSET 0) AS c
+                   WHERE NOT (SELECT EXISTS (SELECT FROM exact)) AND q.terms > 0) AS likenesses
+               GROUP BY movie_id),
+           partial AS (
+               SELECT s.movie_id, ts_rank('{0.2, 0.4, 0.6, 1}', s.document, q.some) AS rank,
+                      (SELECT count(*) FROM unnest(q.each) AS term WHERE s.document @@ term) AS matched
+               FROM q JOIN movie_search s ON s.document @@ q.some
+               WHERE q.terms > 2 AND NOT (SELECT EXISTS (SELECT FROM exact)) AND NOT (SELECT EXISTS (SELECT FROM alike))),
            found AS (
-               SELECT s.movie_id,
-                      -- Whole title, then its beginning, then likeness of title and weight of the words found.
-                      (CASE WHEN s.title_key = q.key THEN 4 WHEN s.title_key LIKE 'the ' || q.key THEN 3.5
-                            WHEN starts_with(s.title_key, q.key) THEN 2 ELSE 0 END
-                       + word_similarity(q.key, s.title_key) + similarity(q.key, s.title_key)
-                       + 2 * ts_rank(s.document, q.words)) AS relevance
-               FROM movie_search s, q
-               WHERE $1 = '' OR s.document @@ q.words OR q.key <% s.title_key),
+               SELECT DISTINCT ON (movie_id) movie_id, tier, part, bonus FROM (
+                   SELECT * FROM exact
+                   UNION ALL SELECT movie_id, tier, 0.05, 10 * likeness FROM alike
+                   UNION ALL SELECT movie_id, 9, 0.1, 5 * matched + 5 * rank FROM partial, q WHERE 2 * matched > q.terms
+               ) AS every_way
+               ORDER BY movie_id, tier, part DESC, bonus DESC),
            hits AS (
                SELECT m.movie_id, m.title, m.release_date, m.genres, m.vote_average, m.vote_count, m.popularity,
-                      m.overview, m.poster_path, f.relevance
+                      m.overview, m.poster_path
                FROM found f JOIN movies m USING (movie_id)
                WHERE m.tombstoned_at IS NULL
                  AND ($2::text IS NULL OR EXISTS (SELECT 1 FROM unnest(m.genres) g WHERE lower(g) = lower($2)))
@@ -86,8 +190,12 @@ async fn hits(pool: &PgPool, query: &SearchQuery, page: Page) -> Result<Vec<HitR
                  AND ($4::float8 IS NULL OR m.vote_average <= $4)
                  AND ($5::int IS NULL OR m.release_date >= make_date($5, 1, 1))
                  AND ($6::int IS NULL OR m.release_date <= make_date($6, 12, 31))
-               ORDER BY CASE $7 WHEN 'relevance' THEN relevance WHEN 'popularity' THEN m.popularity
-                                WHEN 'rating' THEN m.vote_average
+               ORDER BY CASE WHEN $7 = 'relevance' OR tier > 7 THEN tier WHEN tier < 4 THEN 0 WHEN tier < 6 THEN 4 ELSE 7 END,
+                        CASE $7 WHEN 'relevance' THEN CASE WHEN $1 = '' THEN m.popularity
+                                                           -- How well known it is, by the person's part in it.
+                                                           ELSE part * (ln(1 + m.vote_count::float8)
+                                                                        + ln(1 + greatest(m.popularity, 0))) + bonus END
+                                WHEN 'popularity' THEN m.popularity WHEN 'rating' THEN m.vote_average
                                 ELSE extract(epoch FROM m.release_date)::float8 END DESC NULLS LAST,
                         m.popularity DESC, m.movie_id
                LIMIT $8)
@@ -105,6 +213,13 @@ async fn hits(pool: &PgPool, query: &SearchQuery, page: Page) -> Result<Vec<HitR
         MAX_TOTAL,
         page.limit.get(),
         page.offset.get(),
+        &keys.forms,
+        keys.folded,
+        &content(&keys.folded),
+        series,
+        number,
+        without_article(&keys.folded),
+        ALIKE_MAX,
     )
     .fetch_all(pool)
     .await?)
@@ -130,6 +245,7 @@ impl TryFrom<DocumentRow> for SearchDocument {
     fn try_from(row: DocumentRow) -> Result<Self, StorageError> {
         Ok(Self {
             title_words: row.title.split_whitespace().count(),
+            names: NameFields::of(&row.title, row.original_title.as_deref()),
             hit: SearchHit {
                 movie_id: movie_id(row.movie_id)?,
                 title: row.title,
@@ -177,28 +293,4 @@ pub async fn documents_of(pool: &PgPool, ids: &[i64]) -> Result<Vec<SearchDocume
     .into_iter()
     .map(SearchDocument::try_from)
     .collect()
-}
-
-/// Rewrites the PostgreSQL search rows of all movies in chunks and returns the number of movies. Ingest keeps the rows
-/// current; the rebuild corrects drift.
-pub async fn rebuild(pool: &PgPool, mut progress: impl FnMut(i64)) -> Result<i64, StorageError> {
-    const CHUNK: i64 = 5_000;
-    let (mut after, mut done) = (0, 0);
-    loop {
-        let mut tx = pool.begin().await?;
-        let ids = sqlx::query_scalar!(
-            "SELECT movie_id FROM movies WHERE movie_id > $1 AND tombstoned_at IS NULL ORDER BY movie_id LIMIT $2",
-            after,
-            CHUNK,
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        let Some(last) = ids.last() else { break };
-        after = *last;
-        super::refresh_search(&mut tx, &ids).await?;
-        tx.commit().await?;
-        done += ids.len() as i64;
-        progress(done);
-    }
-    Ok(done)
 }

@@ -119,7 +119,7 @@ pub(super) async fn insert_stubs(
 }
 
 /// The subset of `ids` that the catalogue has.
-pub(crate) async fn known(conn: &mut PgConnection, ids: &[i64]) -> Result<HashSet<i64>, StorageError> {
+pub async fn known(conn: &mut PgConnection, ids: &[i64]) -> Result<HashSet<i64>, StorageError> {
     Ok(sqlx::query_scalar!("SELECT movie_id FROM movies WHERE movie_id = ANY($1)", ids)
         .fetch_all(conn)
         .await?
@@ -244,27 +244,4 @@ pub(super) async fn write_keywords(
     )
     .fetch_all(conn)
     .await?)
-}
-
-/// Rewrites the search rows of these movies where their text changed.
-pub(crate) async fn refresh_search(conn: &mut PgConnection, ids: &[i64]) -> Result<(), StorageError> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        r#"INSERT INTO movie_search AS s (movie_id, title_key, document)
-           SELECT movie_id, fold(title),
-                  setweight(to_tsvector('simple', fold(title || ' ' || coalesce(original_title, ''))), 'A')
-               || setweight(to_tsvector('simple', fold(coalesce((SELECT string_agg(p ->> 'name', ' ')
-                      FROM jsonb_array_elements((credits -> 'directors') || (credits -> 'cast')) AS p), ''))), 'B')
-               || setweight(to_tsvector('simple', fold(array_to_string(keywords, ' '))), 'C')
-               || setweight(to_tsvector('simple', fold(coalesce(overview, ''))), 'D')
-           FROM movies WHERE movie_id = ANY($1) AND tombstoned_at IS NULL
-           ON CONFLICT (movie_id) DO UPDATE SET title_key = excluded.title_key, document = excluded.document
-           WHERE (s.title_key, s.document) IS DISTINCT FROM (excluded.title_key, excluded.document)"#,
-        ids,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }

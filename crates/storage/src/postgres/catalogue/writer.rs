@@ -97,7 +97,7 @@ pub async fn write_as_of(
     );
     touched.extend(upsert::write_credits(conn, credits, &mut bad).await?);
     touched.extend(upsert::write_keywords(conn, keywords, &mut bad).await?);
-    upsert::refresh_search(conn, &touched).await?;
+    super::refresh_search(conn, &touched).await?;
 
     viewers::write_metrics(conn, &metrics, &mut tally).await?;
     viewers::write_ratings(conn, source, &ratings, &mut bad, &mut tally).await?;

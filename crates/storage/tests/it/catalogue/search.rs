@@ -1,7 +1,7 @@
 //! What the search engines are filled from. What they answer is `search_index`.
 
 use domain::ingest::{Record, Source};
-use domain::search::{SearchDocument, SearchHit};
+use domain::search::{NameFields, SearchDocument, SearchHit};
 use sqlx::PgPool;
 use storage::postgres::catalogue::{record_missing, search};
 use storage::postgres::search_outbox as outbox;
@@ -35,6 +35,7 @@ async fn documents_carry_the_whole_movie_in_steps_by_id(pool: PgPool) {
             poster_path: None,
         },
         original_title: None,
+        names: NameFields::of("The Godfather", None),
         release_year: Some(1972),
         keywords: vec!["mafia".into()],
         people: vec!["Francis Ford Coppola".into(), "Al Pacino".into()],
@@ -79,7 +80,7 @@ async fn a_rebuild_heals_rows_that_are_lost_or_wrong_and_leaves_tombstones_out(p
     assert_eq!(search::rebuild(&pool, |done| progress.push(done)).await.unwrap(), 8);
     assert_eq!((rows().await, progress), (right, vec![8]));
 
-    sqlx::query("TRUNCATE movie_search").execute(&pool).await.unwrap();
+    sqlx::query("TRUNCATE movie_search CASCADE").execute(&pool).await.unwrap();
     tombstone(&pool, 550).await;
     assert_eq!(search::rebuild(&pool, |_| {}).await.unwrap(), 7);
     assert_eq!(count(&pool, "movie_search").await, 7);

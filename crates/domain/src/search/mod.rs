@@ -1,10 +1,16 @@
 //! A search query and its results, independent of the engine.
 
+mod fold;
+mod keys;
+
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::MovieId;
 use crate::page::Page;
+
+pub use fold::{compact, fold, without_article};
+pub use keys::{KEYS_VERSION, KeyKind, NameFields, QueryKeys, title_keys};
 
 /// Upper bound on the hits that are counted and can be paged to. Both engines apply it (it is Meilisearch's default),
 /// so `total` means the same from either.
@@ -87,6 +93,8 @@ pub struct SearchDocument {
     #[serde(flatten)]
     pub hit: SearchHit,
     pub original_title: Option<String>,
+    #[serde(flatten)]
+    pub names: NameFields,
     pub release_year: Option<i32>,
     pub keywords: Vec<String>,
     /// Names of directors and leading cast.
