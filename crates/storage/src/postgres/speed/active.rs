@@ -47,12 +47,7 @@ pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded,
         .into_iter()
         .map(|r| {
             gone.remove(&r.movie_id);
-            let latest = match (r.observed_at, r.latest_popularity, r.latest_average, r.latest_count) {
-                (Some(at), Some(popularity), Some(vote_average), Some(vote_count)) => {
-                    Some(Observed::new(at, Numbers { popularity, vote_average, vote_count }))
-                }
-                _ => None,
-            };
+            let latest = latest(r.observed_at, r.latest_popularity, r.latest_average, r.latest_count);
             Ok(Movie {
                 movie_id: movie_id(r.movie_id)?,
                 title: r.title,
@@ -67,6 +62,17 @@ pub async fn reload(pool: &PgPool, ids: &[i64], since: Hour) -> Result<Reloaded,
         .collect::<Result<_, StorageError>>()?;
     let gone = gone.into_iter().map(movie_id).collect::<Result<_, StorageError>>()?;
     Ok(Reloaded { movies, gone })
+}
+
+/// The latest observation of an outer join; `None` where the movie has none.
+pub(super) fn latest(
+    at: Option<DateTime<Utc>>,
+    popularity: Option<f64>,
+    vote_average: Option<f64>,
+    vote_count: Option<i64>,
+) -> Option<Observed> {
+    let numbers = Numbers { popularity: popularity?, vote_average: vote_average?, vote_count: vote_count? };
+    Some(Observed::new(at?, numbers))
 }
 
 /// The result of [`reload`].

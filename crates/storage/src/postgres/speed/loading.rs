@@ -11,6 +11,7 @@ use domain::hours::Hour;
 use domain::trending::active::{Active, MAX_MOVIES, Movie, Numbers, Observed, Touched};
 use sqlx::PgPool;
 
+use super::active::latest;
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
 
@@ -120,12 +121,7 @@ async fn details(
         .await?;
         for r in rows {
             let Some(Hours { observed, touched }) = hours(r.movie_id) else { continue };
-            let latest = match (r.observed_at, r.latest_popularity, r.latest_average, r.latest_count) {
-                (Some(at), Some(popularity), Some(vote_average), Some(vote_count)) => {
-                    Some(Observed::new(at, Numbers { popularity, vote_average, vote_count }))
-                }
-                _ => None,
-            };
+            let latest = latest(r.observed_at, r.latest_popularity, r.latest_average, r.latest_count);
             active.put(Movie {
                 movie_id: movie_id(r.movie_id)?,
                 title: r.title,
