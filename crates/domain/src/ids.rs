@@ -74,6 +74,10 @@ numeric_id!(
     /// A viewer's id, assigned by the service that sends the events.
     UserId
 );
+numeric_id!(
+    /// A viewer's dense id: what tables and computations use for a [`crate::viewers::ViewerName`].
+    ViewerId
+);
 
 impl MovieId {
     /// First id of movies that the demo world makes up. TMDB's own ids are far below.

@@ -17,6 +17,7 @@ pub mod merge;
 pub mod movies;
 pub mod page;
 pub mod predictions;
+pub mod preferences;
 pub mod ratings_by_decade;
 pub mod rounding;
 pub mod schedule;
@@ -25,5 +26,6 @@ pub mod sentiment;
 pub mod similar;
 pub mod trending;
 pub mod trends;
+pub mod viewers;
 
-pub use ids::{EventId, JobId, MovieId, PersonId, ReviewId, RunId, UserId};
+pub use ids::{EventId, JobId, MovieId, PersonId, ReviewId, RunId, UserId, ViewerId};

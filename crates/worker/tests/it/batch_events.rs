@@ -28,7 +28,7 @@ fn hour() -> DateTime<Utc> {
 
 async fn event(pool: &PgPool, movie: i64, kind: &str, rating: Option<f32>, at: DateTime<Utc>) {
     sqlx::query(
-        "INSERT INTO viewer_events (event_id, user_id, movie_id, event_type, rating, occurred_at)
+        "INSERT INTO viewer_events (event_id, viewer_id, movie_id, event_type, rating, occurred_at)
          VALUES (gen_random_uuid(), 7, $1, $2, $3, $4)",
     )
     .bind(movie)

@@ -25,7 +25,7 @@ pub(in crate::postgres) async fn insert(
     let rating: Vec<Option<f32>> = events.iter().map(|e| e.rating).collect();
     let at: Vec<DateTime<Utc>> = events.iter().map(|e| e.occurred_at).collect();
     let new = sqlx::query_scalar!(
-        "INSERT INTO viewer_events (event_id, user_id, movie_id, event_type, rating, occurred_at)
+        "INSERT INTO viewer_events (event_id, viewer_id, movie_id, event_type, rating, occurred_at)
          SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::real[], $6::timestamptz[])
          ON CONFLICT (event_id) DO NOTHING
          RETURNING event_id",
@@ -54,7 +54,7 @@ pub(in crate::postgres) async fn insert_reviews(
     let at: Vec<DateTime<Utc>> = reviews.iter().map(|r| r.occurred_at).collect();
     let new = sqlx::query_scalar!(
         "WITH new AS (
-             INSERT INTO viewer_reviews (review_id, user_id, movie_id, content, rating, occurred_at)
+             INSERT INTO viewer_reviews (review_id, viewer_id, movie_id, content, rating, occurred_at)
              SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::real[], $6::timestamptz[])
              ON CONFLICT (review_id) DO NOTHING
              RETURNING review_id),
