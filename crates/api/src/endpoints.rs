@@ -69,6 +69,10 @@ endpoints! {
         both "/admin/jobs/{id}/stream" get admin::stream::follow, Admin;
         both "/admin/jobs/{id}/cancel" post admin::jobs::cancel, Admin;
         both "/admin/jobs/{id}/retry" post admin::jobs::retry, Admin;
+        both "/admin/models" get admin::models::list, Admin;
+        both "/admin/models/rollback" post admin::models::rollback, Admin;
+        both "/admin/models/{version}" get admin::models::show, Admin;
+        both "/admin/models/{version}/promote" post admin::models::promote, Admin;
         both "/admin/dead-letters" get admin::dead_letters::list, Admin;
         both "/admin/dead-letters/replay" post admin::dead_letters::replay, Admin;
         both "/admin/dead-letters/discard" post admin::dead_letters::discard, Admin;

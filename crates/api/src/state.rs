@@ -7,12 +7,14 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use query::Reader;
 use query::lag::Lag;
+use query::model::ActiveModel;
 use secrecy::ExposeSecret;
 use settings::ApiSettings;
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::changes::ChangeFeed;
 use storage::event_log::{EventLogConfig, EventSink};
+use storage::objects::{Objects, ObjectsConfig};
 use storage::search_index::SearchIndex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +40,10 @@ pub struct State {
     pub reader: Arc<Reader>,
     /// Answers requests from `cache`, or by `reader`.
     pub answers: Answers,
+    /// The recommender's active model; none before the first was promoted.
+    pub model: Arc<ActiveModel>,
+    /// The object store with the files of models.
+    pub objects: Objects,
     /// Receives the database's notifications and distributes them to this process.
     pub feed: Arc<ChangeFeed>,
     pub cache: Arc<ResponseCache>,
@@ -79,12 +85,20 @@ impl State {
         let search = SearchIndex::new(pool.clone(), meili)?;
         let admission = Arc::new(Admission::new(pool.clone(), settings.waiting, lag.clone()));
         let reader = Arc::new(Reader::new(pool.clone(), search, lag, settings.streams_per_client));
+        let objects = Objects::open(&ObjectsConfig {
+            url: settings.objects.url.clone(),
+            endpoint: settings.objects.endpoint.clone(),
+            region: settings.objects.region.clone(),
+            keys: settings.objects.keys.clone(),
+        })?;
         let cache = Arc::new(ResponseCache::new(&settings.cache, feed.clone())?);
         Ok(Self {
             event_log,
             admission,
             answers: Answers::new(cache.clone(), reader.clone()),
             reader,
+            model: Arc::default(),
+            objects,
             cache,
             job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),

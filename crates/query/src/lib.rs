@@ -15,6 +15,7 @@ pub mod genre_stats;
 pub mod lag;
 mod layer_stats;
 mod list;
+pub mod model;
 pub mod movies;
 mod numbers;
 pub mod predictions;

@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::env::{Env, SettingsError};
 use crate::live::{EventLogSettings, Role, SpeedSettings, WaitingSettings, days};
+use crate::recommender::{ObjectStoreSettings, RecommenderSettings};
 
 const POOL_SIZE: &str = "DATABASE_POOL_SIZE";
 
@@ -273,6 +274,8 @@ pub struct ApiSettings {
     pub speed_lag_limit: Duration,
     /// See [`CacheSettings`].
     pub cache: CacheSettings,
+    /// See [`ObjectStoreSettings`].
+    pub objects: ObjectStoreSettings,
     /// See [`MeiliSettings`]. With `None`, PostgreSQL answers searches.
     pub meili: Option<MeiliSettings>,
     /// See [`LogSettings`].
@@ -303,6 +306,7 @@ impl ApiSettings {
             waiting: WaitingSettings::load(env)?,
             speed_lag_limit: Duration::from_secs(env.within("SPEED_LAG_LIMIT_SECONDS", 300, 1..=86_400)?),
             cache: CacheSettings::load(env)?,
+            objects: ObjectStoreSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
             log: LogSettings::load(env)?,
         })
@@ -360,6 +364,10 @@ pub struct WorkerSettings {
     pub database: DatabaseSettings,
     /// See [`RedisSettings`].
     pub redis: RedisSettings,
+    /// See [`ObjectStoreSettings`].
+    pub objects: ObjectStoreSettings,
+    /// See [`RecommenderSettings`].
+    pub recommender: RecommenderSettings,
     /// See [`MeiliSettings`]. With `None`, PostgreSQL answers searches.
     pub meili: Option<MeiliSettings>,
     /// `SEARCH_CHECK_SECONDS`, 300: how often the search index is compared with the catalogue.
@@ -415,6 +423,8 @@ impl WorkerSettings {
             speed: SpeedSettings::load(env)?,
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
+            objects: ObjectStoreSettings::load(env)?,
+            recommender: RecommenderSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
             search_check: Duration::from_secs(env.within("SEARCH_CHECK_SECONDS", 300, 1..=86_400)?),
             tmdb: TmdbSettings::load(env)?,

@@ -45,6 +45,8 @@ pub enum Change {
     Purged(CacheFamily),
     /// The live facts of these movies have changed.
     Movies(Arc<[i64]>),
+    /// This version of the recommender has become the active one.
+    Model(Arc<str>),
     /// Anything may have changed: the connection is new, and earlier notifications may have been lost.
     Everything,
 }
@@ -154,6 +156,7 @@ impl ChangeFeed {
             Notification::Generation(family, generation) => self.announce(Change::Generation(family, generation)),
             Notification::Purged(family) => self.announce(Change::Purged(family)),
             Notification::Touched(movies) => self.announce(Change::Movies(movies.into())),
+            Notification::Model(version) => self.announce(Change::Model(version.into())),
             Notification::Job(id) => {
                 // There may be no subscriber.
                 let _ = self.jobs.send(id);

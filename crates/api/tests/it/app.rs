@@ -9,7 +9,8 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
 use settings::{
-    ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, RedisSettings, WaitingSettings,
+    ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, ObjectStoreSettings, RedisSettings,
+    WaitingSettings,
 };
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
@@ -50,6 +51,12 @@ pub fn settings_for(database_url: String) -> ApiSettings {
             stale_while_revalidate: Duration::from_secs(30),
             stale_if_error: Duration::from_secs(600),
             warm: 50,
+        },
+        objects: ObjectStoreSettings {
+            url: std::env::temp_dir().join(test_support::unique_prefix()).display().to_string(),
+            endpoint: None,
+            region: "us-east-1".into(),
+            keys: None,
         },
         meili: None,
         log: LogSettings { filter: "off".into(), json: false },

@@ -84,7 +84,7 @@ async fn the_description_lists_the_computations_that_there_are(pool: PgPool) {
     let job = parameters.iter().find(|parameter| parameter["name"] == "job").unwrap();
     let names: Vec<&str> =
         job["schema"]["enum"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-    assert_eq!(names.len(), domain::artifacts::Artifact::ALL.len() + 1, "{names:?}");
+    assert_eq!(names.len(), domain::artifacts::Artifact::ALL.len() + 2, "the two chains as well: {names:?}");
     assert!(names.contains(&"genre-stats") && names.contains(&"all"), "{names:?}");
     app.stop().await;
 }

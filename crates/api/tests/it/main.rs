@@ -18,6 +18,7 @@ mod http;
 mod leftovers;
 mod live;
 mod merged;
+mod models;
 mod movies;
 mod outage;
 mod raw;

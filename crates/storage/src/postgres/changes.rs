@@ -75,12 +75,15 @@ pub enum Notification {
     Touched(Vec<i64>),
     /// A job's status or progress has changed; a trigger of the table `jobs` sends it.
     Job(JobId),
+    /// This version of the recommender has become the active one; a trigger of the table `models` sends it.
+    Model(String),
 }
 
 const GENERATION: &str = "cache_generation";
 const PURGED: &str = "cache_purged";
 const TOUCHED: &str = "movies_touched";
 const JOB: &str = "job_changed";
+const MODEL: &str = "model_activated";
 
 /// Size limit in bytes of a notification's payload; PostgreSQL accepts less than 8,000.
 const TOUCHED_BYTES_MAX: usize = 7_900;
@@ -94,7 +97,7 @@ pub async fn listen(pool: &PgPool) -> Result<Listener, StorageError> {
     // A lost connection must be reported before it is replaced: a caller that waits with a time limit could miss it
     // otherwise.
     listener.eager_reconnect(false);
-    listener.listen_all([GENERATION, PURGED, TOUCHED, JOB]).await?;
+    listener.listen_all([GENERATION, PURGED, TOUCHED, JOB, MODEL]).await?;
     Ok(Listener(listener))
 }
 
@@ -127,6 +130,7 @@ fn parse(channel: &str, message: &str) -> Option<Notification> {
         PURGED => Some(Notification::Purged(family(message)?)),
         TOUCHED => Some(Notification::Touched(message.split(',').map(|id| id.parse().ok()).collect::<Option<_>>()?)),
         JOB => Some(Notification::Job(JobId(Uuid::parse_str(message).ok()?))),
+        MODEL => Some(Notification::Model(message.to_owned())),
         _ => None,
     }
 }

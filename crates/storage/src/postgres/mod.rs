@@ -1,7 +1,8 @@
 //! All SQL, sorted by the data: one module per feature, one function per query.
 //!
 //! `catalogue` is what sources say of movies, `facts` what viewers did, `speed` and `batch` the two layers of views over
-//! them, `layers` what is read from both at once, `artifacts` runs and heads, `jobs` the ledger, `changes` notifications.
+//! them, `layers` what is read from both at once, `artifacts` runs and heads, `jobs` the ledger, `models` the
+//! registry of recommenders, `changes` notifications.
 
 pub mod artifacts;
 pub mod batch;
@@ -13,8 +14,10 @@ pub mod facts;
 pub mod health;
 pub mod jobs;
 pub mod layers;
+pub mod models;
 pub mod search_outbox;
 pub mod speed;
+pub mod viewers;
 mod which;
 
 use std::str::FromStr;

@@ -6,6 +6,7 @@ pub mod dead_letters;
 pub mod ingest;
 mod job;
 pub mod jobs;
+pub mod models;
 pub mod quarantine;
 pub mod search;
 pub mod stream;
