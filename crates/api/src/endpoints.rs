@@ -75,6 +75,11 @@ endpoints! {
         both "/admin/quarantine" get admin::quarantine::list, Admin;
         both "/admin/quarantine/replay" post admin::quarantine::replay, Admin;
         both "/admin/quarantine/discard" post admin::quarantine::discard, Admin;
+        both "/admin/feedback" get admin::feedback::show, Admin;
+        both "/admin/experiments" get admin::experiments::list, Admin;
+        both "/admin/experiments/{name}" get admin::experiments::show, Admin;
+        both "/admin/experiments/{name}" put admin::experiments::start, Admin;
+        both "/admin/experiments/{name}/end" post admin::experiments::end, Admin;
         both "/health" get health::overview, Open;
         both "/health/live" get health::live, Open;
         both "/health/ready" get health::ready, Open;

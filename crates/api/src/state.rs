@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use query::Reader;
+use query::experiment::RunningExperiment;
 use query::lag::Lag;
 use secrecy::ExposeSecret;
 use settings::ApiSettings;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::answer::{Answers, ResponseCache};
+use crate::list_log::ListLog;
 
 /// Time limit for the first read of the cache generations at start. With it, answers are cached from the first request
 /// on; without the database the API starts all the same.
@@ -41,6 +43,10 @@ pub struct State {
     /// Receives the database's notifications and distributes them to this process.
     pub feed: Arc<ChangeFeed>,
     pub cache: Arc<ResponseCache>,
+    /// Stores which lists were recommended to whom.
+    pub list_log: Arc<ListLog>,
+    /// The experiment that runs now.
+    pub experiment: Arc<RunningExperiment>,
     /// Permits for job streams, [`JOB_STREAMS_MAX`] in total.
     pub job_streams: Arc<Semaphore>,
     /// Cancelled at shutdown; ends all event streams.
@@ -86,6 +92,8 @@ impl State {
             answers: Answers::new(cache.clone(), reader.clone()),
             reader,
             cache,
+            list_log: Arc::new(ListLog::new(settings.list_log_share)),
+            experiment: Arc::default(),
             job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),
             assets_dir: settings.assets_dir.clone(),

@@ -7,6 +7,7 @@ pub mod actor_collaboration;
 pub mod artifacts;
 pub mod clock;
 pub mod events;
+pub mod experiments;
 pub mod genre_analytics;
 pub mod genre_stats;
 pub mod hours;

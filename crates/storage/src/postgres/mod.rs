@@ -9,11 +9,13 @@ pub mod catalogue;
 pub mod changes;
 mod clock;
 mod counts;
+pub mod experiments;
 pub mod facts;
 pub mod health;
 pub mod jobs;
 pub mod layers;
 pub mod search_outbox;
+pub mod served_lists;
 pub mod speed;
 mod which;
 

@@ -10,6 +10,7 @@ mod catalogue;
 mod changes;
 mod errors;
 mod event_log;
+mod experiments;
 mod health;
 mod jobs;
 mod queue;

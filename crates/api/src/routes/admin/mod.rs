@@ -3,6 +3,8 @@
 pub mod cache;
 pub mod compute;
 pub mod dead_letters;
+pub mod experiments;
+pub mod feedback;
 pub mod ingest;
 mod job;
 pub mod jobs;
