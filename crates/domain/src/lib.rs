@@ -9,6 +9,7 @@ pub mod clock;
 pub mod events;
 pub mod genre_analytics;
 pub mod genre_stats;
+pub mod history;
 pub mod hours;
 pub mod ids;
 pub mod ingest;
@@ -28,4 +29,4 @@ pub mod trending;
 pub mod trends;
 pub mod viewers;
 
-pub use ids::{EventId, JobId, MovieId, PersonId, ReviewId, RunId, UserId, ViewerId};
+pub use ids::{EventId, InvalidId, JobId, MovieId, PersonId, ReviewId, RunId, ViewerId};

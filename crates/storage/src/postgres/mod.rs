@@ -11,10 +11,12 @@ mod clock;
 mod counts;
 pub mod facts;
 pub mod health;
+pub mod history;
 pub mod jobs;
 pub mod layers;
 pub mod search_outbox;
 pub mod speed;
+pub mod viewers;
 mod which;
 
 use std::str::FromStr;

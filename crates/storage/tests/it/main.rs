@@ -19,3 +19,4 @@ mod search_outbox;
 mod search_tiers;
 mod speed;
 mod support;
+mod viewers;
