@@ -64,6 +64,12 @@ endpoints! {
         both "/admin/compute/{job}" post admin::compute::run, Admin;
         both "/admin/search/build-index" post admin::search::build_index, Admin;
         both "/admin/cache" delete admin::cache::purge, Admin;
+        both "/admin/aliases" get admin::aliases::list, Admin;
+        both "/admin/aliases" put admin::aliases::put, Admin;
+        both "/admin/aliases/{alias}" delete admin::aliases::delete, Admin;
+        versioned "/viewers/{user_id}" delete admin::viewers::forget, Admin;
+        versioned "/viewers/{user_id}/export" get admin::viewers::export, Admin;
+        versioned "/viewers/{user_id}/imports" post admin::imports::add, Admin;
         both "/admin/jobs" get admin::jobs::list, Admin, table;
         both "/admin/jobs/{id}" get admin::jobs::show, Admin;
         both "/admin/jobs/{id}/stream" get admin::stream::follow, Admin;
@@ -97,6 +103,8 @@ endpoints! {
     aliases {
         versioned "/trending/daily" get trending::daily as "/api/v1/movies/trending", Open, table;
         versioned "/recommendations/movies/{id}" get movies::similar as "/api/v1/movies/{id}/similar", Open, table;
+        root "/api/events" post events::add as "/api/v1/events", Open;
+        root "/api/reviews" post reviews::add as "/api/v1/reviews", Open;
         both "/health/mongodb" get health::database as "/api/v1/health/database", Open;
     }
 }

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::Admission;
 use crate::answer::{Answers, ResponseCache};
 use crate::list_log::ListLog;
+use crate::names::Names;
 
 /// Time limit for the first read of the cache generations at start. With it, answers are cached from the first request
 /// on; without the database the API starts all the same.
@@ -36,6 +37,8 @@ pub struct State {
     pub event_log: Arc<dyn EventSink>,
     /// Decides whether facts about unknown movies are accepted.
     pub admission: Arc<Admission>,
+    /// Looks movies up by IMDb id and alias.
+    pub names: Names,
     /// Answers questions about movies from the stores.
     pub reader: Arc<Reader>,
     /// Answers requests from `cache`, or by `reader`.
@@ -49,6 +52,8 @@ pub struct State {
     pub experiment: Arc<RunningExperiment>,
     /// Permits for job streams, [`JOB_STREAMS_MAX`] in total.
     pub job_streams: Arc<Semaphore>,
+    /// The turn to import a viewer's history.
+    pub importing: Semaphore,
     /// Cancelled at shutdown; ends all event streams.
     pub stopping: CancellationToken,
     pub assets_dir: PathBuf,
@@ -89,11 +94,13 @@ impl State {
         Ok(Self {
             event_log,
             admission,
+            names: Names::new(pool.clone()),
             answers: Answers::new(cache.clone(), reader.clone()),
             reader,
             cache,
             list_log: Arc::new(ListLog::new(settings.list_log_share)),
             experiment: Arc::default(),
+            importing: Semaphore::new(1),
             job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),
             assets_dir: settings.assets_dir.clone(),

@@ -108,6 +108,11 @@ impl TestApp {
         self.get_with(path, "X-API-Key", ADMIN_KEY).await
     }
 
+    /// With the admin key.
+    pub async fn admin_delete(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::DELETE, path).header("X-API-Key", ADMIN_KEY)).await
+    }
+
     /// With the admin key and, unless it is null, a JSON body.
     pub async fn admin_post(&self, path: &str, body: Value) -> Answer {
         let request = self.request(Method::POST, path).header("X-API-Key", ADMIN_KEY);

@@ -12,11 +12,13 @@ mod counts;
 pub mod experiments;
 pub mod facts;
 pub mod health;
+pub mod history;
 pub mod jobs;
 pub mod layers;
 pub mod search_outbox;
 pub mod served_lists;
 pub mod speed;
+pub mod viewers;
 mod which;
 
 use std::str::FromStr;

@@ -20,3 +20,4 @@ mod search_outbox;
 mod search_tiers;
 mod speed;
 mod support;
+mod viewers;
