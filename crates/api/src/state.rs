@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use query::Reader;
+use query::experiment::RunningExperiment;
 use query::lag::Lag;
 use query::model::ActiveModel;
 use secrecy::ExposeSecret;
@@ -21,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::answer::{Answers, ResponseCache};
+use crate::list_log::ListLog;
+use crate::names::Names;
 
 /// Time limit for the first read of the cache generations at start. With it, answers are cached from the first request
 /// on; without the database the API starts all the same.
@@ -36,6 +39,8 @@ pub struct State {
     pub event_log: Arc<dyn EventSink>,
     /// Decides whether facts about unknown movies are accepted.
     pub admission: Arc<Admission>,
+    /// Looks movies up by IMDb id and alias.
+    pub names: Names,
     /// Answers questions about movies from the stores.
     pub reader: Arc<Reader>,
     /// Answers requests from `cache`, or by `reader`.
@@ -47,8 +52,14 @@ pub struct State {
     /// Receives the database's notifications and distributes them to this process.
     pub feed: Arc<ChangeFeed>,
     pub cache: Arc<ResponseCache>,
+    /// Stores which lists were recommended to whom.
+    pub list_log: Arc<ListLog>,
+    /// The experiment that runs now.
+    pub experiment: Arc<RunningExperiment>,
     /// Permits for job streams, [`JOB_STREAMS_MAX`] in total.
     pub job_streams: Arc<Semaphore>,
+    /// The turn to import a viewer's history.
+    pub importing: Semaphore,
     /// Cancelled at shutdown; ends all event streams.
     pub stopping: CancellationToken,
     pub assets_dir: PathBuf,
@@ -95,11 +106,15 @@ impl State {
         Ok(Self {
             event_log,
             admission,
+            names: Names::new(pool.clone()),
             answers: Answers::new(cache.clone(), reader.clone()),
             reader,
             model: Arc::default(),
             objects,
             cache,
+            list_log: Arc::new(ListLog::new(settings.list_log_share)),
+            experiment: Arc::default(),
+            importing: Semaphore::new(1),
             job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),
             assets_dir: settings.assets_dir.clone(),

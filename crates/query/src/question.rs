@@ -1,7 +1,7 @@
 //! The traits of all questions.
 
 use domain::artifacts::CacheFamily;
-use domain::{MovieId, UserId};
+use domain::{MovieId, ViewerId};
 use serde::Serialize;
 
 use crate::provenance::CacheState;
@@ -27,7 +27,7 @@ pub trait Question: Serialize + Send + Sync + 'static {
     }
 
     /// Returns the viewer whose private answer this is. `None` means that everybody gets the same answer.
-    fn viewer(&self) -> Option<UserId> {
+    fn viewer(&self) -> Option<ViewerId> {
         None
     }
 

@@ -261,6 +261,9 @@ pub struct ApiSettings {
     /// `X-Forwarded-For`. Unset: the client is the connection's peer. Anybody can send such a header, so set it only
     /// where every request comes through the proxy.
     pub client_header: Option<String>,
+    /// `RECOMMENDATION_LOG_SHARE`, default 1: share of the recommended lists that are stored, so that feedback can be told
+    /// from them. A list takes some 400 bytes for 90 days.
+    pub list_log_share: f64,
     /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,
     /// The Redis of the event log.
@@ -300,6 +303,7 @@ impl ApiSettings {
             assets_dir: env.or("ASSETS_DIR", ".local/assets".into())?,
             streams_per_client: env.within("STREAMS_PER_CLIENT", 16, 1..=1_000)?,
             client_header: env.text("CLIENT_ADDRESS_HEADER").map(str::to_owned),
+            list_log_share: env.within("RECOMMENDATION_LOG_SHARE", 1.0, 0.0..=1.0)?,
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
             event_log: EventLogSettings::load(env)?,

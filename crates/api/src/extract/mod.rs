@@ -5,13 +5,15 @@ mod client;
 mod genre;
 mod id;
 mod idempotency;
+mod names;
 mod params;
 mod values;
 
-pub use body::{Body, RawBody};
+pub use body::{Body, RawBody, Upload};
 pub use client::client;
 pub use genre::InPath;
 pub use id::Id;
 pub use idempotency::IdempotencyKey;
+pub use names::{AliasInPath, ViewerInPath};
 pub use params::Params;
 pub use values::{Day, GenreName, Month, Parsed, QueryText, Rating, Year};

@@ -12,6 +12,7 @@ mod cache;
 mod contract;
 mod docs;
 mod events;
+mod experiments;
 mod export;
 mod health;
 mod http;
