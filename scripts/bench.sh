@@ -2,9 +2,9 @@
 # Measures what the product promises and prints one table, also into .local/bench.md; exit 1 if a target was missed.
 # Release build, throw-away servers with the settings of up.sh, traffic to this machine only; about twelve minutes.
 #   BENCH_ONLY=events,drain   only these of: answers start import growth large events visible reviews drain late
-#                             reads search; live stands for events visible reviews drain late reads
-#   DATA_DIR=<dir>   holds tmdb_5000/: times its import and the artifacts on it
-#   BENCH_LARGE=1    a demo world of a million movies: the worker's memory (about half an hour more)
+#                             reads search recommender; live stands for events visible reviews drain late reads
+#   DATA_DIR=<dir>   holds tmdb_5000/: times its import and the artifacts on it; ml-latest-small/: times ALS on it
+#   BENCH_LARGE=1    a demo world of a million movies: the worker's memory; ALS on 10 million pairs (about 40 minutes more)
 #   BENCH_ROUNDS=3   BENCH_SECONDS=10   how often, and for how long, each path is loaded
 #   BENCH_VISIBLE_SECONDS=60   BENCH_BACKLOG=1000000   how long viewers are simulated; events to be drained
 #   BENCH_LATE_BACKLOG=2000000   events to be drained into hours that a batch run covers
@@ -25,7 +25,7 @@ LATE_BACKLOG=${BENCH_LATE_BACKLOG:-2000000}
 ONLY=${BENCH_ONLY:-}
 ONLY=,${ONLY//live/events,visible,reviews,drain,late,reads},
 for section in ${ONLY//,/ }; do
-    [[ " answers start import growth large events visible reviews drain late reads search " == *" $section "* ]] ||
+    [[ " answers start import growth large events visible reviews drain late reads search recommender " == *" $section "* ]] ||
         die "BENCH_ONLY knows no $section: look at the top of bench.sh"
 done
 [[ -z ${DATA_DIR:-} ]] || DATA_DIR=$(cd "$CALLER_DIR" && realpath "$DATA_DIR")
@@ -502,6 +502,81 @@ time.sleep(86400)' "$SILENT_PORT"
         "$(divide "$away" "$alone")" "95 % < 5 ms more" "$(awk -v a="$away" -v b="$alone" 'BEGIN { print a - b }')" "<" 5
 }
 
+## The recommender, against implicit's ALS
+
+# need_implicit: implicit in an environment of its own, in PEER; PEER is empty where PyPI cannot be reached.
+need_implicit() {
+    PEER=$ROOT/.local/implicit/bin/python
+    "$PEER" -c 'import implicit' 2>/dev/null && return
+    say "installing implicit from PyPI into .local/implicit"
+    { python3 -m venv .local/implicit && .local/implicit/bin/pip install -q 'implicit==0.7.*' scipy numpy; } \
+        >>"$WORLD/log/commands.log" 2>&1 || PEER=""
+}
+
+# als_numbers PROGRAM...: of als_times or its rival, into IT (s/iteration), CPU (of both threads), TOP (s), PEAK (MiB).
+als_numbers() {
+    local line
+    line=$("$@" 2>>"$WORLD/log/commands.log") || die "this failed: $*: look at the end of $WORLD/log/commands.log"
+    read -r IT CPU TOP PEAK <<<"$line"
+}
+
+# Neighbours in time are compared, as everywhere here.
+bench_recommender() {
+    say "the trainer against implicit"
+    cargo build --release --locked -p recommender --example als_times
+    install "$CARGO_TARGET_DIR/release/examples/als_times" "$bin/als_times"
+    TOOK=$("$bin/als_times" fold-in 128)
+    row "folding in 200 interactions, 128 factors, 50,000 items" "95 % in $TOOK ms" "" "" "< 1 ms" "$TOOK" "<" 1
+    need_implicit
+    [[ -n $PEER ]] || {
+        TABLE+="| ALS against implicit | not measured: PyPI cannot be reached for implicit 0.7 | | | | - |"$'\n'
+        return
+    }
+    local sets=(1m) set
+    [[ ! -f ${DATA_DIR:-}/ml-latest-small/ratings.csv ]] || sets=(ml-latest-small 1m)
+    [[ -z ${BENCH_LARGE:-} ]] || sets+=(10m)
+    for set in "${sets[@]}"; do
+        local source=$set
+        [[ $set != ml-* ]] || source=$DATA_DIR/$set/ratings.csv
+        timed "$PEER" scripts/bench/implicit_peer.py dump "$source" "$WORLD/$set.pairs"
+        als_rows "$set" cg 64 0.5
+        als_rows "$set" cg 128 0.5
+        als_rows "$set" cholesky 64 0.25
+        als_rows "$set" cholesky 128 0.25
+        rm "$WORLD/$set.pairs"
+    done
+}
+
+# als_rows SET SOLVER FACTORS LIMIT
+als_rows() {
+    local set=$1 solver=$2 factors=$3 iterations=9 rounds=3 round
+    # Its exact solver takes a minute an iteration there.
+    if [[ $set == 10m ]]; then
+        rounds=1
+        if [[ $solver == cg ]]; then iterations=3; else iterations=1; fi
+    fi
+    say "ALS on $set, $solver, $factors factors"
+    local -A ours theirs
+    for ((round = 1; round <= rounds; round++)); do
+        als_numbers "$bin/als_times" "$WORLD/$set.pairs" "$solver" "$factors" "$iterations"
+        ours[it]+=" $IT" ours[cpu]+=" $CPU" ours[top]+=" $TOP" ours[peak]+=" $PEAK"
+        als_numbers "$PEER" scripts/bench/implicit_peer.py time "$WORLD/$set.pairs" "$solver" "$factors" "$iterations"
+        theirs[it]+=" $IT" theirs[cpu]+=" $CPU" theirs[top]+=" $TOP" theirs[peak]+=" $PEAK"
+    done
+    compare() { # WHAT KEY UNIT LIMIT
+        local a b
+        # shellcheck disable=SC2086  # lists of numbers
+        a=$(median ${ours[$2]}) b=$(median ${theirs[$2]})
+        row "$1" "$a $3" "implicit $b $3" "$(divide "$a" "$b")" "≤ $4" "$(divide "$a" "$b")" "<=" "$4"
+    }
+    compare "ALS, an iteration: $set, $solver, $factors factors" it s "$4"
+    compare "the same in processor time, our last exact pass included" cpu s "$4"
+    if [[ $solver == cg ]]; then
+        compare "top 100 of all: $set, $factors factors" top s 0.5
+        compare "peak memory: $set, $factors factors" peak MiB 0.8
+    fi
+}
+
 # section NAME: whether it is wanted.
 section() { [[ $ONLY == ,, || $ONLY == *,"$1",* ]]; }
 
@@ -517,6 +592,7 @@ if section drain; then bench_drain; fi
 if section late; then bench_late; fi
 if section reads; then bench_reads; fi
 if section search; then bench_search; fi
+if section recommender; then bench_recommender; fi
 
 mkdir -p .local
 printf '%s, %s cores, %s rounds of %s s\n\n%s' "$(date -u +%F)" "$(nproc)" "$ROUNDS" "$DURATION" "$TABLE" >.local/bench.md

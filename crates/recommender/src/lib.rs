@@ -2,6 +2,7 @@
 
 pub mod als;
 pub mod cold;
+pub mod defaults;
 pub mod evaluation;
 pub mod factors;
 pub mod interactions;

@@ -1,6 +1,7 @@
 //! `moviemetric search evaluate`: how often the movie that was meant comes first.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,9 +88,10 @@ pub(crate) async fn run(args: Args) -> CommandResult {
         Some(file) => std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?,
         None => JUDGED.to_owned(),
     };
+    let mut out = io::stdout();
     let pool = settings_for::database().await?;
     let judged = answerable(&pool, parse(&text)?).await?;
-    println!("{} judged searches whose movies are in the catalogue", judged.len());
+    writeln!(out, "{} judged searches whose movies are in the catalogue", judged.len())?;
     for asked in &asked(&pool, api_url).await? {
         let (mut total, mut kinds) = (Score::default(), BTreeMap::<&str, Score>::new());
         for search in &judged {
@@ -99,12 +101,12 @@ pub(crate) async fn run(args: Args) -> CommandResult {
             kinds.entry(&search.kind).or_default().add(place);
             if misses && place != Some(0) {
                 let first = hits.first().map_or("nothing", |(_, title)| title);
-                println!("  {:?} ({}): {first} first, right at {place:?}", search.text, search.kind);
+                writeln!(out, "  {:?} ({}): {first} first, right at {place:?}", search.text, search.kind)?;
             }
         }
-        println!("{}: hit@1 {:.3}, MRR {:.3}", asked.name(), total.hit_at_1(), total.mrr());
+        writeln!(out, "{}: hit@1 {:.3}, MRR {:.3}", asked.name(), total.hit_at_1(), total.mrr())?;
         for (kind, score) in kinds {
-            println!("  {kind:<12} {:>3}  {:.3}  {:.3}", score.searches, score.hit_at_1(), score.mrr());
+            writeln!(out, "  {kind:<12} {:>3}  {:.3}  {:.3}", score.searches, score.hit_at_1(), score.mrr())?;
         }
     }
     Ok(ExitCode::SUCCESS)

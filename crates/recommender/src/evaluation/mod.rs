@@ -2,16 +2,22 @@
 
 mod bootstrap;
 mod candidate;
+mod cold_items;
+mod dislikes;
 mod metrics;
 mod numpy_random;
+mod sampled;
 mod select;
 mod split;
 
 pub use bootstrap::{Interval, interval, paired};
 pub use candidate::{Candidate, FitError};
+pub use cold_items::ColdSplit;
+pub use dislikes::DislikeSplit;
 pub use metrics::{Catalogue, Metric, catalogue};
-pub use select::select;
-pub use split::{Part, Protocol, Rating, Ratings, Split};
+pub use sampled::sampled_ranks;
+pub use select::{Judged, rank, rank_blends};
+pub use split::{FOLDS, Part, Protocol, Rating, Ratings, Split, VALIDATIONS};
 
 use crate::models::Recommender;
 

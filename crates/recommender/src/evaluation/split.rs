@@ -71,13 +71,31 @@ impl fmt::Display for Protocol {
     }
 }
 
+/// Validation splits of a protocol: settings are chosen by the mean over them, since one alone has too few viewers.
+pub const VALIDATIONS: usize = 4;
+
 /// Which viewers and ratings are held out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// To choose settings: what [`Part::Test`] holds out is unknown here too.
-    Validation,
+    /// To choose settings: what [`Part::Test`] holds out is unknown here too. The number goes from 1 to [`VALIDATIONS`] and
+    /// is 1 in the published protocol. Leave-last-out holds each viewer's last but so many ratings out, and forgets the
+    /// later ones; strong generalisation tests the group that comes so many after the test's.
+    Validation(usize),
     /// To report.
     Test,
+}
+
+impl Part {
+    /// 0 for the test.
+    fn step(self) -> usize {
+        match self {
+            Self::Test => 0,
+            Self::Validation(step) => {
+                assert!((1..=VALIDATIONS).contains(&step), "validations are 1 to {VALIDATIONS}");
+                step
+            }
+        }
+    }
 }
 
 /// Training data and a test.
@@ -103,14 +121,7 @@ impl Ratings {
     }
 
     fn leave_last_out(&self, like_min: f32, held_min: f32, part: Part) -> Split {
-        let mut kept: Vec<bool> = self.rows.iter().map(|rating| rating.value >= like_min).collect();
-        let mut held = self.latest(&kept, held_min);
-        let drop = |kept: &mut Vec<bool>, held: &[usize]| held.iter().for_each(|&row| kept[row] = false);
-        drop(&mut kept, &held);
-        if part == Part::Validation {
-            held = self.latest(&kept, held_min);
-            drop(&mut kept, &held);
-        }
+        let (kept, held) = self.held_out(like_min, held_min, part.step());
         let known = self.rows.iter().zip(&kept).filter(|pair| *pair.1).map(|(rating, _)| (rating.viewer, rating.item));
         let train = Interactions::likes(known, self.viewers, self.items);
         // `held` is ordered by viewer, one row each.
@@ -126,6 +137,18 @@ impl Ratings {
         let held_items = held.iter().zip(0..).map(|(&row, tested)| (tested, self.rows[row].item));
         let held = Interactions::likes(held_items, held.len(), self.items).viewers().clone();
         Split { train, exclude: histories.clone(), histories, held }
+    }
+
+    /// The rows to train on as a mask, and the held-out ones, by viewer. `earlier` is how many later ones are forgotten.
+    pub(super) fn held_out(&self, like_min: f32, held_min: f32, earlier: usize) -> (Vec<bool>, Vec<usize>) {
+        let mut kept: Vec<bool> = self.rows.iter().map(|rating| rating.value >= like_min).collect();
+        let mut held = self.latest(&kept, held_min);
+        held.iter().for_each(|&row| kept[row] = false);
+        for _ in 0..earlier {
+            held = self.latest(&kept, held_min);
+            held.iter().for_each(|&row| kept[row] = false);
+        }
+        (kept, held)
     }
 
     /// Each viewer's latest kept rating of at least `held_min`, the largest item among equals, of viewers with two or more
@@ -153,10 +176,9 @@ impl Ratings {
         let mut eligible: Vec<usize> = (0..self.viewers).filter(|&viewer| all.row(viewer).len() >= LIKES_MIN).collect();
         NumpyRandom::new(SEED).shuffle(&mut eligible);
         let groups = groups(&eligible);
-        let validation = part == Part::Validation;
-        let tested = if validation { (fold + 1) % FOLDS } else { fold };
+        let tested = (fold + part.step()) % FOLDS;
         let mut trained: Vec<usize> = (0..FOLDS)
-            .filter(|&group| group != fold && !(validation && group == tested))
+            .filter(|&group| group != fold && group != tested)
             .flat_map(|group| groups[group].iter().copied())
             .collect();
         trained.sort_unstable();
@@ -180,7 +202,7 @@ impl Ratings {
         let mut tested = groups[tested].to_vec();
         tested.sort_unstable();
         let tested: Vec<Vec<u32>> = tested.into_iter().map(of).filter(|row| row.len() >= LIKES_MIN).collect();
-        let mut random = NumpyRandom::new(SEED + 1 + fold as u32 + if validation { 10 } else { 0 });
+        let mut random = NumpyRandom::new(SEED + 1 + fold as u32 + 10 * part.step() as u32);
         let (mut held, mut known) = (Vec::new(), Vec::new());
         let count = tested.len();
         for (mut row, viewer) in tested.into_iter().zip(0..) {

@@ -82,7 +82,7 @@ fn the_published_popularity_rows_are_reproduced_with_their_intervals() {
         shown(&Candidate::Popularity, &strong, &STRONG),
         ["Recall@20 0.1915 [0.1564, 0.2361]", "Recall@50 0.2711 [0.2270, 0.3190]", "NDCG@100 0.2210 [0.1911, 0.2521]"]
     );
-    let validation = ratings.split(Protocol::StrongGeneralisation { like_min: 4.0, fold: 0 }, Part::Validation);
+    let validation = ratings.split(Protocol::StrongGeneralisation { like_min: 4.0, fold: 0 }, Part::Validation(1));
     assert_eq!(shown(&Candidate::Popularity, &validation, &STRONG)[2][..15], *"NDCG@100 0.2333");
 }
 
@@ -110,4 +110,33 @@ fn one_viewer_with_two_ratings_is_a_whole_evaluation() {
     assert_eq!(shown(&Candidate::Popularity, &split, &[Metric::HitRate(10)]), ["HR@10 1.0000 [1.0000, 1.0000]"]);
     let nobody = ratings.split(Protocol::StrongGeneralisation { like_min: 4.0, fold: 0 }, Part::Test);
     assert_eq!(nobody.held.height(), 0);
+}
+
+#[test]
+fn settings_are_ranked_in_two_rounds_and_blends_as_the_blend_that_is_fitted() {
+    let row = |viewer, item| Rating { viewer, item, value: 4.0, time: i64::from((item * 7 + viewer) % 15) };
+    let of = |viewer: u32| (0..15).map(move |item| (viewer, 20 * (viewer % 2) + item));
+    let rows = (0..40).flat_map(of).filter(|(viewer, item)| (viewer + item) % 5 > 0).map(|(v, i)| row(v, i)).collect();
+    let ratings = Ratings { rows, viewers: 40, items: 35 };
+    let protocol = Protocol::StrongGeneralisation { like_min: 4.0, fold: 2 };
+    let validations: Vec<Split> =
+        (1..=VALIDATIONS).map(|step| ratings.split(protocol, Part::Validation(step))).collect();
+    let candidates =
+        [Candidate::Popularity, Candidate::Ease { regularisation: 5.0 }, Candidate::Ease { regularisation: f32::NAN }];
+    let metric = Metric::Ndcg(10);
+    let ranked = rank(&candidates, &validations, metric, &()).unwrap();
+    assert_eq!(ranked.len(), 2, "the one that cannot be fitted is left out");
+    assert_eq!((&ranked[0].candidate, ranked[0].finalist), (&candidates[1], true));
+    let viewers: usize = validations.iter().map(|split| split.held.height()).sum();
+    assert_eq!((ranked[0].values.len(), ranked[1].values.len()), (viewers, validations[0].held.height()));
+    assert!(rank(&candidates[2..], &validations, metric, &()).is_err());
+
+    let blends = rank_blends(&candidates[..2], &[vec![0.4, 0.6], vec![1.0, 0.0]], &validations, metric, &()).unwrap();
+    for judged in blends {
+        let fitted = validations.iter().flat_map(|split| {
+            let model = judged.candidate.fit(&split.train, &()).unwrap();
+            metric.of(&lists(&*model, split), &split.held)
+        });
+        assert_eq!(judged.values, fitted.collect::<Vec<_>>(), "{}", judged.candidate);
+    }
 }

@@ -38,6 +38,14 @@ impl<M: Recommender> Recommender for Blend<M> {
     }
 }
 
+/// A model's scores as a blend takes them, for a blend of models that all rank every item.
+pub(crate) fn standardised<M: Recommender>(model: &M, history: Row<'_>) -> Vec<f32> {
+    let mut scores = vec![0.0; model.items()];
+    model.score(history, &mut scores);
+    standardise(history, &mut scores);
+    scores
+}
+
 /// To mean 0 and deviation 1 over unseen items.
 fn standardise(history: Row<'_>, scores: &mut [f32]) {
     let worst = scores.iter().copied().filter(|score| score.is_finite()).fold(f32::INFINITY, f32::min);

@@ -1,6 +1,7 @@
 //! Recommenders behind one interface, so that one evaluation compares them.
 
 mod blend;
+mod content;
 mod ease;
 mod knn;
 mod popularity;
@@ -8,6 +9,8 @@ mod popularity;
 use rayon::prelude::*;
 
 pub use blend::Blend;
+pub(crate) use blend::standardised;
+pub use content::ContentProfile;
 pub use ease::{Ease, EaseError, ITEMS_MAX as EASE_ITEMS_MAX};
 pub use knn::{Knn, Similarity};
 pub use popularity::Popularity;

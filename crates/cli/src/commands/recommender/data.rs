@@ -155,8 +155,9 @@ pub(super) fn interactions(
     Ok(builder.build()?)
 }
 
-/// All ratings, for an evaluation. Ordinals follow the numeric order of the names, since ties are broken by it.
-pub(super) fn ratings(path: &Path) -> Result<Ratings, Box<dyn Error>> {
+/// All ratings, for an evaluation, and the items' names. Ordinals follow the numeric order of the names, since ties are broken
+/// by it.
+pub(super) fn ratings(path: &Path) -> Result<(Ratings, Vec<String>), Box<dyn Error>> {
     let (mut users, mut items) = (Names::default(), Names::default());
     let mut rows = Vec::new();
     read(path, |line| {
@@ -168,5 +169,5 @@ pub(super) fn ratings(path: &Path) -> Result<Ratings, Box<dyn Error>> {
     for row in &mut rows {
         (row.viewer, row.item) = (user_ranks[row.viewer as usize], item_ranks[row.item as usize]);
     }
-    Ok(Ratings { rows, viewers: users.names.len(), items: items.names.len() })
+    Ok((Ratings { rows, viewers: users.names.len(), items: items.names.len() }, items.names))
 }

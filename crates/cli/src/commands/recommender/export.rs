@@ -1,6 +1,6 @@
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -48,6 +48,6 @@ pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         }
     }
     out.flush()?;
-    println!("{}: {} vectors of {} numbers", args.out.display(), factors.rows(), factors.factors());
+    writeln!(io::stdout(), "{}: {} vectors of {} numbers", args.out.display(), factors.rows(), factors.factors())?;
     Ok(())
 }

@@ -1,11 +1,16 @@
 //! `moviemetric recommender`: trains, evaluates and asks models on plain files, without a database.
 
+mod content;
 mod data;
 mod evaluate;
 mod export;
+mod grids;
 mod model;
+mod protocol;
 mod recommend;
+mod studies;
 mod train;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -25,6 +30,8 @@ enum Command {
     Train(train::Args),
     /// Compare algorithms on a data set: settings chosen on validation, then tested with intervals
     Evaluate(evaluate::Args),
+    /// Choose the settings of ALS on validation splits; prints the command to train with
+    Tune(tune::Args),
     /// Print recommendations of a trained model
     Recommend(recommend::Args),
     /// Write a model's vectors as one .npy or CSV file
@@ -35,6 +42,7 @@ pub(crate) fn run(args: Args) -> CommandResult {
     match args.command {
         Command::Train(args) => train::run(&args)?,
         Command::Evaluate(args) => evaluate::run(&args)?,
+        Command::Tune(args) => tune::run(&args)?,
         Command::Recommend(args) => recommend::run(&args)?,
         Command::Export(args) => export::run(&args)?,
     }

@@ -1,4 +1,5 @@
 use std::error::Error;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -102,14 +103,15 @@ pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let seconds = started.elapsed().as_secs_f64();
     bar.finish_and_clear();
     model::write(&args.out, &trained, &users, &items)?;
-    println!("interactions      {}", interactions.len());
-    println!("viewers           {}", users.names.len());
-    println!("items             {}", items.names.len());
-    println!("factors           {}", parameters.factors);
-    println!("iterations        {}", parameters.iterations);
-    println!("training, s       {seconds:.3}");
-    println!("s/iteration       {:.4} (median)", median(ends.into_inner().unwrap_or_default()));
-    println!("model             {}", args.out.display());
+    let mut out = io::stdout().lock();
+    writeln!(out, "interactions      {}", interactions.len())?;
+    writeln!(out, "viewers           {}", users.names.len())?;
+    writeln!(out, "items             {}", items.names.len())?;
+    writeln!(out, "factors           {}", parameters.factors)?;
+    writeln!(out, "iterations        {}", parameters.iterations)?;
+    writeln!(out, "training, s       {seconds:.3}")?;
+    writeln!(out, "s/iteration       {:.4} (median)", median(ends.into_inner().unwrap_or_default()))?;
+    writeln!(out, "model             {}", args.out.display())?;
     Ok(())
 }
 

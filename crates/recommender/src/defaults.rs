@@ -1,0 +1,21 @@
+//! The settings that a product starts with, in one place. README.md has the validations by which they were chosen.
+
+use crate::als::Parameters;
+use crate::models::Similarity;
+
+/// Of item kNN.
+pub const SIMILARITY: Similarity = Similarity::Bm25 { k1: 1.2, b: 0.25 };
+
+/// Neighbours of item kNN.
+pub const NEIGHBOURS: usize = 150;
+
+/// λ of EASE.
+pub const EASE_REGULARISATION: f32 = 200.0;
+
+/// Share of ALS in a blend with EASE.
+pub const ALS_SHARE: f32 = 0.4;
+
+/// ALS, alone or in a blend.
+pub fn als() -> Parameters {
+    Parameters { factors: 128, unobserved_weight: 0.3, regularisation: 0.01, ..Parameters::default() }
+}
