@@ -4,16 +4,16 @@ use crate::als::Parameters;
 use crate::models::Similarity;
 
 /// Of item kNN.
-pub const SIMILARITY: Similarity = Similarity::Bm25 { k1: 1.2, b: 0.25 };
+pub const SIMILARITY: Similarity = Similarity::Bm25 { k1: 0.5, b: 0.5 };
 
 /// Neighbours of item kNN.
-pub const NEIGHBOURS: usize = 150;
+pub const NEIGHBOURS: usize = 100;
 
 /// λ of EASE.
-pub const EASE_REGULARISATION: f32 = 200.0;
+pub const EASE_REGULARISATION: f32 = 100.0;
 
 /// Share of ALS in a blend with EASE.
-pub const ALS_SHARE: f32 = 0.4;
+pub const ALS_SHARE: f32 = 0.6;
 
 /// ALS, alone or in a blend.
 pub fn als() -> Parameters {
