@@ -53,6 +53,15 @@ impl Place {
         self.on(Method::POST, handler)
     }
 
+    pub fn put<F, Args>(self, handler: F) -> Endpoint
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::PUT, handler)
+    }
+
     pub fn delete<F, Args>(self, handler: F) -> Endpoint
     where
         F: Handler<Args>,

@@ -7,8 +7,9 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use query::Reader;
 use query::lag::Lag;
+use query::recommendations::Rules;
 use secrecy::ExposeSecret;
-use settings::ApiSettings;
+use settings::{ApiSettings, RecommendationSettings};
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::changes::ChangeFeed;
@@ -78,7 +79,10 @@ impl State {
         let lag = Arc::new(Lag::new(event_log.clone(), settings.speed_lag_limit));
         let search = SearchIndex::new(pool.clone(), meili)?;
         let admission = Arc::new(Admission::new(pool.clone(), settings.waiting, lag.clone()));
-        let reader = Arc::new(Reader::new(pool.clone(), search, lag, settings.streams_per_client));
+        let mut reader = Reader::new(pool.clone(), search, lag, settings.streams_per_client);
+        let RecommendationSettings { batch_share, exploration_share } = settings.recommendations;
+        reader.rules = Rules { batch_share, exploration_share };
+        let reader = Arc::new(reader);
         let cache = Arc::new(ResponseCache::new(&settings.cache, feed.clone())?);
         Ok(Self {
             event_log,

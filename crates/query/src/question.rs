@@ -1,7 +1,7 @@
 //! The traits of all questions.
 
-use domain::artifacts::CacheFamily;
 use domain::MovieId;
+use domain::artifacts::CacheFamily;
 use domain::viewers::ViewerName;
 use serde::Serialize;
 

@@ -7,6 +7,7 @@ mod dispatcher;
 mod error;
 pub mod jobs;
 mod poll;
+mod profiles;
 mod runner;
 mod scoring;
 mod search;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use apalis::prelude::{Data, Monitor, WorkerBuilder, WorkerBuilderExt};
 use domain::JobId;
 use futures::future::BoxFuture;
+use query::model::ActiveModel;
 use settings::{Role, WorkerSettings};
 use sources::tmdb::TmdbClient;
 use sqlx::PgPool;
@@ -39,6 +41,8 @@ pub struct Shared {
     pub pool: PgPool,
     /// The search engines.
     pub search: SearchIndex,
+    /// The active recommender, into whose space profiles are folded.
+    pub model: Arc<ActiveModel>,
     /// The process's settings.
     pub settings: Arc<WorkerSettings>,
     /// Unique per process and start: two workers with one name would hide each other's orphaned tasks from apalis.
@@ -84,6 +88,7 @@ impl Application {
         let shared = Shared {
             pool,
             search,
+            model: Arc::default(),
             settings: Arc::new(settings),
             name: name.into(),
             tmdb: Arc::default(),

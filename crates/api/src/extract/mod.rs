@@ -5,6 +5,7 @@ mod client;
 mod genre;
 mod id;
 mod idempotency;
+mod names;
 mod params;
 mod values;
 
@@ -13,5 +14,6 @@ pub use client::client;
 pub use genre::InPath;
 pub use id::Id;
 pub use idempotency::IdempotencyKey;
+pub use names::ViewerInPath;
 pub use params::Params;
-pub use values::{Day, GenreName, Month, Parsed, QueryText, Rating, Year};
+pub use values::{Day, GenreName, Language, Minutes, Month, MovieIds, Parsed, QueryText, Rating, Share, Year};

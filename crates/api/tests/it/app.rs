@@ -9,7 +9,8 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
 use settings::{
-    ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, RedisSettings, WaitingSettings,
+    ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, RecommendationSettings, RedisSettings,
+    WaitingSettings,
 };
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
@@ -51,6 +52,7 @@ pub fn settings_for(database_url: String) -> ApiSettings {
             stale_if_error: Duration::from_secs(600),
             warm: 50,
         },
+        recommendations: RecommendationSettings::default(),
         meili: None,
         log: LogSettings { filter: "off".into(), json: false },
     }

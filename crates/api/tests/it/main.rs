@@ -21,6 +21,7 @@ mod merged;
 mod movies;
 mod outage;
 mod raw;
+mod recommendations;
 mod search;
 mod sentiment;
 mod similar;

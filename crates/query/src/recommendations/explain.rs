@@ -54,7 +54,8 @@ pub(super) async fn explain(
     let rows = candidates::fitting(&reader.pool, &ids, &Filter::default()).await?;
     let titles: HashMap<i64, String> = rows.into_iter().map(|row| (row.movie_id, row.title)).collect();
     for (item, parts) in chosen.iter_mut().zip(parts) {
-        let (batch_score, realtime_score) = item.blended.map_or((None, None), |blended| (blended.batch, blended.realtime));
+        let (batch_score, realtime_score) =
+            item.blended.map_or((None, None), |blended| (blended.batch, blended.realtime));
         let layer = match (item.movie.explored, batch_score, realtime_score) {
             (true, ..) => "exploration",
             (_, Some(_), Some(_)) => "hybrid",

@@ -12,7 +12,7 @@ use storage::postgres::recommendations::history::{self, History};
 use storage::postgres::recommendations::viewer::{self, ViewerRow};
 use uuid::Uuid;
 
-use super::{ListSource, RecommendationsView, RecommendedMovie, Recommendations, Wishes, explain, popular};
+use super::{ListSource, Recommendations, RecommendationsView, RecommendedMovie, Wishes, explain, popular};
 use crate::model::ServingModel;
 use crate::{QueryError, Reader};
 
@@ -114,10 +114,7 @@ pub(super) fn says_something(vector: &[f32]) -> bool {
 /// What a history says about each movie.
 pub(super) fn preferences(history: History) -> Preferences {
     let (weights, now) = (PreferenceWeights::default(), Utc::now());
-    history
-        .into_iter()
-        .filter_map(|(movie, signals)| Some((movie, weights.preference(&signals, now)?)))
-        .collect()
+    history.into_iter().filter_map(|(movie, signals)| Some((movie, weights.preference(&signals, now)?))).collect()
 }
 
 /// The candidates of both layers that fit the filter.
@@ -129,9 +126,8 @@ pub(super) async fn candidates_of(
     filter: &Filter,
 ) -> Result<Candidates, QueryError> {
     let ids: Vec<i64> = batch.iter().map(|scored| scored.0.get()).collect();
-    let fitting = async {
-        if ids.is_empty() { Ok(Vec::new()) } else { candidates::fitting(&reader.pool, &ids, filter).await }
-    };
+    let fitting =
+        async { if ids.is_empty() { Ok(Vec::new()) } else { candidates::fitting(&reader.pool, &ids, filter).await } };
     let nearest = async {
         let Some((model, vector)) = model.zip(vector) else { return Ok(Vec::new()) };
         candidates::nearest(&reader.pool, &model.version, vector, filter, CANDIDATES).await
@@ -171,7 +167,8 @@ pub(super) fn chosen(wishes: &Wishes, mut list: Vec<Blended>, mut rows: HashMap<
 
 /// Jaccard similarity of two movies' genres.
 fn alike(rows: &HashMap<i64, MovieRow>, a: MovieId, b: MovieId) -> f32 {
-    let genres = |id: MovieId| rows.get(&id.get()).map_or(&[][..], |row| &row.genres[..]).iter().collect::<HashSet<_>>();
+    let genres =
+        |id: MovieId| rows.get(&id.get()).map_or(&[][..], |row| &row.genres[..]).iter().collect::<HashSet<_>>();
     let (a, b) = (genres(a), genres(b));
     let (common, all) = (a.intersection(&b).count(), a.union(&b).count());
     if all == 0 { 0.0 } else { common as f32 / all as f32 }

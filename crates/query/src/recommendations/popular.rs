@@ -84,12 +84,7 @@ async fn genres_of(reader: &Reader, history: &Preferences) -> Result<Vec<String>
 }
 
 /// Replaces a few places by less known movies, drawn by the list's id.
-async fn explore(
-    reader: &Reader,
-    chosen: &mut [Chosen],
-    filter: &Filter,
-    list_id: Uuid,
-) -> Result<(), QueryError> {
+async fn explore(reader: &Reader, chosen: &mut [Chosen], filter: &Filter, list_id: Uuid) -> Result<(), QueryError> {
     let places = explored_places(chosen.len(), reader.rules.exploration_share);
     if places.is_empty() {
         return Ok(());

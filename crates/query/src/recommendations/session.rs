@@ -55,7 +55,9 @@ impl Session {
             .movies
             .iter()
             .filter(|movie| movie.1 != 0.0)
-            .map(|&(movie, weight)| (movie, Preference { weight: weight.abs(), liked: weight > 0.0, newest_at: generated_at }))
+            .map(|&(movie, weight)| {
+                (movie, Preference { weight: weight.abs(), liked: weight > 0.0, newest_at: generated_at })
+            })
             .collect();
         history.sort_by_key(|preference| preference.0);
         let filter = self.wishes.filter(reader, self.movies.iter().map(|movie| movie.0.get())).await?;

@@ -7,6 +7,7 @@ mod active;
 mod lists;
 mod loader;
 mod merged;
+mod recommendations;
 
 use std::sync::Arc;
 use std::time::Duration;

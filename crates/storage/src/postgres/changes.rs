@@ -1,9 +1,9 @@
 //! Notifications to other processes, sent in the transaction that makes the change: new generations, changed movies,
 //! job progress. [`crate::changes`] receives them.
 
+use domain::artifacts::CacheFamily;
 use domain::viewers::ViewerName;
 use domain::{JobId, ViewerId};
-use domain::artifacts::CacheFamily;
 use sqlx::postgres::PgListener;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;

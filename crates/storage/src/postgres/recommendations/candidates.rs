@@ -53,7 +53,8 @@ pub struct MovieRow {
     pub vote_count: i64,
 }
 
-const COLUMNS: &str = "m.movie_id, m.title, m.release_date, m.genres, m.poster_path, m.popularity, m.vote_average, m.vote_count";
+const COLUMNS: &str =
+    "m.movie_id, m.title, m.release_date, m.genres, m.poster_path, m.popularity, m.vote_average, m.vote_count";
 
 /// Most rows of the index that a search visits before the exact scan takes over (`hnsw.max_scan_tuples` by default).
 pub const HNSW_ITERATIVE_SCAN: (&str, &str) = ("hnsw.iterative_scan", "strict_order");

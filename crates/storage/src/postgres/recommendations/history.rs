@@ -53,7 +53,8 @@ pub async fn of(conn: impl PgExecutor<'_>, viewers: &[ViewerId]) -> Result<HashM
             "review" => SignalKind::Review(row.rating),
             "source" => SignalKind::Rating(row.rating.unwrap_or_default()),
             word => {
-                let known = EventType::named(word).ok_or_else(|| StorageError::Corrupt(format!("event type {word}")))?;
+                let known =
+                    EventType::named(word).ok_or_else(|| StorageError::Corrupt(format!("event type {word}")))?;
                 SignalKind::Event(known, row.rating)
             }
         };

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::ViewerId;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::viewer::viewer_id;
 use crate::StorageError;
@@ -28,74 +28,91 @@ pub struct Profile {
     pub newest_at: DateTime<Utc>,
 }
 
-/// Takes up to `limit` stale viewers, oldest first, for the rest of the transaction; other workers skip them.
-pub async fn claim(conn: &mut PgConnection, limit: i64) -> Result<Vec<Stale>, StorageError> {
-    let rows = sqlx::query!(
-        "SELECT viewer_id, since, version FROM stale_profiles ORDER BY since LIMIT $1 FOR UPDATE SKIP LOCKED",
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
+/// Up to `limit` stale viewers, oldest first. Nothing is locked, since the speed layer marks viewers all the time; two
+/// workers may compute the same profile, and [`finish`] takes only what is still current.
+pub async fn claim(conn: impl PgExecutor<'_>, limit: i64) -> Result<Vec<Stale>, StorageError> {
+    let rows = sqlx::query!("SELECT viewer_id, since, version FROM stale_profiles ORDER BY since LIMIT $1", limit)
+        .fetch_all(conn)
+        .await?;
     rows.into_iter()
         .map(|row| Ok(Stale { viewer_id: viewer_id(row.viewer_id)?, since: row.since, version: row.version }))
         .collect()
 }
 
-/// Writes the profiles of claimed viewers in the space of the model `version`, takes the viewers off the queue unless a
-/// fact has come meanwhile, and tells every API process. A viewer without a profile here loses an old one.
+/// Writes the profiles of claimed viewers in the space of the model `version` and takes them off the queue, except
+/// where a fact has come or another worker was faster meanwhile; tells every API process about all of them. A claimed
+/// viewer without a profile here loses an old one.
 pub async fn finish(
     conn: &mut PgConnection,
     version: &str,
     claimed: &[Stale],
     profiles: &[Profile],
 ) -> Result<(), StorageError> {
+    let current = take_off(conn, claimed).await?;
+    let profiles: Vec<&Profile> =
+        profiles.iter().filter(|profile| current.binary_search(&profile.viewer_id.get()).is_ok()).collect();
     let viewers: Vec<i64> = profiles.iter().map(|profile| profile.viewer_id.get()).collect();
+    sqlx::query!(
+        "DELETE FROM viewer_profiles WHERE viewer_id = ANY($1) AND NOT viewer_id = ANY($2)",
+        &current,
+        &viewers
+    )
+    .execute(&mut *conn)
+    .await?;
+    write(conn, version, &viewers, &profiles).await?;
+    changes::touch_viewers(conn, &claimed.iter().map(|stale| stale.viewer_id).collect::<Vec<_>>()).await
+}
+
+/// Removes the rows that are as they were when they were claimed; returns their viewers, ascending.
+async fn take_off(conn: &mut PgConnection, claimed: &[Stale]) -> Result<Vec<i64>, StorageError> {
+    let ids: Vec<i64> = claimed.iter().map(|stale| stale.viewer_id.get()).collect();
+    let versions: Vec<i64> = claimed.iter().map(|stale| stale.version).collect();
+    let since: Vec<DateTime<Utc>> = claimed.iter().map(|stale| stale.since).collect();
+    let mut current = sqlx::query_scalar!(
+        // Locked in the order in which the speed layer marks viewers, against deadlocks.
+        "WITH current AS (
+             SELECT s.viewer_id FROM stale_profiles s
+             JOIN unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS c(viewer_id, version, since)
+                  ON (s.viewer_id, s.version, s.since) = (c.viewer_id, c.version, c.since)
+             ORDER BY s.viewer_id FOR UPDATE OF s)
+         DELETE FROM stale_profiles s USING current WHERE s.viewer_id = current.viewer_id RETURNING s.viewer_id",
+        &ids,
+        &versions,
+        &since,
+    )
+    .fetch_all(conn)
+    .await?;
+    current.sort_unstable();
+    Ok(current)
+}
+
+async fn write(
+    conn: &mut PgConnection,
+    version: &str,
+    viewers: &[i64],
+    profiles: &[&Profile],
+) -> Result<(), StorageError> {
     let interactions: Vec<i32> = profiles.iter().map(|profile| profile.interactions).collect();
     let newest: Vec<DateTime<Utc>> = profiles.iter().map(|profile| profile.newest_at).collect();
     // `unnest` flattens arrays of arrays, so the vectors come as one and are cut by their length.
     let vectors: Vec<f32> = profiles.iter().flat_map(|profile| profile.vector.iter().copied()).collect();
-    let factors = i32::try_from(profiles.first().map_or(0, |profile| profile.vector.len())).unwrap_or(i32::MAX);
+    let factors = profiles.first().map_or(0, |profile| profile.vector.len()) as i64;
     sqlx::query!(
         "INSERT INTO viewer_profiles AS p (viewer_id, version, vector, interactions, newest_at)
-         SELECT i.viewer_id, $1, ($5::real[])[(i.place - 1) * $6::int + 1 : i.place * $6::int], i.interactions, i.newest_at
+         SELECT i.viewer_id, $1, ($5::real[])[(i.place - 1) * $6::bigint + 1 : i.place * $6::bigint], i.interactions,
+                i.newest_at
          FROM unnest($2::bigint[], $3::int[], $4::timestamptz[])
               WITH ORDINALITY AS i(viewer_id, interactions, newest_at, place)
-         -- One that is forgotten meanwhile does not come back.
+         -- A viewer who is forgotten meanwhile does not come back.
          JOIN viewers v ON v.viewer_id = i.viewer_id
          ON CONFLICT (viewer_id) DO UPDATE SET version = excluded.version, vector = excluded.vector,
              interactions = excluded.interactions, newest_at = excluded.newest_at, updated_at = now()",
         version,
-        &viewers,
+        viewers,
         &interactions,
         &newest,
         &vectors,
         factors,
-    )
-    .execute(&mut *conn)
-    .await?;
-    let ids: Vec<i64> = claimed.iter().map(|stale| stale.viewer_id.get()).collect();
-    let versions: Vec<i64> = claimed.iter().map(|stale| stale.version).collect();
-    sqlx::query!("DELETE FROM viewer_profiles WHERE viewer_id = ANY($1) AND NOT viewer_id = ANY($2)", &ids, &viewers)
-        .execute(&mut *conn)
-        .await?;
-    done(conn, &ids, &versions).await?;
-    changes::touch_viewers(conn, &claimed.iter().map(|stale| stale.viewer_id).collect::<Vec<_>>()).await
-}
-
-/// Takes claimed viewers off the queue without a profile: no model is active, so that there is no space to fold into.
-pub async fn skip(conn: &mut PgConnection, claimed: &[Stale]) -> Result<(), StorageError> {
-    let ids: Vec<i64> = claimed.iter().map(|stale| stale.viewer_id.get()).collect();
-    let versions: Vec<i64> = claimed.iter().map(|stale| stale.version).collect();
-    done(conn, &ids, &versions).await?;
-    changes::touch_viewers(conn, &claimed.iter().map(|stale| stale.viewer_id).collect::<Vec<_>>()).await
-}
-
-async fn done(conn: &mut PgConnection, viewers: &[i64], versions: &[i64]) -> Result<(), StorageError> {
-    sqlx::query!(
-        "DELETE FROM stale_profiles s USING unnest($1::bigint[], $2::bigint[]) AS c(viewer_id, version)
-         WHERE s.viewer_id = c.viewer_id AND s.version = c.version",
-        viewers,
-        versions,
     )
     .execute(conn)
     .await?;
