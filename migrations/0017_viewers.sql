@@ -13,8 +13,9 @@ CREATE TABLE viewers (
 );
 
 -- Whole numbers that named viewers so far keep naming them.
-INSERT INTO viewers (name)
-SELECT DISTINCT user_id::text FROM (
+-- They are the numbers of the demo source's viewers.
+INSERT INTO viewers (name, source, source_user_id)
+SELECT DISTINCT user_id::text, 'demo', user_id FROM (
     SELECT user_id FROM viewer_events UNION SELECT user_id FROM viewer_reviews WHERE user_id IS NOT NULL
 ) AS known;
 

@@ -47,11 +47,11 @@ say "migrating the database"
 [[ -s $WORLD/admin-key ]] || (umask 077 && "$bin/moviemetric" admin-key >"$WORLD/admin-key.new" && mv "$WORLD/admin-key.new" "$WORLD/admin-key")
 ADMIN_API_KEY=$(sed -n 's/^key=//p' "$WORLD/admin-key")
 ADMIN_API_KEY_SHA256=$(sed -n 's/^sha256=//p' "$WORLD/admin-key")
-export ADMIN_API_KEY_SHA256 ASSETS_DIR="$WORLD/assets"
+export ADMIN_API_KEY_SHA256 ASSETS_DIR="$WORLD/assets" OBJECT_STORE_URL="${OBJECT_STORE_URL:-$WORLD/objects}"
 bash scripts/redoc.sh "$ASSETS_DIR" || say "going on: /redoc stays without its script, /docs works"
 
 # What a service reads; a change restarts it. The two that demo.env adds are for callers.
-SETTINGS=$(env | grep -E '^(ADMIN|API|ARTIFACT|ASSETS|CACHE|DATABASE|DEMO|EVENT|JOBS|LOG|MEILI|REDIS|REFRESH|SCHEDULE|SCHEDULER|SPEED|TMDB|WORKER)_' |
+SETTINGS=$(env | grep -E '^(ADMIN|API|ARTIFACT|ASSETS|CACHE|DATABASE|DEMO|EVENT|JOBS|LOG|MEILI|OBJECT|RECOMMENDER|REDIS|REFRESH|SCHEDULE|SCHEDULER|SPEED|TMDB|WORKER)_' |
     grep -vE '^(API_URL|ADMIN_API_KEY)=' | sort)
 # An address for "all interfaces" is no address to call.
 case ${API_HOST:=127.0.0.1} in 0.0.0.0 | ::) host=127.0.0.1 ;; *) host=$API_HOST ;; esac
@@ -92,6 +92,9 @@ load_demo_world() {
     say "running the nightly batch"
     timeout 1800 "$bin/moviemetric" enqueue compute-all --wait ||
         die "the nightly batch did not finish: look into $WORLD/log/worker.log, then run this again"
+    say "training the recommender"
+    timeout 1800 "$bin/moviemetric" enqueue train-recommender --wait ||
+        die "the recommender was not trained: look into $WORLD/log/worker.log, then run this again"
     # Else nothing is observed before the hour's twentieth minute, and trending knows viewers only.
     timeout 300 "$bin/moviemetric" enqueue refresh-popular --wait ||
         die "popular movies were not refreshed: look into $WORLD/log/worker.log, then run this again"

@@ -73,17 +73,32 @@ endpoints! {
         both "/admin/compute/{job}" post admin::compute::run, Admin;
         both "/admin/search/build-index" post admin::search::build_index, Admin;
         both "/admin/cache" delete admin::cache::purge, Admin;
+        both "/admin/aliases" get admin::aliases::list, Admin;
+        both "/admin/aliases" put admin::aliases::put, Admin;
+        both "/admin/aliases/{alias}" delete admin::aliases::delete, Admin;
+        versioned "/viewers/{user_id}" delete admin::viewers::forget, Admin;
+        versioned "/viewers/{user_id}/export" get admin::viewers::export, Admin;
+        versioned "/viewers/{user_id}/imports" post admin::imports::add, Admin;
         both "/admin/jobs" get admin::jobs::list, Admin, table;
         both "/admin/jobs/{id}" get admin::jobs::show, Admin;
         both "/admin/jobs/{id}/stream" get admin::stream::follow, Admin;
         both "/admin/jobs/{id}/cancel" post admin::jobs::cancel, Admin;
         both "/admin/jobs/{id}/retry" post admin::jobs::retry, Admin;
+        both "/admin/models" get admin::models::list, Admin;
+        both "/admin/models/rollback" post admin::models::rollback, Admin;
+        both "/admin/models/{version}" get admin::models::show, Admin;
+        both "/admin/models/{version}/promote" post admin::models::promote, Admin;
         both "/admin/dead-letters" get admin::dead_letters::list, Admin;
         both "/admin/dead-letters/replay" post admin::dead_letters::replay, Admin;
         both "/admin/dead-letters/discard" post admin::dead_letters::discard, Admin;
         both "/admin/quarantine" get admin::quarantine::list, Admin;
         both "/admin/quarantine/replay" post admin::quarantine::replay, Admin;
         both "/admin/quarantine/discard" post admin::quarantine::discard, Admin;
+        both "/admin/feedback" get admin::feedback::show, Admin;
+        both "/admin/experiments" get admin::experiments::list, Admin;
+        both "/admin/experiments/{name}" get admin::experiments::show, Admin;
+        both "/admin/experiments/{name}" put admin::experiments::start, Admin;
+        both "/admin/experiments/{name}/end" post admin::experiments::end, Admin;
         both "/health" get health::overview, Open;
         both "/health/live" get health::live, Open;
         both "/health/ready" get health::ready, Open;
@@ -102,6 +117,8 @@ endpoints! {
         versioned "/trending/daily" get trending::daily as "/api/v1/movies/trending", Open, table;
         versioned "/recommendations/movies/{id}" get movies::similar as "/api/v1/movies/{id}/similar", Open, table;
         root "/api/recommendations" get recommendations::list as "/api/v1/recommendations", Open;
+        root "/api/events" post events::add as "/api/v1/events", Open;
+        root "/api/reviews" post reviews::add as "/api/v1/reviews", Open;
         both "/health/mongodb" get health::database as "/api/v1/health/database", Open;
     }
 }

@@ -10,8 +10,10 @@ pub mod endpoints;
 pub mod error;
 pub mod export;
 pub mod extract;
+mod list_log;
 pub mod middleware;
-pub mod openapi;
+pub mod names;
+mod openapi;
 pub mod paths;
 pub mod router;
 pub mod routes;
@@ -30,6 +32,7 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use futures::future::BoxFuture;
+use query::experiment::RunningExperiment;
 use query::{active, lag};
 use settings::{ApiSettings, shutdown};
 use sqlx::PgPool;
@@ -38,6 +41,7 @@ use storage::changes::ChangeFeed;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use list_log::ListLog;
 use routes::docs::Description;
 
 pub use state::State;
@@ -89,6 +93,11 @@ impl Application {
         let mut background = JoinSet::new();
         // Subscribe before the feed starts, so that no change is missed.
         let (for_cache, for_trending) = (state.feed.subscribe(), state.feed.subscribe());
+        let (model, for_model) = (state.model.clone(), state.feed.subscribe());
+        let cache = state.cache.clone();
+        // A list that was computed before the swap may be cached under the generation of the promotion.
+        background
+            .spawn(model.follow(state.objects.clone(), state.pool.clone(), for_model, move || cache.outdate_live()));
         background.spawn(state.cache.clone().follow(for_cache));
         let (reader, cache) = (&state.reader, state.cache.clone());
         background.spawn(active::follow(reader.active.clone(), reader.pool.clone(), for_trending, move || {
@@ -100,6 +109,8 @@ impl Application {
         let cache = state.cache.clone();
         background.spawn(lag::watch(reader.lag.clone(), move || cache.outdate_live()));
         background.spawn(admission::watch(state.admission.clone()));
+        background.spawn(log_lists(state.list_log.clone(), state.pool.clone()));
+        background.spawn(follow_experiment(state.experiment.clone(), state.pool.clone()));
         background.spawn(telemetry::upkeep(metrics));
 
         let (address, keys) = (settings.listen, access::Keys { admin_sha256: settings.admin_key_sha256 });
@@ -164,11 +175,20 @@ impl Application {
         signals.abort();
         // Closing the pool waits for all connections, and the change feed's listener holds one.
         self.background.shutdown().await;
+        self.state.list_log.finish(&self.state.pool).await;
         self.state.reader.close().await;
         self.state.pool.close().await;
         tracing::info!("stopped");
         Ok(outcome?)
     }
+}
+
+async fn log_lists(log: Arc<ListLog>, pool: PgPool) {
+    match log.run(pool).await {}
+}
+
+async fn follow_experiment(experiment: Arc<RunningExperiment>, pool: PgPool) {
+    match experiment.follow(&pool).await {}
 }
 
 async fn follow_changes(feed: Arc<ChangeFeed>, pool: PgPool) {

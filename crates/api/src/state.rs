@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use query::Reader;
+use query::experiment::RunningExperiment;
 use query::lag::Lag;
+use query::model::ActiveModel;
 use query::recommendations::Rules;
 use secrecy::ExposeSecret;
 use settings::{ApiSettings, RecommendationSettings};
@@ -14,12 +16,15 @@ use sqlx::PgPool;
 use storage::StorageError;
 use storage::changes::ChangeFeed;
 use storage::event_log::{EventLogConfig, EventSink};
+use storage::objects::{Objects, ObjectsConfig};
 use storage::search_index::SearchIndex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::answer::{Answers, ResponseCache};
+use crate::list_log::ListLog;
+use crate::names::Names;
 
 /// Time limit for the first read of the cache generations at start. With it, answers are cached from the first request
 /// on; without the database the API starts all the same.
@@ -35,15 +40,27 @@ pub struct State {
     pub event_log: Arc<dyn EventSink>,
     /// Decides whether facts about unknown movies are accepted.
     pub admission: Arc<Admission>,
+    /// Looks movies up by IMDb id and alias.
+    pub names: Names,
     /// Answers questions about movies from the stores.
     pub reader: Arc<Reader>,
     /// Answers requests from `cache`, or by `reader`.
     pub answers: Answers,
+    /// The recommender's active model; none before the first was promoted.
+    pub model: Arc<ActiveModel>,
+    /// The object store with the files of models.
+    pub objects: Objects,
     /// Receives the database's notifications and distributes them to this process.
     pub feed: Arc<ChangeFeed>,
     pub cache: Arc<ResponseCache>,
+    /// Stores which lists were recommended to whom.
+    pub list_log: Arc<ListLog>,
+    /// The experiment that runs now.
+    pub experiment: Arc<RunningExperiment>,
     /// Permits for job streams, [`JOB_STREAMS_MAX`] in total.
     pub job_streams: Arc<Semaphore>,
+    /// The turn to import a viewer's history.
+    pub importing: Semaphore,
     /// Cancelled at shutdown; ends all event streams.
     pub stopping: CancellationToken,
     pub assets_dir: PathBuf,
@@ -80,16 +97,28 @@ impl State {
         let search = SearchIndex::new(pool.clone(), meili)?;
         let admission = Arc::new(Admission::new(pool.clone(), settings.waiting, lag.clone()));
         let mut reader = Reader::new(pool.clone(), search, lag, settings.streams_per_client);
-        let RecommendationSettings { batch_share, exploration_share } = settings.recommendations;
-        reader.rules = Rules { batch_share, exploration_share };
+        let RecommendationSettings { weights, batch_share, exploration_share } = settings.recommendations.clone();
+        reader.rules = Rules { weights, batch_share, exploration_share };
         let reader = Arc::new(reader);
+        let objects = Objects::open(&ObjectsConfig {
+            url: settings.objects.url.clone(),
+            endpoint: settings.objects.endpoint.clone(),
+            region: settings.objects.region.clone(),
+            keys: settings.objects.keys.clone(),
+        })?;
         let cache = Arc::new(ResponseCache::new(&settings.cache, feed.clone())?);
         Ok(Self {
             event_log,
             admission,
+            names: Names::new(pool.clone()),
             answers: Answers::new(cache.clone(), reader.clone()),
+            model: reader.model.clone(),
             reader,
+            objects,
             cache,
+            list_log: Arc::new(ListLog::new(settings.list_log_share)),
+            experiment: Arc::default(),
+            importing: Semaphore::new(1),
             job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),
             stopping: CancellationToken::new(),
             assets_dir: settings.assets_dir.clone(),

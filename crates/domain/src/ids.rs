@@ -71,10 +71,6 @@ numeric_id!(
     PersonId
 );
 numeric_id!(
-    /// A viewer's id, assigned by the service that sends the events.
-    UserId
-);
-numeric_id!(
     /// A viewer's dense id: what tables and computations use for a [`crate::viewers::ViewerName`].
     ViewerId
 );

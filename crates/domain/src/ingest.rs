@@ -20,6 +20,14 @@ pub enum Source {
 }
 
 impl Source {
+    const ALL: [Self; 6] =
+        [Self::Tmdb, Self::Tmdb5000, Self::MoviesDataset, Self::Movielens, Self::Demo, Self::Viewers];
+
+    /// The source of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == name)
+    }
+
     /// The source's name in tables, logs and the CLI.
     pub fn as_str(self) -> &'static str {
         match self {

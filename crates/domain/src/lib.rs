@@ -7,8 +7,10 @@ pub mod actor_collaboration;
 pub mod artifacts;
 pub mod clock;
 pub mod events;
+pub mod experiments;
 pub mod genre_analytics;
 pub mod genre_stats;
+pub mod history;
 pub mod hours;
 pub mod ids;
 pub mod ingest;
@@ -29,4 +31,4 @@ pub mod trending;
 pub mod trends;
 pub mod viewers;
 
-pub use ids::{EventId, JobId, MovieId, PersonId, ReviewId, RunId, UserId, ViewerId};
+pub use ids::{EventId, InvalidId, JobId, MovieId, PersonId, ReviewId, RunId, ViewerId};

@@ -20,6 +20,11 @@ pub struct InvalidName;
 pub struct ViewerName(Box<str>);
 
 impl ViewerName {
+    /// The name that is this number's digits.
+    pub fn numbered(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+
     /// The name as it is stored and shown.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -66,7 +71,7 @@ impl<'de> Deserialize<'de> for ViewerName {
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<ViewerName, E> {
-                Ok(ViewerName(number.to_string().into()))
+                Ok(ViewerName::numbered(number))
             }
         }
 

@@ -10,6 +10,7 @@ pub mod active;
 pub mod actor_collaboration;
 mod artifact;
 mod error;
+pub mod experiment;
 pub mod genre_analytics;
 pub mod genre_stats;
 pub mod lag;

@@ -1,13 +1,86 @@
-//! The active recommender as readers use it: its vectors in memory.
+//! The active recommender as readers use it: its vectors in memory, loaded from the object store.
+//!
+//! Every version has ALS vectors, whatever computes its nightly lists: they carry the real-time layer.
 
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
+use bytes::Bytes;
 use domain::MovieId;
 use domain::preferences::Preference;
-use recommender::Factors;
-use recommender::als::{FoldIn, Parameters};
+use recommender::als::{FoldIn, Parameters, Solver};
 use recommender::interactions::Row;
+use recommender::{Factors, npy};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use storage::StorageError;
+use storage::changes::Change;
+use storage::objects::{ObjectFile, Objects};
+use storage::postgres::models;
+use tokio::sync::broadcast;
+
+/// The movies' ids, ascending: `int64`.
+const ITEMS: &str = "items.npy";
+/// One vector a movie, in the order of [`ITEMS`]: `float32`.
+const FACTORS: &str = "item_factors.npy";
+/// Two numbers a movie: the summed weight of likes, and the number of viewers who interacted with it.
+const COUNTS: &str = "item_counts.npy";
+/// [`Description`].
+const DESCRIPTION: &str = "model.json";
+
+/// Interval of asking which version is active. Notifications are faster; this is for those that were lost.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Pause after a model could not be loaded.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// What `model.json` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// Numbers a vector.
+    pub factors: usize,
+    /// Passes of the training.
+    pub iterations: usize,
+    /// α₀ of [`Parameters`].
+    pub unobserved_weight: f32,
+    /// λ.
+    pub regularisation: f32,
+    /// ν.
+    pub frequency_exponent: f32,
+    /// As in [`Parameters`].
+    pub dislike_target: f32,
+    /// Seed of the training.
+    pub seed: u64,
+}
+
+impl Description {
+    /// Of these parameters.
+    pub fn of(parameters: &Parameters) -> Self {
+        Self {
+            factors: parameters.factors,
+            iterations: parameters.iterations,
+            unobserved_weight: parameters.unobserved_weight,
+            regularisation: parameters.regularisation,
+            frequency_exponent: parameters.frequency_exponent,
+            dislike_target: parameters.dislike_target,
+            seed: parameters.seed,
+        }
+    }
+
+    fn parameters(&self) -> Parameters {
+        Parameters {
+            factors: self.factors,
+            iterations: self.iterations,
+            unobserved_weight: self.unobserved_weight,
+            regularisation: self.regularisation,
+            frequency_exponent: self.frequency_exponent,
+            dislike_target: self.dislike_target,
+            solver: Solver::Cholesky,
+            seed: self.seed,
+        }
+    }
+}
 
 /// A model's parts, as training makes them.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +93,37 @@ pub struct ModelParts {
     pub counts: Vec<(f32, u32)>,
     /// Of the training.
     pub parameters: Parameters,
+}
+
+impl ModelParts {
+    /// Writes the files of a version.
+    ///
+    /// # Errors
+    /// The object store's.
+    pub async fn store(&self, objects: &Objects, version: &str) -> Result<Vec<ObjectFile>, StorageError> {
+        let directory = models::directory(version);
+        let ids: Vec<i64> = self.movies.iter().map(|movie| movie.get()).collect();
+        let mut counts = Factors::zeros(self.counts.len(), 2);
+        for (row, &(weight, viewers)) in self.counts.iter().enumerate() {
+            counts.row_mut(row).copy_from_slice(&[weight, viewers as f32]);
+        }
+        let mut files = Vec::new();
+        for (name, content) in [
+            (ITEMS, written(|out| npy::write_ids(&ids, out))?),
+            (FACTORS, written(|out| npy::write(&self.factors, out))?),
+            (COUNTS, written(|out| npy::write(&counts, out))?),
+            (DESCRIPTION, Bytes::from(serde_json::to_vec_pretty(&Description::of(&self.parameters))?)),
+        ] {
+            files.push(objects.put(&directory, name, content).await?);
+        }
+        Ok(files)
+    }
+}
+
+fn written(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> Result<Bytes, StorageError> {
+    let mut bytes = Vec::new();
+    write(&mut bytes)?;
+    Ok(bytes.into())
 }
 
 /// A loaded version.
@@ -53,6 +157,52 @@ pub struct Explained {
 }
 
 impl ServingModel {
+    /// Loads a version from the object store.
+    ///
+    /// # Errors
+    /// [`StorageError::Vanished`] for an unknown version or a missing file, [`StorageError::Corrupt`] for a file that is
+    /// not what was written; else the stores' errors.
+    pub async fn load(objects: &Objects, pool: &PgPool, version: &str) -> Result<Self, StorageError> {
+        let row = models::get(pool, version)
+            .await?
+            .ok_or_else(|| StorageError::Vanished(format!("version {version} of the recommender")))?;
+        let directory = models::directory(version);
+        let mut contents = Vec::new();
+        for name in [ITEMS, FACTORS, COUNTS, DESCRIPTION] {
+            let file = row.files.iter().find(|file| file.name == name);
+            let file = file.ok_or_else(|| corrupt(version, format!("{name} is not registered")))?;
+            contents.push(objects.get(&directory, file).await?);
+        }
+        let version = version.to_owned();
+        // Some hundred MB are parsed, and multiplied once.
+        tokio::task::spawn_blocking(move || Self::of(version, &contents))
+            .await
+            .map_err(|error| StorageError::Corrupt(format!("loading the model broke off: {error}")))?
+    }
+
+    fn of(version: String, contents: &[Bytes]) -> Result<Self, StorageError> {
+        let [items, factors, counts, description] = contents else {
+            return Err(corrupt(&version, "it has other files"));
+        };
+        let ids = npy::read_ids(&items[..]).map_err(|error| corrupt(&version, error))?;
+        let factors = npy::read(&factors[..]).map_err(|error| corrupt(&version, error))?;
+        let counts = npy::read(&counts[..]).map_err(|error| corrupt(&version, error))?;
+        let description: Description = serde_json::from_slice(description)?;
+        let parameters = description.parameters();
+        parameters.check().map_err(|error| corrupt(&version, error))?;
+        let movies: Vec<MovieId> =
+            ids.into_iter().map(MovieId::new).collect::<Result<_, _>>().map_err(|error| corrupt(&version, error))?;
+        let counts_fit = counts.rows() == movies.len() && (counts.factors() == 2 || movies.is_empty());
+        if !movies.is_sorted_by(|a, b| a < b) || factors.rows() != movies.len() || !counts_fit {
+            return Err(corrupt(&version, "its files do not fit together"));
+        }
+        if factors.factors() != parameters.factors {
+            return Err(corrupt(&version, "its vectors have another length than model.json says"));
+        }
+        let counts = (0..movies.len()).map(|movie| (counts.row(movie)[0], counts.row(movie)[1] as u32)).collect();
+        Ok(Self::new(version, ModelParts { movies, factors, counts, parameters }))
+    }
+
     /// From its parts.
     pub fn new(version: String, parts: ModelParts) -> Self {
         let ModelParts { movies, factors, counts, parameters } = parts;
@@ -152,6 +302,10 @@ impl std::fmt::Debug for ServingModel {
     }
 }
 
+fn corrupt(version: &str, reason: impl std::fmt::Display) -> StorageError {
+    StorageError::Corrupt(format!("version {version} of the recommender: {reason}"))
+}
+
 /// Holds the active version for a process and replaces it when another one becomes active.
 #[derive(Debug, Default)]
 pub struct ActiveModel(RwLock<Option<Arc<ServingModel>>>);
@@ -160,5 +314,66 @@ impl ActiveModel {
     /// The active version; `None` before the first was promoted, or loaded.
     pub fn current(&self) -> Option<Arc<ServingModel>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Loads the version that is active now, if it is another one. Returns whether it was replaced.
+    ///
+    /// # Errors
+    /// As [`ServingModel::load`]; the version before stays.
+    pub async fn refresh(&self, objects: &Objects, pool: &PgPool) -> Result<bool, StorageError> {
+        let active = models::active(pool).await?;
+        if active == self.current().map(|model| model.version.clone()) {
+            return Ok(false);
+        }
+        let model = match active {
+            Some(version) => Some(Arc::new(ServingModel::load(objects, pool, &version).await?)),
+            None => None,
+        };
+        if let Some(model) = &model {
+            tracing::info!(version = model.version, movies = model.movies.len(), "another model is active");
+        }
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = model;
+        Ok(true)
+    }
+
+    /// Follows promotions and rollbacks for as long as the process runs. Subscribe before the feed starts: its first
+    /// message is [`Change::Everything`], which triggers the first load. `swapped` is called after each replacement.
+    pub async fn follow(
+        self: Arc<Self>,
+        objects: Objects,
+        pool: PgPool,
+        mut changes: broadcast::Receiver<Change>,
+        swapped: impl Fn() + Send,
+    ) {
+        use broadcast::error::RecvError;
+        let mut poll = tokio::time::interval(POLL_INTERVAL);
+        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Ok(Change::Model(_) | Change::Everything) | Err(RecvError::Lagged(_)) => {}
+                    Ok(_) => continue,
+                    Err(RecvError::Closed) => return,
+                },
+                _ = poll.tick() => {}
+            }
+            match self.refresh(&objects, &pool).await {
+                Ok(replaced) => {
+                    failing = false;
+                    if replaced {
+                        swapped();
+                    }
+                }
+                Err(error) => {
+                    // Log once per outage.
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::error!(%error, "the active model cannot be loaded; the one before goes on");
+                    }
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                    poll.reset_immediately();
+                }
+            }
+        }
     }
 }

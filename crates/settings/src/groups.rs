@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::artifacts::{CacheFamily, RUNS_KEPT_DEFAULT};
 use domain::jobs::Queue;
+use domain::preferences::PreferenceWeights;
 use domain::recommendations::{BATCH_SHARE_DEFAULT, EXPLORATION_SHARE_DEFAULT};
 use domain::schedule;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,6 +14,7 @@ use url::Url;
 
 use crate::env::{Env, SettingsError};
 use crate::live::{EventLogSettings, Role, SpeedSettings, WaitingSettings, days};
+use crate::recommender::{ObjectStoreSettings, RecommenderSettings};
 
 const POOL_SIZE: &str = "DATABASE_POOL_SIZE";
 
@@ -147,8 +149,10 @@ impl CacheSettings {
 }
 
 /// How viewers' lists are mixed.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RecommendationSettings {
+    /// What facts weigh: the same variables as the trainer's, see [`RecommenderSettings`].
+    pub weights: PreferenceWeights,
     /// `RECOMMENDATION_BATCH_SHARE`, default 0.7: share of the nightly list in the blend; the rest is the real-time layer's.
     pub batch_share: f32,
     /// `RECOMMENDATION_EXPLORATION_SHARE`, default 0.1: share of places of a new viewer's list that show less known
@@ -158,7 +162,8 @@ pub struct RecommendationSettings {
 
 impl Default for RecommendationSettings {
     fn default() -> Self {
-        Self { batch_share: BATCH_SHARE_DEFAULT, exploration_share: EXPLORATION_SHARE_DEFAULT }
+        let weights = PreferenceWeights::default();
+        Self { weights, batch_share: BATCH_SHARE_DEFAULT, exploration_share: EXPLORATION_SHARE_DEFAULT }
     }
 }
 
@@ -169,6 +174,7 @@ impl RecommendationSettings {
     /// The first variable that is malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         Ok(Self {
+            weights: RecommenderSettings::load(env)?.weights,
             batch_share: env.within("RECOMMENDATION_BATCH_SHARE", BATCH_SHARE_DEFAULT, 0.0..=1.0)?,
             exploration_share: env.within("RECOMMENDATION_EXPLORATION_SHARE", EXPLORATION_SHARE_DEFAULT, 0.0..=1.0)?,
         })
@@ -290,6 +296,9 @@ pub struct ApiSettings {
     /// `X-Forwarded-For`. Unset: the client is the connection's peer. Anybody can send such a header, so set it only
     /// where every request comes through the proxy.
     pub client_header: Option<String>,
+    /// `RECOMMENDATION_LOG_SHARE`, default 1: share of the recommended lists that are stored, so that feedback can be told
+    /// from them. A list takes some 400 bytes for 90 days.
+    pub list_log_share: f64,
     /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,
     /// The Redis of the event log.
@@ -305,6 +314,8 @@ pub struct ApiSettings {
     pub cache: CacheSettings,
     /// See [`RecommendationSettings`].
     pub recommendations: RecommendationSettings,
+    /// See [`ObjectStoreSettings`].
+    pub objects: ObjectStoreSettings,
     /// See [`MeiliSettings`]. With `None`, PostgreSQL answers searches.
     pub meili: Option<MeiliSettings>,
     /// See [`LogSettings`].
@@ -329,6 +340,7 @@ impl ApiSettings {
             assets_dir: env.or("ASSETS_DIR", ".local/assets".into())?,
             streams_per_client: env.within("STREAMS_PER_CLIENT", 16, 1..=1_000)?,
             client_header: env.text("CLIENT_ADDRESS_HEADER").map(str::to_owned),
+            list_log_share: env.within("RECOMMENDATION_LOG_SHARE", 1.0, 0.0..=1.0)?,
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
             event_log: EventLogSettings::load(env)?,
@@ -336,6 +348,7 @@ impl ApiSettings {
             speed_lag_limit: Duration::from_secs(env.within("SPEED_LAG_LIMIT_SECONDS", 300, 1..=86_400)?),
             cache: CacheSettings::load(env)?,
             recommendations: RecommendationSettings::load(env)?,
+            objects: ObjectStoreSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
             log: LogSettings::load(env)?,
         })
@@ -393,6 +406,10 @@ pub struct WorkerSettings {
     pub database: DatabaseSettings,
     /// See [`RedisSettings`].
     pub redis: RedisSettings,
+    /// See [`ObjectStoreSettings`].
+    pub objects: ObjectStoreSettings,
+    /// See [`RecommenderSettings`].
+    pub recommender: RecommenderSettings,
     /// See [`MeiliSettings`]. With `None`, PostgreSQL answers searches.
     pub meili: Option<MeiliSettings>,
     /// `SEARCH_CHECK_SECONDS`, 300: how often the search index is compared with the catalogue.
@@ -448,6 +465,8 @@ impl WorkerSettings {
             speed: SpeedSettings::load(env)?,
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
+            objects: ObjectStoreSettings::load(env)?,
+            recommender: RecommenderSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
             search_check: Duration::from_secs(env.within("SEARCH_CHECK_SECONDS", 300, 1..=86_400)?),
             tmdb: TmdbSettings::load(env)?,

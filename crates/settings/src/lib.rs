@@ -8,6 +8,7 @@ mod env;
 mod groups;
 mod live;
 mod probes;
+mod recommender;
 pub mod shutdown;
 pub mod telemetry;
 
@@ -18,6 +19,7 @@ pub use groups::{
 };
 pub use live::{EventLogSettings, Role, SpeedSettings, WaitingSettings};
 pub use probes::Probes;
+pub use recommender::{ObjectStoreSettings, RecommenderSettings};
 
 /// Exit code for a configuration error.
 pub const EX_CONFIG: u8 = 78;

@@ -7,6 +7,7 @@
 pub mod demo;
 pub mod dumps;
 mod error;
+pub mod history;
 mod lenient;
 mod movie;
 pub mod pause;

@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use chrono::{TimeDelta, Utc};
 use domain::events::{Event, EventType, Fact};
-use domain::{EventId, MovieId, UserId};
+use domain::viewers::ViewerName;
+use domain::{EventId, MovieId};
 use secrecy::SecretString;
 use storage::event_log::{self, EventLogConfig};
 
@@ -26,10 +27,11 @@ fn event(n: i64, movies: i64, first: i64, hours_ago: Option<i64>) -> Fact {
     let share = (n.wrapping_mul(2_654_435_761).rem_euclid(1_000_003)) as f64 / 1_000_003.0;
     Fact::Event(Event {
         event_id: EventId::new(),
-        user_id: UserId::new(n % 100_000 + 1).unwrap(),
+        user_id: ViewerName::numbered(n as u64 % 100_000 + 1),
         movie_id: MovieId::new(first + (share * share * movies as f64) as i64).unwrap(),
         event_type,
         rating: (event_type == EventType::Rating).then_some(7.5),
+        list_id: None,
         occurred_at: match hours_ago {
             None => Utc::now() - TimeDelta::seconds(n % 600),
             Some(hours) => Utc::now() - TimeDelta::hours(hours) - TimeDelta::seconds(n % (LATE_HOURS * 3_600)),

@@ -48,6 +48,8 @@ pub enum Change {
     Movies(Arc<[i64]>),
     /// What these viewers' lists are made of has changed: facts, profile or hidden movies.
     Viewers(Arc<[ViewerName]>),
+    /// This version of the recommender has become the active one.
+    Model(Arc<str>),
     /// Anything may have changed: the connection is new, and earlier notifications may have been lost.
     Everything,
 }
@@ -158,6 +160,7 @@ impl ChangeFeed {
             Notification::Purged(family) => self.announce(Change::Purged(family)),
             Notification::Touched(movies) => self.announce(Change::Movies(movies.into())),
             Notification::Viewers(viewers) => self.announce(Change::Viewers(viewers.into())),
+            Notification::Model(version) => self.announce(Change::Model(version.into())),
             Notification::Job(id) => {
                 // There may be no subscriber.
                 let _ = self.jobs.send(id);

@@ -20,6 +20,8 @@ pub enum Store {
     CacheRedis,
     /// `MEILI_URL`: the search index.
     Meilisearch,
+    /// `OBJECT_STORE_URL`: files of models.
+    Objects,
 }
 
 impl fmt::Display for Store {
@@ -30,6 +32,7 @@ impl fmt::Display for Store {
             Self::EventLog => "the event log",
             Self::CacheRedis => "the cache's Redis",
             Self::Meilisearch => "Meilisearch",
+            Self::Objects => "the object store",
         })
     }
 }
@@ -49,9 +52,12 @@ pub enum StorageError {
     /// The job transport (apalis) itself failed; a failure of its Redis is [`StorageError::Redis`].
     #[error("queue: {0}")]
     Queue(String),
-    /// An I/O error of the file event log.
+    /// An I/O error of the file event log or of the object store's directory.
     #[error("file: {0}")]
     File(#[from] std::io::Error),
+    /// The object store or its driver failed.
+    #[error("object store: {0}")]
+    Objects(#[from] object_store::Error),
     /// Meilisearch or its SDK failed.
     #[error("Meilisearch: {0}")]
     Meilisearch(#[from] SdkError),
@@ -135,6 +141,13 @@ impl StorageError {
             | Self::Disconnected { .. }
             | Self::LeaseLost(_)
             | Self::IndexIncomplete { .. } => true,
+            Self::Objects(error) => !matches!(
+                error,
+                object_store::Error::InvalidPath { .. }
+                    | object_store::Error::NotSupported { .. }
+                    | object_store::Error::NotImplemented
+                    | object_store::Error::UnknownConfigurationKey { .. }
+            ),
             Self::Meilisearch(SdkError::Meilisearch(error)) => meilisearch_is_transient(error),
             Self::Meilisearch(SdkError::InvalidRequest) => false,
             Self::Meilisearch(_) => true,

@@ -10,12 +10,13 @@ use domain::hours::Hour;
 use domain::jobs::JobKind;
 use domain::predictions::{Estimate, HORIZON_DAYS, Score, ranks};
 use domain::sentiment::Tally;
-use domain::{JobId, MovieId, RunId, trending};
+use domain::{JobId, MovieId, RunId, ViewerId, trending};
 use futures::TryStreamExt;
 use sqlx::PgPool;
 use storage::postgres::artifacts;
 use storage::postgres::batch::genre_analytics::Month;
 use storage::postgres::batch::predictions::Prediction;
+use storage::postgres::batch::recommendations::ViewerList;
 use storage::postgres::batch::{self, EventRun, Snapshot};
 use storage::postgres::jobs::{self, NewJob};
 
@@ -74,6 +75,22 @@ pub async fn views(pool: &PgPool) {
     genre_analytics(pool).await;
     actor_collaboration(pool).await;
     predictions(pool).await;
+    recommendations(pool).await;
+}
+
+/// Publishes a list of one viewer.
+pub async fn recommendations(pool: &PgPool) -> RunId {
+    let run = begin(pool, Artifact::BatchRecommendations).await;
+    let viewer = sqlx::query_scalar(
+        "INSERT INTO viewers (name) VALUES ('listed') ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING viewer_id",
+    );
+    let viewer = ViewerId::new(viewer.fetch_one(pool).await.unwrap()).unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    batch::recommendations::open(&mut tx, run).await.unwrap();
+    let lists = [ViewerList { viewer, movies: vec![(MovieId::new(550).unwrap(), 0.5)] }];
+    batch::recommendations::stage(&mut *tx, run, &lists).await.unwrap();
+    tx.commit().await.unwrap();
+    publish(pool, Artifact::BatchRecommendations, run, 1).await
 }
 
 /// Publishes temporal_trends as of [`today`].

@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::clock;
 use domain::events::{Event, EventType, Fact, ViewerReview};
 use domain::sentiment::Lexicon;
-use domain::{EventId, ReviewId, UserId};
+use domain::viewers::ViewerName;
+use domain::{EventId, ReviewId};
 use secrecy::SecretString;
 use sqlx::PgPool;
 use storage::StorageError;
@@ -37,10 +38,11 @@ pub async fn logged(log: &dyn EventLog) -> Vec<LogEntry> {
 pub fn event(movie: i64, event_type: EventType, occurred_at: DateTime<Utc>) -> Event {
     Event {
         event_id: EventId::new(),
-        user_id: UserId::new(7).unwrap(),
+        user_id: ViewerName::numbered(7),
         movie_id: movie_id(movie),
         event_type,
         rating: (event_type == EventType::Rating).then_some(7.3),
+        list_id: None,
         occurred_at: clock::storable(occurred_at),
     }
 }

@@ -8,6 +8,7 @@ mod error;
 pub mod jobs;
 mod poll;
 mod profiles;
+mod recommender;
 mod runner;
 mod scoring;
 mod search;
@@ -20,11 +21,11 @@ use std::time::Duration;
 use apalis::prelude::{Data, Monitor, WorkerBuilder, WorkerBuilderExt};
 use domain::JobId;
 use futures::future::BoxFuture;
-use query::model::ActiveModel;
 use settings::{Role, WorkerSettings};
 use sources::tmdb::TmdbClient;
 use sqlx::PgPool;
 use storage::StorageError;
+use storage::objects::{Objects, ObjectsConfig};
 use storage::postgres::health;
 use storage::queue::JobQueue;
 use storage::search_index::SearchIndex;
@@ -41,8 +42,8 @@ pub struct Shared {
     pub pool: PgPool,
     /// The search engines.
     pub search: SearchIndex,
-    /// The active recommender, into whose space profiles are folded.
-    pub model: Arc<ActiveModel>,
+    /// The object store with the files of models.
+    pub objects: Objects,
     /// The process's settings.
     pub settings: Arc<WorkerSettings>,
     /// Unique per process and start: two workers with one name would hide each other's orphaned tasks from apalis.
@@ -84,11 +85,17 @@ impl Application {
         let queue = JobQueue::connect(&settings.redis.url, &settings.redis.prefix).await?;
         let meili = settings.meili.as_ref().map(|m| (m.url.as_str(), m.key.as_ref(), m.index.as_str()));
         let search = SearchIndex::new(pool.clone(), meili)?;
+        let objects = Objects::open(&ObjectsConfig {
+            url: settings.objects.url.clone(),
+            endpoint: settings.objects.endpoint.clone(),
+            region: settings.objects.region.clone(),
+            keys: settings.objects.keys.clone(),
+        })?;
         let name = format!("worker-{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
         let shared = Shared {
             pool,
             search,
-            model: Arc::default(),
+            objects,
             settings: Arc::new(settings),
             name: name.into(),
             tmdb: Arc::default(),

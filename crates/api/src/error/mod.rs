@@ -60,6 +60,9 @@ pub enum ApiError {
     /// As many facts wait for a movie that is not in the catalogue as there is room for.
     #[error("movie_id {}", Refusal::MovieFull.reason())]
     UnknownMovie,
+    /// A movie's IMDb id or alias that nothing has; `code` says which.
+    #[error("movie_id {reason}")]
+    UnknownName { code: &'static str, reason: String },
     /// The movie is not in the catalogue, and the waiting room is full.
     #[error("movie_id {}", Refusal::RoomFull.reason())]
     WaitingRoomFull,
@@ -135,6 +138,7 @@ impl ApiError {
             Self::ReDocMissing => (StatusCode::SERVICE_UNAVAILABLE, "redoc_missing"),
             Self::EventLogFull => (StatusCode::SERVICE_UNAVAILABLE, "event_log_full"),
             Self::UnknownMovie => (StatusCode::UNPROCESSABLE_ENTITY, Refusal::MovieFull.code()),
+            Self::UnknownName { code, .. } => (StatusCode::UNPROCESSABLE_ENTITY, code),
             Self::WaitingRoomFull => (StatusCode::SERVICE_UNAVAILABLE, Refusal::RoomFull.code()),
             Self::TooManyStreams => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
             Self::TooManyStreamsOfClient { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_streams_of_client"),
@@ -161,7 +165,7 @@ impl ApiError {
             Self::InvalidBody { field, .. } => field.as_deref(),
             Self::NotFound { field, .. } => Some(field),
             Self::IdempotencyKeyReused { .. } => Some("Idempotency-Key"),
-            Self::UnknownMovie | Self::WaitingRoomFull => Some("movie_id"),
+            Self::UnknownMovie | Self::UnknownName { .. } | Self::WaitingRoomFull => Some("movie_id"),
             Self::Shared(error) => error.field(),
             _ => None,
         }

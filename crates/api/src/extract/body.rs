@@ -18,6 +18,9 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Time limit for receiving the body; actix itself only limits the head.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time limit for receiving a file, which people upload over slow lines.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// A JSON body parsed into a struct. A missing body yields the struct's default, so `curl -X POST` is enough.
 pub struct Body<T, const MAX: usize = MAX_BODY_BYTES>(pub T);
 
@@ -52,6 +55,25 @@ impl<const MAX: usize> FromRequest for RawBody<MAX> {
             if !bytes.is_empty() && !is_json {
                 return Err(ApiError::UnsupportedMediaType);
             }
+            Ok(Self(bytes.freeze()))
+        })
+    }
+}
+
+/// A file of at most `MAX` bytes, of any content type.
+pub struct Upload<const MAX: usize>(pub Bytes);
+
+impl<const MAX: usize> FromRequest for Upload<MAX> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let announced = length(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = tokio::time::timeout(UPLOAD_TIMEOUT, read(payload, announced, MAX))
+                .await
+                .map_err(|_| ApiError::BodyTooSlow)??;
             Ok(Self(bytes.freeze()))
         })
     }

@@ -1,4 +1,4 @@
-//! The path parameter `{user_id}`.
+//! The path parameters `{alias}` and `{user_id}`.
 
 use std::future::{Ready, ready};
 
@@ -9,8 +9,20 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::ApiError;
 
+/// An alias from the path.
+pub struct AliasInPath(pub Box<str>);
+
 /// A viewer's name from the path.
 pub struct ViewerInPath(pub ViewerName);
+
+impl FromRequest for AliasInPath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(visible("alias", request).map(|name| Self(name.as_str().into())))
+    }
+}
 
 impl FromRequest for ViewerInPath {
     type Error = ApiError;
@@ -21,7 +33,8 @@ impl FromRequest for ViewerInPath {
     }
 }
 
-/// Parses a path segment. actix has decoded most percent escapes already, except those of separators such as `%2F`.
+/// Parses a path segment; aliases and names of viewers have the same characters. actix has decoded most percent escapes
+/// already, except those of separators such as `%2F`.
 fn visible(field: &'static str, request: &HttpRequest) -> Result<ViewerName, ApiError> {
     let segment = request.match_info().query(field);
     let text = percent_decode_str(segment).decode_utf8().map_err(|_| ApiError::invalid(field, "is not UTF-8"))?;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use chrono::Utc;
-use domain::events::{Event, EventRequest, Fact, Rejected, validate};
+use domain::events::{Event, EventRequest, Fact, Rejected, SentEvents, UNKNOWN_ALIAS, UNKNOWN_MOVIE};
 use domain::{EventId, MovieId};
 use serde::Serialize;
 use storage::event_log::AppendError;
@@ -22,10 +22,26 @@ const EVENTS_BYTES_MAX: usize = 512 * 1024;
 /// The outcome of posting events.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventsBody {
+    /// `accepted`, or `rejected` if no event of an array was accepted.
+    #[schema(example = "accepted")]
+    status: &'static str,
+    #[schema(example = "Event queued for processing")]
+    message: &'static str,
     /// Ids of the accepted events, in the order in which they were sent.
     #[schema(value_type = Vec<uuid::Uuid>)]
     accepted: Vec<EventId>,
     rejected: Vec<RejectedItem>,
+}
+
+impl EventsBody {
+    fn of(accepted: Vec<EventId>, rejected: Vec<Rejected>) -> Self {
+        let (status, message) = match accepted.len() {
+            0 => ("rejected", "No event was accepted"),
+            1 => ("accepted", "Event queued for processing"),
+            _ => ("accepted", "Events queued for processing"),
+        };
+        Self { status, message, accepted, rejected: rejected.into_iter().map(RejectedItem::from).collect() }
+    }
 }
 
 /// A rejected event. Sending it again unchanged will fail again, unless the code is `waiting_room_full`.
@@ -50,7 +66,8 @@ impl From<Rejected> for RejectedItem {
 /// Accepted events are stored durably in the event log before the answer is sent, and counted within about a second.
 /// The items of an array are validated one by one; a single invalid event is answered with 400.
 /// Events about a movie that is not in the catalogue yet wait for it and are counted when it arrives. Where no more can
-/// wait, they are rejected with `unknown_movie` or `waiting_room_full`; a single one is answered with 422 or 503.
+/// wait, they are rejected with `unknown_movie` or `waiting_room_full`; a single one is answered with 422 or 503. An alias
+/// that nobody defined is rejected with `unknown_alias`; a single one is answered with 422.
 #[utoipa::path(
     post, path = "/api/v1/events", operation_id = "add_events", tag = "events",
     request_body(content = Vec<EventRequest>, description = "One event, or an array", content_type = "application/json"),
@@ -58,15 +75,17 @@ impl From<Rejected> for RejectedItem {
         (status = 202, body = EventsBody),
         (status = 400, description = "The body holds no valid events", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The movie is unknown, and no more facts can wait for it", body = Problem,
+        (status = 422, description = "The movie's name is unknown, or the movie is and no more facts can wait for it", body = Problem,
          content_type = "application/problem+json"),
-        (status = 503, description = "The event log or the waiting room is full, or the log unreachable; retry after `Retry-After` seconds", body = Problem,
+        (status = 503, description = "The event log or the waiting room is full, or the log unreachable, or the database where a movie is named by IMDb id or alias; retry after `Retry-After` seconds", body = Problem,
          content_type = "application/problem+json"),
     ),
 )]
 pub async fn add(state: Data<State>, RawBody(body): RawBody<EVENTS_BYTES_MAX>) -> Result<HttpResponse, ApiError> {
-    let validated = validate(&body, Utc::now())
+    let sent = SentEvents::parse(&body)
         .map_err(|unusable| ApiError::InvalidBody { field: None, reason: unusable.to_string() })?;
+    let names = state.names.resolve(sent.names()).await?;
+    let validated = sent.validate(&names, Utc::now());
     let alone = body.trim_ascii_start().first() == Some(&b'{');
     let mut rejected = validated.rejected;
     if let Some(only) = rejected.pop_if(|_| alone) {
@@ -84,8 +103,7 @@ pub async fn add(state: Data<State>, RawBody(body): RawBody<EVENTS_BYTES_MAX>) -
     if !facts.is_empty() {
         append(&state, &facts).await?;
     }
-    let rejected = rejected.into_iter().map(RejectedItem::from).collect();
-    Ok(HttpResponse::Accepted().json(EventsBody { accepted, rejected }))
+    Ok(HttpResponse::Accepted().json(EventsBody::of(accepted, rejected)))
 }
 
 /// Moves the events about refused movies to the rejected items.
@@ -127,6 +145,9 @@ pub(super) async fn append(state: &State, facts: &[Fact]) -> Result<(), ApiError
 
 /// Returns the error for a single item that was rejected.
 pub(super) fn refused(item: Rejected) -> ApiError {
+    if let Some(code) = [UNKNOWN_ALIAS, UNKNOWN_MOVIE].into_iter().find(|code| item.code == *code) {
+        return ApiError::UnknownName { code, reason: item.reason };
+    }
     let reason = match &item.field {
         Some(field) => format!("{field} {}", item.reason),
         None => item.reason,

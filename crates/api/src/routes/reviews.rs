@@ -19,6 +19,10 @@ const REVIEW_BYTES_MAX: usize = 128 * 1024;
 /// An accepted review.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReviewAccepted {
+    /// `accepted`.
+    status: &'static str,
+    #[schema(example = "Review queued for processing")]
+    message: &'static str,
     #[schema(value_type = uuid::Uuid)]
     review_id: ReviewId,
 }
@@ -33,9 +37,9 @@ pub struct ReviewAccepted {
     responses(
         (status = 202, body = ReviewAccepted),
         (status = 400, description = "The body is not a valid review", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The movie is unknown, and no more facts can wait for it", body = Problem,
+        (status = 422, description = "The movie's name is unknown, or the movie is and no more facts can wait for it", body = Problem,
          content_type = "application/problem+json"),
-        (status = 503, description = "The event log or the waiting room is full, or the log unreachable; retry after `Retry-After` seconds", body = Problem,
+        (status = 503, description = "The event log or the waiting room is full, or the log unreachable, or the database where a movie is named by IMDb id or alias; retry after `Retry-After` seconds", body = Problem,
          content_type = "application/problem+json"),
     ),
 )]
@@ -43,12 +47,17 @@ pub async fn add(
     state: Data<State>,
     Body(sent): Body<ReviewRequest, REVIEW_BYTES_MAX>,
 ) -> Result<HttpResponse, ApiError> {
-    let review = validate_review(sent, Utc::now()).map_err(refused)?;
+    let names = state.names.resolve(sent.name().into_iter().collect()).await?;
+    let review = validate_review(sent, &names, Utc::now()).map_err(refused)?;
     if let Some(refusal) = state.admission.refused(std::iter::once(review.movie_id)).await.remove(&review.movie_id) {
         count_refused(refusal);
         return Err(refusal.into());
     }
     let review_id = review.review_id;
     append(&state, &[Fact::Review(review)]).await?;
-    Ok(HttpResponse::Accepted().json(ReviewAccepted { review_id }))
+    Ok(HttpResponse::Accepted().json(ReviewAccepted {
+        status: "accepted",
+        message: "Review queued for processing",
+        review_id,
+    }))
 }

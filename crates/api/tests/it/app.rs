@@ -9,8 +9,8 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
 use settings::{
-    ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, RecommendationSettings, RedisSettings,
-    WaitingSettings,
+    ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, ObjectStoreSettings,
+    RecommendationSettings, RedisSettings, WaitingSettings,
 };
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
@@ -34,6 +34,7 @@ pub fn settings_for(database_url: String) -> ApiSettings {
         assets_dir: "/nonexistent".into(),
         streams_per_client: 16,
         client_header: None,
+        list_log_share: 1.0,
         database: DatabaseSettings {
             url: SecretString::from(database_url),
             pool_size: 5,
@@ -53,6 +54,12 @@ pub fn settings_for(database_url: String) -> ApiSettings {
             warm: 50,
         },
         recommendations: RecommendationSettings::default(),
+        objects: ObjectStoreSettings {
+            url: std::env::temp_dir().join(test_support::unique_prefix()).display().to_string(),
+            endpoint: None,
+            region: "us-east-1".into(),
+            keys: None,
+        },
         meili: None,
         log: LogSettings { filter: "off".into(), json: false },
     }
@@ -109,10 +116,20 @@ impl TestApp {
         self.get_with(path, "X-API-Key", ADMIN_KEY).await
     }
 
+    /// With the admin key.
+    pub async fn admin_delete(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::DELETE, path).header("X-API-Key", ADMIN_KEY)).await
+    }
+
     /// With the admin key and, unless it is null, a JSON body.
     pub async fn admin_post(&self, path: &str, body: Value) -> Answer {
         let request = self.request(Method::POST, path).header("X-API-Key", ADMIN_KEY);
         Answer::of(if body.is_null() { request } else { request.json(&body) }).await
+    }
+
+    /// With the admin key and a JSON body.
+    pub async fn admin_put(&self, path: &str, body: Value) -> Answer {
+        Answer::of(self.request(Method::PUT, path).header("X-API-Key", ADMIN_KEY).json(&body)).await
     }
 }
 

@@ -59,7 +59,7 @@ async fn a_thousand_events_fit_and_more_do_not(pool: PgPool) {
         let problem = app.post("/api/v1/events", &body).await.problem();
         assert_eq!((problem.0, problem.1.as_str()), (status, code));
     }
-    let alone = app.post("/api/v1/events", &json!({"user_id": 0, "movie_id": 1, "event_type": "view"})).await;
+    let alone = app.post("/api/v1/events", &json!({"user_id": "a b", "movie_id": 1, "event_type": "view"})).await;
     assert_eq!(alone.problem(), (400, "invalid_body".into(), "user_id".into()));
     let broken = Answer::of(
         app.request(reqwest::Method::POST, "/api/v1/events").header("content-type", "application/json").body("[{"),
@@ -84,13 +84,114 @@ async fn a_review_is_taken_with_an_id(pool: PgPool) {
         (json!({"movie_id": 550, "content": "é".repeat(10_001)}), "content"),
         (json!({"movie_id": 0, "content": "fine"}), "movie_id"),
         (json!({"movie_id": 550, "content": "fine", "rating": 11}), "rating"),
-        (json!({"movie_id": "550", "content": "fine"}), "movie_id"),
+        (json!({"movie_id": true, "content": "fine"}), "movie_id"),
     ] {
         let problem = app.post("/api/v1/reviews", &body).await.problem();
         assert_eq!(problem, (400, "invalid_body".into(), field.into()), "{body}");
     }
     let longest = json!({"movie_id": 550, "content": "é".repeat(10_000)});
     assert_eq!(app.post("/api/v1/reviews", &longest).await.status, 202);
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn seed_5s_calls_work_as_printed(pool: PgPool) {
+    fixture::catalogue(&pool).await;
+    let settings = settings(&pool);
+    let prefix = settings.redis.prefix.clone();
+    let app = TestApp::run(settings).await;
+    let defined =
+        app.admin_put("/api/v1/admin/aliases", json!({"aliases": [{"alias": "m002", "movie_id": 27205}]})).await;
+    assert_eq!((defined.status.as_u16(), defined.json()), (200, json!({"changed": 1})));
+    let click = json!({"user_id": "user_123", "movie_id": "m002", "event_type": "click"});
+    let answer = app.post("/api/events", &click).await;
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let body = answer.json();
+    assert_eq!((&body["status"], &body["message"]), (&json!("accepted"), &json!("Event queued for processing")));
+    let review = json!({"user_id": "user_123", "movie_id": "m002", "text": "Fine."});
+    assert_eq!(app.post("/api/reviews", &review).await.status, 202);
+    let logged = logged(&prefix).await;
+    for fact in &logged {
+        assert_eq!((&fact["user_id"], &fact["movie_id"]), (&json!("user_123"), &json!(27_205)), "{fact}");
+    }
+    assert_eq!(logged.len(), 2);
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn movies_have_numbers_imdb_ids_and_aliases_and_an_unknown_one_is_refused_alone(pool: PgPool) {
+    fixture::catalogue(&pool).await;
+    sqlx::query("UPDATE movies SET imdb_id = 'tt0133093' WHERE movie_id = 603").execute(&pool).await.unwrap();
+    let settings = settings(&pool);
+    let prefix = settings.redis.prefix.clone();
+    let app = TestApp::run(settings).await;
+    let of = |movie: Value| json!({"user_id": 7, "movie_id": movie, "event_type": "view"});
+    let refused = app.post("/api/v1/events", &of(json!("m001"))).await;
+    assert_eq!(refused.problem(), (422, "unknown_alias".into(), "movie_id".into()));
+    assert!(refused.text().contains("m001"), "{}", refused.text());
+    let unknown = app.post("/api/v1/events", &of(json!("tt0000001"))).await;
+    assert_eq!(unknown.problem(), (422, "unknown_movie".into(), "movie_id".into()));
+    let review = json!({"movie_id": "m001", "content": "Fine."});
+    assert_eq!(app.post("/api/v1/reviews", &review).await.problem().1, "unknown_alias");
+    let aliases = json!({"aliases": [{"alias": "m001", "movie_id": 550}, {"alias": "m002", "movie_id": 238}]});
+    assert_eq!(app.admin_put("/api/v1/admin/aliases", aliases.clone()).await.status, 200);
+    assert_eq!(app.admin_put("/api/v1/admin/aliases", aliases).await.json(), json!({"changed": 0}));
+    // This process knows a change at once.
+    let movies = [json!(1), json!("2"), json!("tt0133093"), json!("m001"), json!("nobody's"), json!("m002")];
+    let answer = app.post("/api/v1/events", &json!(movies.map(of))).await.json();
+    let rejected = &answer["rejected"];
+    assert_eq!((rejected[0]["index"].clone(), &rejected[0]["code"]), (json!(4), &json!("unknown_alias")));
+    let logged = logged(&prefix).await;
+    let movies: Vec<&Value> = logged.iter().map(|fact| &fact["movie_id"]).collect();
+    assert_eq!(json!(movies), json!([1, 2, 603, 550, 238]));
+
+    let listed = app.admin_get("/api/v1/admin/aliases?limit=1&offset=1").await.json();
+    assert_eq!((&listed["items"][0]["alias"], &listed["total"]), (&json!("m002"), &json!(2)));
+    assert_eq!(app.admin_delete("/api/v1/admin/aliases/m001").await.status, 204);
+    assert_eq!(app.admin_delete("/api/v1/admin/aliases/m001").await.status, 404);
+    assert_eq!(app.post("/api/v1/events", &of(json!("m001"))).await.status, 422);
+    for alias in ["550", "tt0133093", "a b", ""] {
+        let bad = json!({"aliases": [{"alias": alias, "movie_id": 550}]});
+        let problem = app.admin_put("/api/v1/admin/aliases", bad).await.problem();
+        assert_eq!(problem, (400, "invalid_body".into(), "aliases[0].alias".into()), "{alias}");
+    }
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_viewer_is_exported_and_forgotten_by_the_admin_only(pool: PgPool) {
+    use storage::postgres::speed::{self, MicroBatch};
+    fixture::catalogue(&pool).await;
+    let event = || domain::events::Event {
+        user_id: "é/1".parse().unwrap(),
+        ..live::event(550, domain::events::EventType::View, chrono::Utc::now())
+    };
+    // More than a page of the export.
+    let events = (0..1_500).map(|_| event()).collect();
+    speed::apply(&pool, &MicroBatch { events, reviews: Vec::new() }).await.unwrap();
+    let app = TestApp::run(settings(&pool)).await;
+    let (path, export) = ("/api/v1/viewers/%C3%A9%2F1", "/api/v1/viewers/%C3%A9%2F1/export");
+    assert_eq!(app.get(export).await.status, 401);
+    let exported = app.admin_get(export).await.json();
+    assert_eq!((&exported["user_id"], exported["events"].as_array().map(Vec::len)), (&json!("é/1"), Some(1_500)));
+    assert_eq!((&exported["reviews"], &exported["ratings"], &exported["hidden"]), (&json!([]), &json!([]), &json!([])));
+    let forgotten = app.admin_delete(path).await;
+    assert_eq!((forgotten.status.as_u16(), &forgotten.json()["events"]), (200, &json!(1_500)));
+    assert_eq!(app.admin_delete(path).await.status, 404);
+    assert_eq!(app.admin_get(export).await.status, 404);
+    app.stop().await;
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn without_the_database_numbers_are_taken_and_names_must_wait(pool: PgPool) {
+    let mut settings = settings(&pool);
+    settings.database.url = format!("postgres://nobody@{NOWHERE}/none").into();
+    let app = TestApp::run(settings).await;
+    assert_eq!(app.post("/api/v1/events", &view(550)).await.status, 202);
+    let named = json!([{"user_id": 7, "movie_id": "m001", "event_type": "view"}, view(550)]);
+    let answer = app.post("/api/v1/events", &named).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
     app.stop().await;
 }
 

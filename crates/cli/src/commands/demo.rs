@@ -68,6 +68,7 @@ pub(crate) async fn run(args: Args) -> CommandResult {
         let tally =
             catalogue::load_as_of(&pool, &lease, Some(midnight), records, |done| bar.set_position(done)).await?;
         let mut conn = pool.acquire().await?;
+        catalogue::aliases::put_missing(&mut conn, &sources::demo::aliases()).await?;
         postgres::catalogue::demo::save(&mut conn, &DemoWorld { movies, users, days, ratings, seed }).await?;
         Ok::<_, LoadError<Infallible>>(tally)
     };

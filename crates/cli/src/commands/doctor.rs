@@ -108,6 +108,9 @@ async fn artifacts(pool: &PgPool) -> Vec<Finding> {
         let name = artifact.as_str();
         findings.push(match postgres::artifacts::head(pool, artifact).await {
             Ok(Some(head)) => Fine(format!("{name}: {} rows as of {}", head.row_count, head.as_of)),
+            Ok(None) if artifact == Artifact::BatchRecommendations => {
+                Weak(format!("{name} was never published; run `moviemetric enqueue train-recommender --wait`"))
+            }
             Ok(None) => Weak(format!("{name} was never published; run `moviemetric enqueue compute-all --wait`")),
             Err(error) => Broken(format!("{name}: {error}")),
         });

@@ -168,7 +168,7 @@ async fn a_probe_is_seen_once_its_movie_counts_it() {
     // Its movies are those that viewers do not come across.
     server.stop(false).await;
     let sent = sent.lock().unwrap();
-    let probed = |event: &&Value| event["user_id"] == 999_999_999;
+    let probed = |event: &&Value| event["user_id"] == "999999999";
     assert!(sent.events.iter().flatten().filter(probed).all(|event| event["movie_id"].as_i64().unwrap() > 130));
 }
 

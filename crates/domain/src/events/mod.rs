@@ -4,15 +4,23 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{EventId, MovieId, ReviewId, UserId};
+use crate::viewers::ViewerName;
+use crate::{EventId, MovieId, ReviewId};
 
 mod counts;
 mod event_type;
+mod movie_ref;
+mod sent_name;
 mod validate;
 
 pub use counts::Counts;
 pub use event_type::EventType;
-pub use validate::{EventRequest, Rejected, ReviewRequest, Unusable, Validated, validate, validate_review};
+pub use movie_ref::{InvalidMovieRef, MovieNames, MovieRef};
+pub use sent_name::SentName;
+pub use validate::{
+    EventRequest, Rejected, ReviewRequest, SentEvents, UNKNOWN_ALIAS, UNKNOWN_MOVIE, Unusable, Validated,
+    validate_review,
+};
 
 pub use crate::clock::AHEAD_MAX;
 
@@ -34,11 +42,15 @@ pub const REVIEW_CHARS_MAX: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     pub event_id: EventId,
-    pub user_id: UserId,
+    /// The viewer's name; the tables have a [`crate::ViewerId`] in its place. Older entries of the log hold a number.
+    pub user_id: ViewerName,
     pub movie_id: MovieId,
     pub event_type: EventType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating: Option<f32>,
+    /// The list that showed the movie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_id: Option<Uuid>,
     #[serde(deserialize_with = "crate::clock::deserialize")]
     pub occurred_at: DateTime<Utc>,
 }
@@ -48,7 +60,7 @@ pub struct Event {
 pub struct ViewerReview {
     pub review_id: ReviewId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_id: Option<UserId>,
+    pub user_id: Option<ViewerName>,
     pub movie_id: MovieId,
     pub content: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,6 +99,14 @@ impl Fact {
         match self {
             Self::Event(event) => event.movie_id,
             Self::Review(review) => review.movie_id,
+        }
+    }
+
+    /// The viewer's name, where the fact has one.
+    pub fn viewer(&self) -> Option<&ViewerName> {
+        match self {
+            Self::Event(event) => Some(&event.user_id),
+            Self::Review(review) => review.user_id.as_ref(),
         }
     }
 }

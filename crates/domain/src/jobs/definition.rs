@@ -94,7 +94,10 @@ pub struct ArtifactSpec {
 
 /// The name of a table. It is checked at compile time, so that it may stand in SQL without quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Table(&'static str);
+pub struct Table {
+    name: &'static str,
+    partitioned: bool,
+}
 
 impl Table {
     /// Checks the name of a table.
@@ -111,11 +114,24 @@ impl Table {
             assert!(byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_', "not a table's name");
             at += 1;
         }
-        Self(name)
+        Self { name, partitioned: false }
+    }
+
+    /// As [`Table::new`], for a table with a partition a run, `<name>_<run id in hex>`.
+    ///
+    /// # Panics
+    /// As [`Table::new`].
+    pub const fn partitioned(name: &'static str) -> Self {
+        Self { name: Self::new(name).name, partitioned: true }
+    }
+
+    /// Whether each run has a partition of its own, which is dropped with it.
+    pub const fn is_partitioned(self) -> bool {
+        self.partitioned
     }
 
     /// The table's name.
     pub const fn name(self) -> &'static str {
-        self.0
+        self.name
     }
 }

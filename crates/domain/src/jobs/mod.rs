@@ -15,34 +15,44 @@ mod status;
 mod actor_collaboration;
 mod collect_runs;
 mod compute_all;
+mod evaluate_model;
 mod event_stats;
+mod generate_recommendations;
 mod genre_analytics;
 mod genre_stats;
 mod ingest;
 mod predictions;
 mod probe;
+mod promote_model;
 mod ratings_by_decade;
 mod refresh_popular;
 mod search_index;
 mod sentiment;
 mod similar;
+mod train_model;
+mod train_recommender;
 mod trending;
 mod trends;
 
 pub use actor_collaboration::ActorCollaboration;
 pub use collect_runs::CollectRuns;
 pub use compute_all::ComputeAll;
+pub use evaluate_model::EvaluateModel;
 pub use event_stats::EventStats;
+pub use generate_recommendations::GenerateRecommendations;
 pub use genre_analytics::GenreAnalytics;
 pub use genre_stats::GenreStats;
 pub use ingest::Ingest;
 pub use predictions::Predictions;
 pub use probe::Probe;
+pub use promote_model::PromoteModel;
 pub use ratings_by_decade::RatingsByDecade;
 pub use refresh_popular::RefreshPopular;
 pub use search_index::SearchIndex;
 pub use sentiment::Sentiment;
 pub use similar::Similar;
+pub use train_model::TrainModel;
+pub use train_recommender::TrainRecommender;
 pub use trending::Trending;
 pub use trends::Trends;
 
@@ -70,6 +80,11 @@ kind::registry! {
     Predictions => TrendPredictions,
     SearchIndex,
     ComputeAll,
+    TrainModel,
+    EvaluateModel,
+    PromoteModel,
+    GenerateRecommendations => BatchRecommendations,
+    TrainRecommender,
     CollectRuns,
     Probe,
 }

@@ -63,7 +63,7 @@ impl Group {
             let mut histories = history::of(&reader.pool, &[viewer.viewer_id]).await?;
             left_out.extend(viewer.hidden);
             left_out.extend(history::seen(&reader.pool, viewer.viewer_id).await?);
-            let history = preferences(histories.remove(&viewer.viewer_id).unwrap_or_default());
+            let history = preferences(histories.remove(&viewer.viewer_id).unwrap_or_default(), &reader.rules.weights);
             let vector = model.as_deref().map(|model| fold_in(model, &history));
             if let Some(vector) = vector.filter(|vector| says_something(vector)) {
                 counted.push(name.clone());

@@ -88,7 +88,7 @@ impl Recommendations {
         let needed = self.explain || profile.is_none();
         let history = async { if needed { history::of(&reader.pool, &ids).await } else { Ok(HashMap::new()) } };
         let (mut history, seen) = tokio::try_join!(history, history::seen(&reader.pool, viewer.viewer_id))?;
-        let history = preferences(history.remove(&viewer.viewer_id).unwrap_or_default());
+        let history = preferences(history.remove(&viewer.viewer_id).unwrap_or_default(), &reader.rules.weights);
         let vector = profile.or_else(|| Some(fold_in(model?, &history)).filter(|vector| says_something(vector)));
         Ok((history, seen, vector))
     }
@@ -112,8 +112,8 @@ pub(super) fn says_something(vector: &[f32]) -> bool {
 }
 
 /// What a history says about each movie.
-pub(super) fn preferences(history: History) -> Preferences {
-    let (weights, now) = (PreferenceWeights::default(), Utc::now());
+pub(super) fn preferences(history: History, weights: &PreferenceWeights) -> Preferences {
+    let now = Utc::now();
     history.into_iter().filter_map(|(movie, signals)| Some((movie, weights.preference(&signals, now)?))).collect()
 }
 

@@ -11,6 +11,7 @@ mod session;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::artifacts::CacheFamily;
 use domain::page::Limit;
+use domain::preferences::PreferenceWeights;
 use domain::recommendations::{BATCH_SHARE_DEFAULT, EXPLORATION_SHARE_DEFAULT};
 use domain::viewers::ViewerName;
 use serde::{Serialize, Serializer};
@@ -26,8 +27,10 @@ pub use group::{Group, GroupView};
 pub use session::{Session, SessionView};
 
 /// How the layers of a list are mixed.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
+    /// What facts weigh, as in training.
+    pub weights: PreferenceWeights,
     /// Share of the batch layer in the blend, 0 to 1.
     pub batch_share: f32,
     /// Share of places of a new viewer's list that show less known movies, 0 to 1.
@@ -36,7 +39,8 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { batch_share: BATCH_SHARE_DEFAULT, exploration_share: EXPLORATION_SHARE_DEFAULT }
+        let weights = PreferenceWeights::default();
+        Self { weights, batch_share: BATCH_SHARE_DEFAULT, exploration_share: EXPLORATION_SHARE_DEFAULT }
     }
 }
 

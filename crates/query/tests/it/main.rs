@@ -7,6 +7,7 @@ mod active;
 mod lists;
 mod loader;
 mod merged;
+mod model;
 mod recommendations;
 
 use std::sync::Arc;

@@ -57,6 +57,10 @@ impl<M: Recommender + ?Sized> Recommender for Box<M> {
     fn score(&self, history: Row<'_>, scores: &mut [f32]) {
         (**self).score(history, scores);
     }
+
+    fn recommend(&self, histories: &Rows, exclude: &Rows, n: usize) -> Vec<Vec<Scored>> {
+        (**self).recommend(histories, exclude, n)
+    }
 }
 
 impl<M: Recommender + ?Sized> Recommender for &M {
@@ -66,6 +70,10 @@ impl<M: Recommender + ?Sized> Recommender for &M {
 
     fn score(&self, history: Row<'_>, scores: &mut [f32]) {
         (**self).score(history, scores);
+    }
+
+    fn recommend(&self, histories: &Rows, exclude: &Rows, n: usize) -> Vec<Vec<Scored>> {
+        (**self).recommend(histories, exclude, n)
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
 use domain::events::{Event, EventType, Fact, ViewerReview};
-use domain::{EventId, MovieId, ReviewId, UserId};
+use domain::viewers::ViewerName;
+use domain::{EventId, MovieId, ReviewId};
 
 use super::dice::{About, Dice};
 use super::taste::{LOOKS, Taste};
@@ -50,8 +51,8 @@ pub enum Did {
 /// One act of one viewer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Act {
-    /// Who did it.
-    pub user_id: UserId,
+    /// Who did it: the viewer whose ratings the demo source has under this number.
+    pub user_id: ViewerName,
     /// The movie.
     pub movie_id: MovieId,
     /// What they did.
@@ -63,14 +64,22 @@ impl Act {
     pub fn at(self, occurred_at: DateTime<Utc>) -> Fact {
         let Self { user_id, movie_id, did } = self;
         let event = |event_type, rating| {
-            Fact::Event(Event { event_id: EventId::new(), user_id, movie_id, event_type, rating, occurred_at })
+            Fact::Event(Event {
+                event_id: EventId::new(),
+                user_id: user_id.clone(),
+                movie_id,
+                event_type,
+                rating,
+                list_id: None,
+                occurred_at,
+            })
         };
         match did {
             Did::Event(event_type) => event(event_type, None),
             Did::Rate(stars) => event(EventType::Rating, Some(stars)),
             Did::Review(stars, content) => Fact::Review(ViewerReview {
                 review_id: ReviewId::new(),
-                user_id: Some(user_id),
+                user_id: Some(user_id.clone()),
                 movie_id,
                 content,
                 rating: Some(stars),
@@ -103,7 +112,7 @@ struct Movie {
 
 #[derive(Debug)]
 struct Session {
-    user_id: UserId,
+    user_id: ViewerName,
     taste: Taste,
     dice: Dice,
     to_be_shown: u64,
@@ -126,7 +135,7 @@ impl Audience {
         let viewer = self.dice.below(VIEWERS);
         let mut dice = Dice::new(self.seed, About::Session, &[viewer, self.begun]);
         Some(Session {
-            user_id: UserId::new(i64::try_from(viewer + 1).ok()?).ok()?,
+            user_id: ViewerName::numbered(viewer + 1),
             taste: Taste::new(&mut Dice::new(self.seed, About::Viewer, &[viewer])),
             to_be_shown: SHOWN_MIN + dice.below(SHOWN_MORE + 1),
             dice,
@@ -215,7 +224,7 @@ impl Session {
     }
 
     fn does(&mut self, movie: &Movie, did: Did) {
-        self.acts.push_back(Act { user_id: self.user_id, movie_id: movie.showing.movie_id, did });
+        self.acts.push_back(Act { user_id: self.user_id.clone(), movie_id: movie.showing.movie_id, did });
     }
 }
 
@@ -223,7 +232,7 @@ impl Session {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use domain::events::{validate, validate_review};
+    use domain::events::{MovieNames, SentEvents, validate_review};
 
     use super::*;
 
@@ -265,10 +274,10 @@ mod tests {
     #[test]
     fn nobody_skips_a_step_on_the_way_from_impression_to_review() {
         // Two sessions of one viewer may come upon the same movie side by side, so all that was done counts.
-        let mut done: BTreeMap<(UserId, MovieId), BTreeSet<u8>> = BTreeMap::new();
+        let mut done: BTreeMap<(ViewerName, MovieId), BTreeSet<u8>> = BTreeMap::new();
         for act in acts(1, 50_000) {
             let (step, name) = step(&act);
-            let done = done.entry((act.user_id, act.movie_id)).or_default();
+            let done = done.entry((act.user_id.clone(), act.movie_id)).or_default();
             let follows = match step {
                 0 => true,
                 // Nobody has to like or dislike, but only who has watched does, and only who has watched rates.
@@ -303,12 +312,12 @@ mod tests {
         for act in acts(3, 5_000) {
             match act.at(now) {
                 Fact::Event(event) => {
-                    let validated = validate(&serde_json::to_vec(&[&event]).unwrap(), now).unwrap();
-                    assert_eq!(validated.accepted, [event]);
+                    let sent = SentEvents::parse(&serde_json::to_vec(&[&event]).unwrap()).unwrap();
+                    assert_eq!(sent.validate(&MovieNames::new(), now).accepted, [event]);
                 }
                 Fact::Review(review) => {
                     let sent = serde_json::from_value(serde_json::to_value(&review).unwrap()).unwrap();
-                    assert_eq!(validate_review(sent, now).unwrap(), review);
+                    assert_eq!(validate_review(sent, &MovieNames::new(), now).unwrap(), review);
                 }
             }
         }

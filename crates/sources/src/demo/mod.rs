@@ -25,6 +25,7 @@ mod words;
 use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
+use domain::MovieId;
 use domain::events::Observation;
 use domain::ingest::Record;
 use domain::movies::DailyMetrics;
@@ -34,6 +35,26 @@ use self::viewers::Viewers;
 
 pub use self::audience::{Act, Audience, Did, Showing};
 pub use self::embedded::embedded_movies;
+
+/// Seed 5's names of movies, which the demo world defines as aliases so that the seed's calls work as printed: alias and
+/// TMDB id. The seed itself names `m002` Inception and `m003` Interstellar.
+const ALIASES: [(&str, i64); 10] = [
+    ("m001", 603),
+    ("m002", 27_205),
+    ("m003", 157_336),
+    ("m004", 155),
+    ("m005", 278),
+    ("m006", 238),
+    ("m007", 680),
+    ("m008", 13),
+    ("m009", 550),
+    ("m010", 120),
+];
+
+/// The demo world's aliases.
+pub fn aliases() -> Vec<(Box<str>, MovieId)> {
+    ALIASES.into_iter().filter_map(|(alias, id)| Some((alias.into(), MovieId::new(id).ok()?))).collect()
+}
 
 /// Movies with a snapshot for every day of the window; the ones behind them, by rank of popularity, have one for today.
 /// A million movies times 60 days would be 60 million rows that no view asks for: only these can trend.

@@ -178,7 +178,8 @@ pub trait EventLog: EventSink {
 #[cfg(test)]
 mod tests {
     use domain::events::{Event, EventType};
-    use domain::{EventId, MovieId, UserId};
+    use domain::viewers::ViewerName;
+    use domain::{EventId, MovieId};
 
     use super::*;
 
@@ -186,10 +187,11 @@ mod tests {
     fn what_was_appended_is_read_back_and_strangers_are_refused() {
         let fact = Fact::Event(Event {
             event_id: EventId::new(),
-            user_id: UserId::new(7).unwrap(),
+            user_id: ViewerName::numbered(7),
             movie_id: MovieId::new(550).unwrap(),
             event_type: EventType::View,
             rating: None,
+            list_id: None,
             occurred_at: "2026-03-10T12:00:00Z".parse().unwrap(),
         });
         let entry = |payload: String| LogEntry { id: "1-0".into(), payload, appended_at: DateTime::UNIX_EPOCH };

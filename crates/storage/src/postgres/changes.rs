@@ -95,6 +95,8 @@ pub enum Notification {
     Viewers(Vec<ViewerName>),
     /// A job's status or progress has changed; a trigger of the table `jobs` sends it.
     Job(JobId),
+    /// This version of the recommender has become the active one; a trigger of the table `models` sends it.
+    Model(String),
 }
 
 const GENERATION: &str = "cache_generation";
@@ -102,6 +104,7 @@ const PURGED: &str = "cache_purged";
 const TOUCHED: &str = "movies_touched";
 const VIEWERS: &str = "viewers_touched";
 const JOB: &str = "job_changed";
+const MODEL: &str = "model_activated";
 
 /// Size limit in bytes of a notification's payload; PostgreSQL accepts less than 8,000.
 const TOUCHED_BYTES_MAX: usize = 7_900;
@@ -115,7 +118,7 @@ pub async fn listen(pool: &PgPool) -> Result<Listener, StorageError> {
     // A lost connection must be reported before it is replaced: a caller that waits with a time limit could miss it
     // otherwise.
     listener.eager_reconnect(false);
-    listener.listen_all([GENERATION, PURGED, TOUCHED, VIEWERS, JOB]).await?;
+    listener.listen_all([GENERATION, PURGED, TOUCHED, VIEWERS, JOB, MODEL]).await?;
     Ok(Listener(listener))
 }
 
@@ -151,6 +154,7 @@ fn parse(channel: &str, message: &str) -> Option<Notification> {
             Some(Notification::Viewers(message.split(' ').map(|name| name.parse().ok()).collect::<Option<_>>()?))
         }
         JOB => Some(Notification::Job(JobId(Uuid::parse_str(message).ok()?))),
+        MODEL => Some(Notification::Model(message.to_owned())),
         _ => None,
     }
 }

@@ -1,7 +1,8 @@
 //! All SQL, sorted by the data: one module per feature, one function per query.
 //!
 //! `catalogue` is what sources say of movies, `facts` what viewers did, `speed` and `batch` the two layers of views over
-//! them, `layers` what is read from both at once, `recommendations` what a viewer's list is made of, `artifacts` runs and heads, `jobs` the ledger, `changes` notifications.
+//! them, `layers` what is read from both at once, `recommendations` what a viewer's list is made of, `artifacts` runs and
+//! heads, `jobs` the ledger, `models` the registry of recommenders, `changes` notifications.
 
 pub mod artifacts;
 pub mod batch;
@@ -9,13 +10,18 @@ pub mod catalogue;
 pub mod changes;
 mod clock;
 mod counts;
+pub mod experiments;
 pub mod facts;
 pub mod health;
+pub mod history;
 pub mod jobs;
 pub mod layers;
+pub mod models;
 pub mod recommendations;
 pub mod search_outbox;
+pub mod served_lists;
 pub mod speed;
+pub mod viewers;
 mod which;
 
 use std::str::FromStr;

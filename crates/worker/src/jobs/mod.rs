@@ -5,12 +5,15 @@ mod actor_collaboration;
 mod chain;
 mod collect_runs;
 mod compute_all;
+mod evaluate_model;
 mod event_stats;
+mod generate_recommendations;
 mod genre_analytics;
 mod genre_stats;
 mod ingest;
 mod predictions;
 mod probe;
+mod promote_model;
 mod publish;
 mod ratings_by_decade;
 mod refresh_popular;
@@ -18,6 +21,8 @@ mod search_index;
 mod sentiment;
 mod similar;
 mod tmdb;
+mod train_model;
+mod train_recommender;
 mod trending;
 mod trends;
 
@@ -68,6 +73,11 @@ runners! {
     Predictions,
     SearchIndex,
     ComputeAll,
+    TrainModel,
+    EvaluateModel,
+    PromoteModel,
+    GenerateRecommendations,
+    TrainRecommender,
     CollectRuns,
     Probe,
 }

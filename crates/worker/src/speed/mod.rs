@@ -50,7 +50,7 @@ pub(crate) fn start(shared: &Shared, stop: &CancellationToken) -> Result<TaskTra
         tasks.spawn(lane::run(speed, source, stop.clone()));
     }
     tasks.spawn(scoring::run(shared.pool.clone(), stop.clone()));
-    tasks.spawn(profiles::run(shared.pool.clone(), shared.model.clone(), stop.clone()));
+    tasks.spawn(profiles::run(profiles::Profiles::new(shared), stop.clone()));
     let speed = Speed { pool: shared.pool.clone(), log: log.clone(), settings: settings.speed };
     tasks.spawn(waiting::run(speed, stop.clone()));
     let retention = upkeep::Retention { waiting: settings.waiting.kept, quarantine: settings.quarantine_kept };

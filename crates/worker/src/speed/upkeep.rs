@@ -10,7 +10,7 @@ use storage::StorageError;
 use storage::event_log::{Durability, EventLog};
 use storage::postgres::catalogue::quarantine;
 use storage::postgres::facts::{scoring, waiting};
-use storage::postgres::speed;
+use storage::postgres::{served_lists, speed};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,9 @@ const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Interval at which covered rows are dropped. They are correct but superfluous; an hour's rows take a few megabytes.
 const DROP_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Time for which served lists are kept; feedback reads no older ones.
+const SERVED_LISTS_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// Rows deleted in one statement after their time: locks are held for milliseconds.
 const EXPIRED_ROWS_MAX: i64 = 5_000;
@@ -93,6 +96,9 @@ async fn delete(pool: &PgPool, retention: Retention) {
         Ok(rows) => tracing::info!(rows, "deleted quarantined records after QUARANTINE_DAYS"),
         Err(error) => tracing::warn!(%error, "old quarantined records were not deleted; retrying later"),
     }
+    if let Err(error) = expire_served_lists(pool).await {
+        tracing::warn!(%error, "old served lists were not deleted; retrying later");
+    }
 }
 
 /// Deletes facts whose movies did not arrive. Each chunk is counted by itself: what is deleted is counted, also where a
@@ -108,6 +114,13 @@ async fn expire_waiting(pool: &PgPool, kept: Duration) -> Result<(), StorageErro
             return Ok(());
         }
     }
+}
+
+/// Deletes lists that feedback no longer reads.
+async fn expire_served_lists(pool: &PgPool) -> Result<(), StorageError> {
+    let before = Utc::now() - SERVED_LISTS_KEPT;
+    while served_lists::expire(pool, before, EXPIRED_ROWS_MAX).await? == EXPIRED_ROWS_MAX as u64 {}
+    Ok(())
 }
 
 /// Deletes quarantined records that no source delivers any more; returns their number.

@@ -58,7 +58,8 @@ async fn a_chain_that_failed_in_the_middle_goes_on_at_the_step_that_broke(pool: 
         let expected = if artifact == "actor_collaboration" { times + 1 } else { 1 };
         assert_eq!(second[artifact], expected, "{artifact}");
     }
-    assert_eq!(second.len(), domain::artifacts::Artifact::ALL.len());
+    // No model is active, so there are no lists.
+    assert_eq!(second.len(), domain::artifacts::Artifact::ALL.len() - 1);
     let result = job.result.unwrap();
     assert_eq!(result.as_object().unwrap().len(), names.len(), "{result}");
     assert_eq!(result["event-stats"]["outcome"], "publish", "the first attempt's: {result}");

@@ -11,6 +11,7 @@ mod chains;
 mod crashes;
 mod flow;
 mod ingest;
+mod recommender;
 mod refresh_popular;
 mod search_index;
 mod speed;

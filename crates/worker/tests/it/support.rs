@@ -28,6 +28,7 @@ impl Stack {
             ("DATABASE_URL", test_support::database_url(pool)),
             ("REDIS_URL", test_support::redis_url().expose_secret().to_owned()),
             ("REDIS_PREFIX", prefix.clone()),
+            ("OBJECT_STORE_URL", std::env::temp_dir().join(&prefix).display().to_string()),
             ("DATABASE_POOL_SIZE", "12".to_owned()),
             ("WORKER_METRICS_PORT", "0".to_owned()),
             ("WORKER_DRAIN_SECONDS", "5".to_owned()),

@@ -1,14 +1,20 @@
 //! Endpoints for operators: they start, watch and stop jobs, and look after what could not be used. All of them require the admin key.
 
+pub mod aliases;
 pub mod cache;
 pub mod compute;
 pub mod dead_letters;
+pub mod experiments;
+pub mod feedback;
+pub mod imports;
 pub mod ingest;
 mod job;
 pub mod jobs;
+pub mod models;
 pub mod quarantine;
 pub mod search;
 pub mod stream;
+pub mod viewers;
 mod which;
 
 use actix_web::HttpResponse;

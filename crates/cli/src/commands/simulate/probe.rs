@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use domain::MovieId;
 use domain::events::{EventType, Fact};
-use domain::{MovieId, UserId};
+use domain::viewers::ViewerName;
 use hdrhistogram::CreationError;
 use sources::demo::{Act, Did, Showing};
 use tokio::task::JoinSet;
@@ -29,7 +30,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 const MOVIES: usize = 100;
 
 /// The viewer id of the probes' events.
-const VIEWER: i64 = 999_999_999;
+const VIEWER: u64 = 999_999_999;
 
 /// Returns how many of the catalogue's movies are reserved for probes.
 pub(super) fn movies(all: usize) -> Result<usize, String> {
@@ -82,7 +83,7 @@ impl Probes {
 /// Returns the time from before the post until the page counts the event; `None` after the time limit or an error.
 async fn probe(api: &Api, movie_id: MovieId) -> Option<Duration> {
     let before = api.views(movie_id).await.ok()?;
-    let act = Act { user_id: UserId::new(VIEWER).ok()?, movie_id, did: Did::Event(EventType::View) };
+    let act = Act { user_id: ViewerName::numbered(VIEWER), movie_id, did: Did::Event(EventType::View) };
     let Fact::Event(event) = act.at(Utc::now()) else { return None };
     let posted = Instant::now();
     api.post("/api/v1/events", serde_json::to_vec(&event).ok()?).await.ok()?;

@@ -7,6 +7,7 @@ pub mod genre_analytics;
 pub mod genre_stats;
 pub mod predictions;
 pub mod ratings_by_decade;
+pub mod recommendations;
 pub mod sentiment;
 pub mod similar;
 pub mod trending;

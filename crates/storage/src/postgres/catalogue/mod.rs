@@ -1,6 +1,7 @@
 //! The catalogue: movies as sources describe them. Records of any source are written in chunks, each chunk in one
 //! transaction with its cursor.
 
+pub mod aliases;
 pub mod demo;
 mod lease;
 mod load;

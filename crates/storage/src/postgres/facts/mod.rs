@@ -2,5 +2,6 @@
 
 pub mod dead_letters;
 pub mod events;
+pub mod interactions;
 pub mod scoring;
 pub mod waiting;

@@ -6,21 +6,23 @@ mod observations;
 mod refresh;
 mod sentiment;
 mod stats;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::MovieId;
 use domain::artifacts::Artifact;
-use domain::events::{Counts, Event, Fact, ViewerReview};
+use domain::events::{Counts, Event, EventType, Fact, ViewerReview};
 use domain::hours::Hour;
 use domain::merge::{self, SpeedHour};
 use domain::sentiment::Tally;
+use domain::viewers::ViewerName;
+use domain::{MovieId, ViewerId};
 use sqlx::{PgConnection, PgPool};
 
 use super::batch::{hold_watermark, watermark};
 use super::catalogue;
 use super::changes;
 use super::facts::{events, waiting};
+use super::viewers;
 use crate::StorageError;
 
 pub use observations::{follow_catalogue, latest, record};
@@ -58,6 +60,12 @@ impl MicroBatch {
         self.events.len() + self.reviews.len()
     }
 
+    /// The viewers of the facts, with duplicates.
+    fn viewers(&self) -> Vec<&ViewerName> {
+        let reviewers = self.reviews.iter().filter_map(|review| review.user_id.as_ref());
+        self.events.iter().map(|event| &event.user_id).chain(reviewers).collect()
+    }
+
     /// Whether there are no facts.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -84,13 +92,24 @@ pub struct Applied {
 pub async fn apply(pool: &PgPool, batch: &MicroBatch) -> Result<Applied, StorageError> {
     let mut applied = Applied::default();
     let mut tx = pool.begin().await?;
-    apply_events(&mut tx, &batch.events, &mut applied).await?;
-    apply_reviews(&mut tx, &batch.reviews, &mut applied).await?;
+    // First, so that all micro-batches lock new viewers before anything else.
+    let viewers = viewers::resolve(&mut tx, &batch.viewers()).await?;
+    let mut stale = BTreeSet::new();
+    apply_events(&mut tx, &batch.events, &viewers, &mut stale, &mut applied).await?;
+    apply_reviews(&mut tx, &batch.reviews, &viewers, &mut stale, &mut applied).await?;
+    viewers::mark_stale(&mut tx, &stale).await?;
     tx.commit().await?;
     Ok(applied)
 }
 
-async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut Applied) -> Result<(), StorageError> {
+/// `stale` gets the viewers whose preferences the new facts change.
+async fn apply_events(
+    conn: &mut PgConnection,
+    events: &[Event],
+    viewers: &HashMap<ViewerName, ViewerId>,
+    stale: &mut BTreeSet<ViewerId>,
+    applied: &mut Applied,
+) -> Result<(), StorageError> {
     if events.is_empty() {
         return Ok(());
     }
@@ -99,10 +118,14 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
     let mut known = known_movies(conn, events.iter(), |e| e.movie_id, |e| Fact::Event(e.clone()), applied).await?;
     known.sort_by_key(|e| e.event_id);
     known.dedup_by_key(|e| e.event_id);
-    let new = events::insert(conn, &known).await?;
+    let new = events::insert(conn, &known, viewers).await?;
     let mut hours: ByHour<Counts> = BTreeMap::new();
     for event in known.iter().filter(|e| new.contains(&e.event_id)) {
         hours.entry((event.movie_id, Hour::of(event.occurred_at))).or_default().add(event);
+        // What was shown or searched for says nothing of the taste.
+        if !matches!(event.event_type, EventType::Impression | EventType::Search) {
+            stale.extend(viewers.get(&event.user_id));
+        }
     }
     changes::touch(conn, movies(&hours)).await?;
     let late = covered(&hours, watermark);
@@ -117,6 +140,8 @@ async fn apply_events(conn: &mut PgConnection, events: &[Event], applied: &mut A
 async fn apply_reviews(
     conn: &mut PgConnection,
     reviews: &[ViewerReview],
+    viewers: &HashMap<ViewerName, ViewerId>,
+    stale: &mut BTreeSet<ViewerId>,
     applied: &mut Applied,
 ) -> Result<(), StorageError> {
     if reviews.is_empty() {
@@ -126,7 +151,9 @@ async fn apply_reviews(
     let mut known = known_movies(conn, reviews.iter(), |r| r.movie_id, |r| Fact::Review(r.clone()), applied).await?;
     known.sort_by_key(|r| r.review_id);
     known.dedup_by_key(|r| r.review_id);
-    let new = events::insert_reviews(conn, &known).await?;
+    let new = events::insert_reviews(conn, &known, viewers).await?;
+    let new_ones = known.iter().filter(|review| new.contains(&review.review_id.0));
+    stale.extend(new_ones.filter_map(|review| viewers.get(review.user_id.as_ref()?)));
     applied.reviews += new.len() as u64;
     applied.duplicates += (reviews.len() - new.len()) as u64 - (applied.waiting - waiting);
     Ok(())

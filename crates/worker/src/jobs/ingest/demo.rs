@@ -40,6 +40,7 @@ pub(super) async fn run(
     let mut tx = context.begin().await?;
     // A day's numbers are valid at its first moment; the hourly refresh continues from there.
     speed::follow_catalogue(&mut tx, None, midnight).await?;
+    catalogue::aliases::put_missing(&mut tx, &sources::demo::aliases()).await?;
     postgres::catalogue::demo::save(&mut tx, &DemoWorld { movies, users, days, ratings, seed }).await?;
     lease.check(&mut tx).await?;
     tx.commit().await?;
