@@ -5,7 +5,10 @@ use utoipa::OpenApi;
 
 use crate::access::Access;
 use crate::endpoint::{Endpoint, Place};
-use crate::routes::{admin, analytics, docs, events, health, metrics, movies, predictions, reviews, search, trending};
+use crate::routes::{
+    admin, analytics, docs, events, health, metrics, movies, predictions, recommendations, reviews, search, trending,
+    viewers,
+};
 
 /// Defines [`endpoints`]. Each line states placement, path, method, handler and access; `table` marks a list that is
 /// also available as CSV and NDJSON ([`crate::export`]). An alias reuses a handler of the first list; `as` names the
@@ -60,6 +63,12 @@ endpoints! {
         versioned "/analytics/actors/{id}/collaborators" get analytics::collaborators, Open, table;
         versioned "/predictions/trending" get predictions::trending, Open, table;
         versioned "/predictions/movies/{id}" get predictions::of_movie, Open, table;
+        versioned "/recommendations" get recommendations::list, Open;
+        versioned "/recommendations/session" post recommendations::session, Open;
+        versioned "/recommendations/group" post recommendations::group, Open;
+        versioned "/viewers/{user_id}/hidden/{id}" put viewers::hide, Open;
+        versioned "/viewers/{user_id}/hidden/{id}" delete viewers::unhide, Open;
+        versioned "/viewers/{user_id}/because" get viewers::because, Open;
         both "/admin/ingest/run" post admin::ingest::run, Admin;
         both "/admin/compute/{job}" post admin::compute::run, Admin;
         both "/admin/search/build-index" post admin::search::build_index, Admin;
@@ -107,6 +116,7 @@ endpoints! {
     aliases {
         versioned "/trending/daily" get trending::daily as "/api/v1/movies/trending", Open, table;
         versioned "/recommendations/movies/{id}" get movies::similar as "/api/v1/movies/{id}/similar", Open, table;
+        root "/api/recommendations" get recommendations::list as "/api/v1/recommendations", Open;
         root "/api/events" post events::add as "/api/v1/events", Open;
         root "/api/reviews" post reviews::add as "/api/v1/reviews", Open;
         both "/health/mongodb" get health::database as "/api/v1/health/database", Open;

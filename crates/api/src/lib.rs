@@ -94,7 +94,10 @@ impl Application {
         // Subscribe before the feed starts, so that no change is missed.
         let (for_cache, for_trending) = (state.feed.subscribe(), state.feed.subscribe());
         let (model, for_model) = (state.model.clone(), state.feed.subscribe());
-        background.spawn(model.follow(state.objects.clone(), state.pool.clone(), for_model, || {}));
+        let cache = state.cache.clone();
+        // A list that was computed before the swap may be cached under the generation of the promotion.
+        background
+            .spawn(model.follow(state.objects.clone(), state.pool.clone(), for_model, move || cache.outdate_live()));
         background.spawn(state.cache.clone().follow(for_cache));
         let (reader, cache) = (&state.reader, state.cache.clone());
         background.spawn(active::follow(reader.active.clone(), reader.pool.clone(), for_trending, move || {

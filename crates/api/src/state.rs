@@ -9,8 +9,9 @@ use query::Reader;
 use query::experiment::RunningExperiment;
 use query::lag::Lag;
 use query::model::ActiveModel;
+use query::recommendations::Rules;
 use secrecy::ExposeSecret;
-use settings::ApiSettings;
+use settings::{ApiSettings, RecommendationSettings};
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::changes::ChangeFeed;
@@ -95,7 +96,10 @@ impl State {
         let lag = Arc::new(Lag::new(event_log.clone(), settings.speed_lag_limit));
         let search = SearchIndex::new(pool.clone(), meili)?;
         let admission = Arc::new(Admission::new(pool.clone(), settings.waiting, lag.clone()));
-        let reader = Arc::new(Reader::new(pool.clone(), search, lag, settings.streams_per_client));
+        let mut reader = Reader::new(pool.clone(), search, lag, settings.streams_per_client);
+        let RecommendationSettings { weights, batch_share, exploration_share } = settings.recommendations.clone();
+        reader.rules = Rules { weights, batch_share, exploration_share };
+        let reader = Arc::new(reader);
         let objects = Objects::open(&ObjectsConfig {
             url: settings.objects.url.clone(),
             endpoint: settings.objects.endpoint.clone(),
@@ -108,8 +112,8 @@ impl State {
             admission,
             names: Names::new(pool.clone()),
             answers: Answers::new(cache.clone(), reader.clone()),
+            model: reader.model.clone(),
             reader,
-            model: Arc::default(),
             objects,
             cache,
             list_log: Arc::new(ListLog::new(settings.list_log_share)),

@@ -16,6 +16,7 @@ impl<E: Failure> ResponseCache<E> {
                 Ok(Change::Generation(family, _)) => self.warm_soon(family),
                 Ok(Change::Purged(family)) => self.purge(family),
                 Ok(Change::Movies(movies)) => self.touched.movies(&movies),
+                Ok(Change::Viewers(viewers)) => self.touched.viewers(&viewers),
                 // Promotion bumps the generation of the lists.
                 Ok(Change::Model(_)) => {}
                 Ok(Change::Everything) | Err(RecvError::Lagged(_)) => self.touched.outdate(),

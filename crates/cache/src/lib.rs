@@ -37,7 +37,7 @@ use warm::Warming;
 pub use answer::{Answer, Source};
 pub use entry::{Entry, Times};
 pub use families::{CacheCounts, FamilyCounts};
-pub use subject::{Compute, Failure, Live, Subject, Visibility};
+pub use subject::{Compute, Failure, Live, Subject, ViewerKey, Visibility};
 
 /// Time for which the outdated answer is served without another attempt after a computation has failed: while the
 /// database is unreachable, each reader would otherwise wait for its time-out.

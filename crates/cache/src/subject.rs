@@ -1,10 +1,12 @@
 //! What the cache knows about an answer: its key, family, live facts and visibility, and how to compute it.
 
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
 use domain::MovieId;
 use domain::artifacts::CacheFamily;
+use domain::viewers::ViewerName;
 use futures::future::BoxFuture;
 
 /// Part of every key, so that a new release never serves bodies of an old one.
@@ -43,6 +45,21 @@ pub enum Live {
     Movie(MovieId),
     /// The facts of all movies.
     AllMovies,
+    /// What a viewer's lists are made of: facts, profile, hidden movies.
+    Viewer(ViewerKey),
+}
+
+/// A viewer's name as a number of this process, so that [`Live`] stays small. Two names with one number outdate each
+/// other's answers, which costs a computation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ViewerKey(u64);
+
+impl From<&ViewerName> for ViewerKey {
+    fn from(name: &ViewerName) -> Self {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        Self(hasher.finish())
+    }
 }
 
 /// Who may see an answer, which determines which HTTP caches may store it.

@@ -21,6 +21,7 @@ pub mod page;
 pub mod predictions;
 pub mod preferences;
 pub mod ratings_by_decade;
+pub mod recommendations;
 pub mod rounding;
 pub mod schedule;
 pub mod search;

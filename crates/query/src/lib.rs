@@ -24,6 +24,7 @@ mod provenance;
 mod question;
 pub mod ratings_by_decade;
 mod reader;
+pub mod recommendations;
 mod rows;
 pub mod search;
 pub mod sentiment;

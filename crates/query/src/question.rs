@@ -1,7 +1,8 @@
 //! The traits of all questions.
 
+use domain::MovieId;
 use domain::artifacts::CacheFamily;
-use domain::{MovieId, ViewerId};
+use domain::viewers::ViewerName;
 use serde::Serialize;
 
 use crate::provenance::CacheState;
@@ -27,7 +28,13 @@ pub trait Question: Serialize + Send + Sync + 'static {
     }
 
     /// Returns the viewer whose private answer this is. `None` means that everybody gets the same answer.
-    fn viewer(&self) -> Option<ViewerId> {
+    fn viewer(&self) -> Option<&ViewerName> {
+        None
+    }
+
+    /// Rewrites a body that the cache had; `None` leaves it unchanged. Only for answers that name the cache as their
+    /// source.
+    fn from_cache(_body: &[u8]) -> Option<Vec<u8>> {
         None
     }
 

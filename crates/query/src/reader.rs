@@ -10,7 +10,9 @@ use storage::search_index::SearchIndex;
 
 use crate::active::{ActiveMovies, Watched};
 use crate::lag::Lag;
+use crate::model::ActiveModel;
 use crate::movies::MovieLoader;
+use crate::recommendations::Rules;
 use crate::{LayerStats, QueryError};
 
 /// The stores, and the process's own state: caches, statistics and the lag.
@@ -27,6 +29,10 @@ pub struct Reader {
     pub active: Arc<ActiveMovies>,
     /// The followed rankings.
     pub watched: Arc<Watched>,
+    /// The active recommender.
+    pub model: Arc<ActiveModel>,
+    /// How the layers of a viewer's list are mixed.
+    pub rules: Rules,
 }
 
 impl Reader {
@@ -39,6 +45,8 @@ impl Reader {
             layers: LayerStats::default(),
             active: ActiveMovies::new(),
             watched: Arc::new(Watched::new(streams_per_client)),
+            model: Arc::default(),
+            rules: Rules::default(),
             pool,
         }
     }

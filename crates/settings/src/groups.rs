@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use domain::artifacts::{CacheFamily, RUNS_KEPT_DEFAULT};
 use domain::jobs::Queue;
+use domain::preferences::PreferenceWeights;
+use domain::recommendations::{BATCH_SHARE_DEFAULT, EXPLORATION_SHARE_DEFAULT};
 use domain::schedule;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -146,6 +148,39 @@ impl CacheSettings {
     }
 }
 
+/// How viewers' lists are mixed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecommendationSettings {
+    /// What facts weigh: the same variables as the trainer's, see [`RecommenderSettings`].
+    pub weights: PreferenceWeights,
+    /// `RECOMMENDATION_BATCH_SHARE`, default 0.7: share of the nightly list in the blend; the rest is the real-time layer's.
+    pub batch_share: f32,
+    /// `RECOMMENDATION_EXPLORATION_SHARE`, default 0.1: share of places of a new viewer's list that show less known
+    /// movies; 0 disables exploration.
+    pub exploration_share: f32,
+}
+
+impl Default for RecommendationSettings {
+    fn default() -> Self {
+        let weights = PreferenceWeights::default();
+        Self { weights, batch_share: BATCH_SHARE_DEFAULT, exploration_share: EXPLORATION_SHARE_DEFAULT }
+    }
+}
+
+impl RecommendationSettings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first variable that is malformed.
+    pub fn load(env: &Env) -> Result<Self, SettingsError> {
+        Ok(Self {
+            weights: RecommenderSettings::load(env)?.weights,
+            batch_share: env.within("RECOMMENDATION_BATCH_SHARE", BATCH_SHARE_DEFAULT, 0.0..=1.0)?,
+            exploration_share: env.within("RECOMMENDATION_EXPLORATION_SHARE", EXPLORATION_SHARE_DEFAULT, 0.0..=1.0)?,
+        })
+    }
+}
+
 /// Meilisearch, if it is used.
 #[derive(Debug, Clone)]
 pub struct MeiliSettings {
@@ -277,6 +312,8 @@ pub struct ApiSettings {
     pub speed_lag_limit: Duration,
     /// See [`CacheSettings`].
     pub cache: CacheSettings,
+    /// See [`RecommendationSettings`].
+    pub recommendations: RecommendationSettings,
     /// See [`ObjectStoreSettings`].
     pub objects: ObjectStoreSettings,
     /// See [`MeiliSettings`]. With `None`, PostgreSQL answers searches.
@@ -310,6 +347,7 @@ impl ApiSettings {
             waiting: WaitingSettings::load(env)?,
             speed_lag_limit: Duration::from_secs(env.within("SPEED_LAG_LIMIT_SECONDS", 300, 1..=86_400)?),
             cache: CacheSettings::load(env)?,
+            recommendations: RecommendationSettings::load(env)?,
             objects: ObjectStoreSettings::load(env)?,
             meili: MeiliSettings::load(env)?,
             log: LogSettings::load(env)?,

@@ -14,8 +14,8 @@ pub mod telemetry;
 
 pub use env::{Env, SettingsError};
 pub use groups::{
-    ApiSettings, CacheSettings, DatabaseSettings, DemoSettings, LogSettings, MeiliSettings, RedisSettings,
-    SchedulerSettings, TmdbSettings, WorkerSettings,
+    ApiSettings, CacheSettings, DatabaseSettings, DemoSettings, LogSettings, MeiliSettings, RecommendationSettings,
+    RedisSettings, SchedulerSettings, TmdbSettings, WorkerSettings,
 };
 pub use live::{EventLogSettings, Role, SpeedSettings, WaitingSettings};
 pub use probes::Probes;

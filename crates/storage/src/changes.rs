@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use domain::JobId;
 use domain::artifacts::CacheFamily;
+use domain::viewers::ViewerName;
 use sqlx::PgPool;
 use tokio::sync::broadcast;
 
@@ -45,6 +46,8 @@ pub enum Change {
     Purged(CacheFamily),
     /// The live facts of these movies have changed.
     Movies(Arc<[i64]>),
+    /// What these viewers' lists are made of has changed: facts, profile or hidden movies.
+    Viewers(Arc<[ViewerName]>),
     /// This version of the recommender has become the active one.
     Model(Arc<str>),
     /// Anything may have changed: the connection is new, and earlier notifications may have been lost.
@@ -156,6 +159,7 @@ impl ChangeFeed {
             Notification::Generation(family, generation) => self.announce(Change::Generation(family, generation)),
             Notification::Purged(family) => self.announce(Change::Purged(family)),
             Notification::Touched(movies) => self.announce(Change::Movies(movies.into())),
+            Notification::Viewers(viewers) => self.announce(Change::Viewers(viewers.into())),
             Notification::Model(version) => self.announce(Change::Model(version.into())),
             Notification::Job(id) => {
                 // There may be no subscriber.

@@ -7,6 +7,7 @@ mod dispatcher;
 mod error;
 pub mod jobs;
 mod poll;
+mod profiles;
 mod recommender;
 mod runner;
 mod scoring;

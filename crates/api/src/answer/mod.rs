@@ -63,7 +63,7 @@ impl Answers {
             && !fresh
             && let Some(hit) = self.cache.hit(&subject).await
         {
-            return Ok(reply::reply(request, &subject, &hit));
+            return Ok(reply::reply(request, &subject, &hit, Q::from_cache));
         }
         // Boxed, because actix moves a handler's future several times, and most requests end above.
         let answer = if explain {
@@ -72,6 +72,6 @@ impl Answers {
         } else {
             Box::pin(self.cache.answer(&subject, fresh, Arc::new(Asked::new(question, &self.reader)))).await
         };
-        Ok(reply::reply(request, &subject, &answer.map_err(ApiError::Shared)?))
+        Ok(reply::reply(request, &subject, &answer.map_err(ApiError::Shared)?, Q::from_cache))
     }
 }

@@ -15,12 +15,15 @@ use crate::error::ApiError;
 /// The fields cannot be written as a query string, which is a defect of the question's type.
 pub fn subject<Q: Question>(question: &Q) -> Result<Subject, ApiError> {
     let fields = serde_urlencoded::to_string(question).map_err(|error| ApiError::Internal(error.to_string().into()))?;
-    let live = match question.live() {
-        LiveFacts::None => Live::Nothing,
-        LiveFacts::Movie(id) => Live::Movie(id),
-        LiveFacts::AllMovies => Live::AllMovies,
+    let viewer = question.viewer();
+    let live = match (viewer, question.live()) {
+        // What a viewer does outdates the viewer's answers.
+        (Some(viewer), _) => Live::Viewer(viewer.into()),
+        (None, LiveFacts::None) => Live::Nothing,
+        (None, LiveFacts::Movie(id)) => Live::Movie(id),
+        (None, LiveFacts::AllMovies) => Live::AllMovies,
     };
-    let visibility = if question.viewer().is_some() { Visibility::Private } else { Visibility::Public };
+    let visibility = if viewer.is_some() { Visibility::Private } else { Visibility::Public };
     Ok(Subject::new(Q::FAMILY, &format!("{}?{fields}", Q::NAME), live, visibility))
 }
 

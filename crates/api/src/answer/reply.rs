@@ -23,8 +23,14 @@ pub fn wants_fresh(request: &HttpRequest) -> bool {
     })
 }
 
-/// Builds the response: the answer with its entity tag, or 304 if the client has it already.
-pub fn reply(request: &HttpRequest, subject: &Subject, answer: &Answer) -> HttpResponse {
+/// Builds the response: the answer with its entity tag, or 304 if the client has it already. `from_cache` may
+/// rewrite a cached body; the weak tag stays, since both bodies mean the same.
+pub fn reply(
+    request: &HttpRequest,
+    subject: &Subject,
+    answer: &Answer,
+    from_cache: fn(&[u8]) -> Option<Vec<u8>>,
+) -> HttpResponse {
     let entry = &answer.entry;
     let known = request.headers().get_all(header::IF_NONE_MATCH).any(|tags| names(tags, &entry.etag));
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
@@ -39,7 +45,11 @@ pub fn reply(request: &HttpRequest, subject: &Subject, answer: &Answer) -> HttpR
         return response.finish();
     }
     response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    response.body(entry.body.clone())
+    let cached = matches!(answer.source, Source::Memory | Source::Redis | Source::Stale);
+    match cached.then(|| from_cache(&entry.body)).flatten() {
+        Some(body) => response.body(body),
+        None => response.body(entry.body.clone()),
+    }
 }
 
 /// Whether `If-None-Match` names the entity tag. Tags are compared weakly (RFC 9110, section 13.1.2).

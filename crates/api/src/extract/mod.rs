@@ -16,4 +16,4 @@ pub use id::Id;
 pub use idempotency::IdempotencyKey;
 pub use names::{AliasInPath, ViewerInPath};
 pub use params::Params;
-pub use values::{Day, GenreName, Month, Parsed, QueryText, Rating, Year};
+pub use values::{Day, GenreName, Language, Minutes, Month, MovieIds, Parsed, QueryText, Rating, Share, Year};

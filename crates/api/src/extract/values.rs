@@ -105,6 +105,107 @@ impl TryFrom<String> for Year {
     }
 }
 
+/// A share, from 0 to 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Share(f32);
+
+impl Share {
+    /// The number.
+    pub fn get(self) -> f32 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Share {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.parse::<f32>() {
+            Ok(share) if (0.0..=1.0).contains(&share) => Ok(Self(share + 0.0)),
+            _ => Err("must be a number from 0 to 1"),
+        }
+    }
+}
+
+/// A length in minutes, from 1 to 10,000; the longest film of a catalogue has about 5,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Minutes(i32);
+
+impl Minutes {
+    /// The number.
+    pub fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Minutes {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.parse::<u16>() {
+            Ok(minutes @ 1..=10_000) => Ok(Self(i32::from(minutes))),
+            _ => Err("must be a number of minutes from 1 to 10000"),
+        }
+    }
+}
+
+/// A language: an ISO 639-1 code in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Language(String);
+
+impl From<Language> for String {
+    fn from(language: Language) -> Self {
+        language.0
+    }
+}
+
+impl TryFrom<String> for Language {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let text = text.to_ascii_lowercase();
+        if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            Ok(Self(text))
+        } else {
+            Err("must be a language of two letters, such as en")
+        }
+    }
+}
+
+/// Up to [`MovieIds::MAX`] movies, separated by commas.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct MovieIds(Vec<i64>);
+
+impl MovieIds {
+    /// Most movies of one list.
+    pub const MAX: usize = 500;
+}
+
+impl From<MovieIds> for Vec<i64> {
+    fn from(ids: MovieIds) -> Self {
+        ids.0
+    }
+}
+
+impl TryFrom<String> for MovieIds {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let parsed = text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::parse::<domain::MovieId>);
+        let mut ids = parsed
+            .map(|id| id.map(|id| id.get()))
+            .collect::<Result<Vec<i64>, _>>()
+            .map_err(|_| "must be movies' ids separated by commas, such as 550,603".to_owned())?;
+        if ids.len() > Self::MAX {
+            return Err(format!("must have at most {} ids", Self::MAX));
+        }
+        // One order, so that two requests with the same meaning share an answer.
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(Self(ids))
+    }
+}
+
 /// A month, from 1 to 12.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -10,8 +10,10 @@ pub mod metrics;
 pub mod movies;
 mod params;
 pub mod predictions;
+pub mod recommendations;
 pub mod reviews;
 pub mod search;
 pub mod trending;
+pub mod viewers;
 
 pub use query::List;

@@ -9,8 +9,8 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
 use settings::{
-    ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, ObjectStoreSettings, RedisSettings,
-    WaitingSettings,
+    ApiSettings, CacheSettings, DatabaseSettings, EventLogSettings, LogSettings, ObjectStoreSettings,
+    RecommendationSettings, RedisSettings, WaitingSettings,
 };
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
@@ -53,6 +53,7 @@ pub fn settings_for(database_url: String) -> ApiSettings {
             stale_if_error: Duration::from_secs(600),
             warm: 50,
         },
+        recommendations: RecommendationSettings::default(),
         objects: ObjectStoreSettings {
             url: std::env::temp_dir().join(test_support::unique_prefix()).display().to_string(),
             endpoint: None,

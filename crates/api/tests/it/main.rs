@@ -23,6 +23,7 @@ mod models;
 mod movies;
 mod outage;
 mod raw;
+mod recommendations;
 mod search;
 mod sentiment;
 mod similar;

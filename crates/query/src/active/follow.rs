@@ -98,7 +98,7 @@ impl Pending {
             Change::Movies(ids) if !self.all => self.movies.extend(ids.iter()),
             // A new generation of the catalogue may change any movie's title, genres, base numbers or tombstone.
             Change::Everything | Change::Generation(CacheFamily::Movies, _) => self.all = true,
-            Change::Movies(_) | Change::Generation(..) | Change::Purged(_) | Change::Model(_) => {}
+            Change::Movies(_) | Change::Viewers(_) | Change::Generation(..) | Change::Purged(_) | Change::Model(_) => {}
         }
         if self.movies.len() > PENDING_MAX {
             self.all = true;

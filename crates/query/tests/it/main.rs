@@ -8,6 +8,7 @@ mod lists;
 mod loader;
 mod merged;
 mod model;
+mod recommendations;
 
 use std::sync::Arc;
 use std::time::Duration;

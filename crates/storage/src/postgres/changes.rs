@@ -1,8 +1,9 @@
 //! Notifications to other processes, sent in the transaction that makes the change: new generations, changed movies,
 //! job progress. [`crate::changes`] receives them.
 
-use domain::JobId;
 use domain::artifacts::CacheFamily;
+use domain::viewers::ViewerName;
+use domain::{JobId, ViewerId};
 use sqlx::postgres::PgListener;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
@@ -64,6 +65,23 @@ pub async fn touch(conn: &mut PgConnection, movies: impl IntoIterator<Item = i64
     Ok(())
 }
 
+/// Notifies every API process, when the caller's transaction commits, that what these viewers' lists are made of has
+/// changed. Names are sent: answers are cached by them, and a reader need not know the id.
+pub async fn touch_viewers(conn: &mut PgConnection, viewers: &[ViewerId]) -> Result<(), StorageError> {
+    let ids: Vec<i64> = viewers.iter().map(|viewer| viewer.get()).collect();
+    // A name has at most 512 bytes and no blanks, so that ten of them fit a message.
+    sqlx::query!(
+        r#"WITH names AS (SELECT name, (row_number() OVER () - 1) / 10 AS message FROM viewers WHERE viewer_id = ANY($2)),
+                messages AS (SELECT string_agg(name, ' ') AS message FROM names GROUP BY message)
+           SELECT pg_notify($1, message) FROM messages"#,
+        VIEWERS,
+        &ids,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// One notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
@@ -73,6 +91,8 @@ pub enum Notification {
     Purged(CacheFamily),
     /// The live facts of these movies have changed.
     Touched(Vec<i64>),
+    /// What these viewers' lists are made of has changed.
+    Viewers(Vec<ViewerName>),
     /// A job's status or progress has changed; a trigger of the table `jobs` sends it.
     Job(JobId),
     /// This version of the recommender has become the active one; a trigger of the table `models` sends it.
@@ -82,6 +102,7 @@ pub enum Notification {
 const GENERATION: &str = "cache_generation";
 const PURGED: &str = "cache_purged";
 const TOUCHED: &str = "movies_touched";
+const VIEWERS: &str = "viewers_touched";
 const JOB: &str = "job_changed";
 const MODEL: &str = "model_activated";
 
@@ -97,7 +118,7 @@ pub async fn listen(pool: &PgPool) -> Result<Listener, StorageError> {
     // A lost connection must be reported before it is replaced: a caller that waits with a time limit could miss it
     // otherwise.
     listener.eager_reconnect(false);
-    listener.listen_all([GENERATION, PURGED, TOUCHED, JOB, MODEL]).await?;
+    listener.listen_all([GENERATION, PURGED, TOUCHED, VIEWERS, JOB, MODEL]).await?;
     Ok(Listener(listener))
 }
 
@@ -129,6 +150,9 @@ fn parse(channel: &str, message: &str) -> Option<Notification> {
         }
         PURGED => Some(Notification::Purged(family(message)?)),
         TOUCHED => Some(Notification::Touched(message.split(',').map(|id| id.parse().ok()).collect::<Option<_>>()?)),
+        VIEWERS => {
+            Some(Notification::Viewers(message.split(' ').map(|name| name.parse().ok()).collect::<Option<_>>()?))
+        }
         JOB => Some(Notification::Job(JobId(Uuid::parse_str(message).ok()?))),
         MODEL => Some(Notification::Model(message.to_owned())),
         _ => None,
@@ -144,6 +168,8 @@ mod tests {
         assert_eq!(parse(GENERATION, "search:5"), Some(Notification::Generation(CacheFamily::Search, 5)));
         assert_eq!(parse(PURGED, "movies"), Some(Notification::Purged(CacheFamily::Movies)));
         assert_eq!(parse(TOUCHED, "550,603"), Some(Notification::Touched(vec![550, 603])));
+        let names = ["user_123", "7"].map(|name| name.parse().unwrap());
+        assert_eq!(parse(VIEWERS, "user_123 7"), Some(Notification::Viewers(names.into())));
         assert_eq!(parse(JOB, &Uuid::nil().to_string()), Some(Notification::Job(JobId(Uuid::nil()))));
         for (channel, message) in [
             (GENERATION, "search:x"),
@@ -151,6 +177,8 @@ mod tests {
             (PURGED, "x"),
             (TOUCHED, ""),
             (TOUCHED, "1,,2"),
+            (VIEWERS, ""),
+            (VIEWERS, "a  b"),
             (JOB, "7"),
             ("", "1"),
         ] {

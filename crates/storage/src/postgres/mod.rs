@@ -1,8 +1,8 @@
 //! All SQL, sorted by the data: one module per feature, one function per query.
 //!
 //! `catalogue` is what sources say of movies, `facts` what viewers did, `speed` and `batch` the two layers of views over
-//! them, `layers` what is read from both at once, `artifacts` runs and heads, `jobs` the ledger, `models` the
-//! registry of recommenders, `changes` notifications.
+//! them, `layers` what is read from both at once, `recommendations` what a viewer's list is made of, `artifacts` runs and
+//! heads, `jobs` the ledger, `models` the registry of recommenders, `changes` notifications.
 
 pub mod artifacts;
 pub mod batch;
@@ -17,6 +17,7 @@ pub mod history;
 pub mod jobs;
 pub mod layers;
 pub mod models;
+pub mod recommendations;
 pub mod search_outbox;
 pub mod served_lists;
 pub mod speed;
@@ -121,5 +122,7 @@ pub fn with_session_settings(options: PgConnectOptions) -> PgConnectOptions {
         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
         // Point reads and chunked inserts gain nothing from JIT compilation and lose tens of milliseconds per query.
         ("jit", "off"),
+        recommendations::candidates::HNSW_ITERATIVE_SCAN,
+        recommendations::candidates::HNSW_EF_SEARCH,
     ])
 }

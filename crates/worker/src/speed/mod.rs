@@ -21,7 +21,7 @@ use storage::event_log::{EventLog, EventLogConfig};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Shared, scoring};
+use crate::{Shared, profiles, scoring};
 
 /// The handles of a lane.
 #[derive(Clone)]
@@ -50,6 +50,7 @@ pub(crate) fn start(shared: &Shared, stop: &CancellationToken) -> Result<TaskTra
         tasks.spawn(lane::run(speed, source, stop.clone()));
     }
     tasks.spawn(scoring::run(shared.pool.clone(), stop.clone()));
+    tasks.spawn(profiles::run(profiles::Profiles::new(shared), stop.clone()));
     let speed = Speed { pool: shared.pool.clone(), log: log.clone(), settings: settings.speed };
     tasks.spawn(waiting::run(speed, stop.clone()));
     let retention = upkeep::Retention { waiting: settings.waiting.kept, quarantine: settings.quarantine_kept };

@@ -1,0 +1,175 @@
+//! One viewer's list.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::Utc;
+use domain::MovieId;
+use domain::preferences::{Preference, PreferenceWeights};
+use domain::recommendations::{Blended, Scored, blend, diversified, prefer_novel};
+use storage::postgres::recommendations::candidates::{self, Filter, MovieRow};
+use storage::postgres::recommendations::history::{self, History};
+use storage::postgres::recommendations::viewer::{self, ViewerRow};
+use uuid::Uuid;
+
+use super::{ListSource, Recommendations, RecommendationsView, RecommendedMovie, Wishes, explain, popular};
+use crate::model::ServingModel;
+use crate::{QueryError, Reader};
+
+/// Candidates of the real-time layer: as many as the batch layer keeps, and as many as a list may show.
+const CANDIDATES: i64 = 100;
+
+/// What a viewer's facts say about each movie, ascending by movie.
+pub(super) type Preferences = Vec<(MovieId, Preference)>;
+
+/// A chosen movie with its scores.
+pub(super) struct Chosen {
+    pub movie: RecommendedMovie,
+    pub blended: Option<Blended>,
+}
+
+/// Candidates with their rows.
+#[derive(Default)]
+pub(super) struct Candidates {
+    pub batch: Vec<Scored>,
+    pub realtime: Vec<Scored>,
+    pub rows: HashMap<i64, MovieRow>,
+}
+
+impl Recommendations {
+    /// Reads the list with this model.
+    pub async fn read_with(
+        &self,
+        reader: &Reader,
+        model: Option<Arc<ServingModel>>,
+    ) -> Result<RecommendationsView, QueryError> {
+        let list_id = Uuid::now_v7();
+        let found = viewer::find(&reader.pool, &self.user_id).await?;
+        let (history, seen, vector) = match &found {
+            Some(viewer) => self.known(reader, viewer, model.as_deref()).await?,
+            None => Default::default(),
+        };
+        let hidden = found.iter().flat_map(|viewer| viewer.hidden.iter().copied());
+        let filter = self.wishes.filter(reader, seen.into_iter().chain(hidden)).await?;
+        let batch = found.map(|viewer| viewer.batch).unwrap_or_default();
+        let candidates = candidates_of(reader, model.as_deref(), &batch, vector.as_deref(), &filter).await?;
+        let source = match (candidates.batch.is_empty(), candidates.realtime.is_empty()) {
+            (false, false) => ListSource::Hybrid,
+            (false, true) => ListSource::Batch,
+            (true, false) => ListSource::Realtime,
+            (true, true) => ListSource::Popular,
+        };
+        let mut chosen = choose(&self.wishes, candidates, reader.rules.batch_share);
+        popular::fill(reader, &mut chosen, &self.wishes, &filter, &history, list_id).await?;
+        if self.explain {
+            explain::explain(reader, &mut chosen, model.as_deref(), &history).await?;
+        }
+        Ok(RecommendationsView {
+            source,
+            computed_from: source,
+            user_id: self.user_id.clone(),
+            recommendations: chosen.into_iter().map(|chosen| chosen.movie).collect(),
+            generated_at: Utc::now(),
+            model_version: model.map(|model| model.version.clone()),
+            list_id,
+        })
+    }
+
+    /// Reads what a known viewer has done: preferences (only where they are needed), seen movies, and the vector.
+    async fn known(
+        &self,
+        reader: &Reader,
+        viewer: &ViewerRow,
+        model: Option<&ServingModel>,
+    ) -> Result<(Preferences, Vec<i64>, Option<Vec<f32>>), QueryError> {
+        let profile = profile(viewer, model);
+        let ids = [viewer.viewer_id];
+        // A current profile spares the history, unless the list has to be explained.
+        let needed = self.explain || profile.is_none();
+        let history = async { if needed { history::of(&reader.pool, &ids).await } else { Ok(HashMap::new()) } };
+        let (mut history, seen) = tokio::try_join!(history, history::seen(&reader.pool, viewer.viewer_id))?;
+        let history = preferences(history.remove(&viewer.viewer_id).unwrap_or_default(), &reader.rules.weights);
+        let vector = profile.or_else(|| Some(fold_in(model?, &history)).filter(|vector| says_something(vector)));
+        Ok((history, seen, vector))
+    }
+}
+
+/// The stored profile, if it belongs to the active model and contains every fact.
+fn profile(viewer: &ViewerRow, model: Option<&ServingModel>) -> Option<Vec<f32>> {
+    let (version, vector) = viewer.profile.as_ref()?;
+    let current = !viewer.profile_is_stale && *version == model?.version;
+    (current && says_something(vector)).then(|| vector.clone())
+}
+
+/// Folds preferences in. At most 200 movies, so it takes less than a millisecond.
+pub(super) fn fold_in(model: &ServingModel, preferences: &Preferences) -> Vec<f32> {
+    model.fold_in(preferences)
+}
+
+/// A vector of zeros gives every movie the same score.
+pub(super) fn says_something(vector: &[f32]) -> bool {
+    vector.iter().any(|value| *value != 0.0)
+}
+
+/// What a history says about each movie.
+pub(super) fn preferences(history: History, weights: &PreferenceWeights) -> Preferences {
+    let now = Utc::now();
+    history.into_iter().filter_map(|(movie, signals)| Some((movie, weights.preference(&signals, now)?))).collect()
+}
+
+/// The candidates of both layers that fit the filter.
+pub(super) async fn candidates_of(
+    reader: &Reader,
+    model: Option<&ServingModel>,
+    batch: &[Scored],
+    vector: Option<&[f32]>,
+    filter: &Filter,
+) -> Result<Candidates, QueryError> {
+    let ids: Vec<i64> = batch.iter().map(|scored| scored.0.get()).collect();
+    let fitting =
+        async { if ids.is_empty() { Ok(Vec::new()) } else { candidates::fitting(&reader.pool, &ids, filter).await } };
+    let nearest = async {
+        let Some((model, vector)) = model.zip(vector) else { return Ok(Vec::new()) };
+        candidates::nearest(&reader.pool, &model.version, vector, filter, CANDIDATES).await
+    };
+    let (fitting, nearest) = tokio::try_join!(fitting, nearest)?;
+    let mut found = Candidates::default();
+    found.rows.extend(fitting.into_iter().map(|row| (row.movie_id, row)));
+    found.batch = batch.iter().copied().filter(|scored| found.rows.contains_key(&scored.0.get())).collect();
+    for (row, score) in nearest {
+        let id = MovieId::new(row.movie_id).map_err(|error| QueryError::Internal(error.to_string()))?;
+        found.realtime.push((id, score));
+        found.rows.insert(row.movie_id, row);
+    }
+    Ok(found)
+}
+
+/// Blends, prefers novel movies, and chooses the movies of the list.
+pub(super) fn choose(wishes: &Wishes, candidates: Candidates, batch_share: f32) -> Vec<Chosen> {
+    let list = blend(&candidates.batch, &candidates.realtime, batch_share);
+    chosen(wishes, list, candidates.rows)
+}
+
+/// Chooses the movies of the list from a ranking.
+pub(super) fn chosen(wishes: &Wishes, mut list: Vec<Blended>, mut rows: HashMap<i64, MovieRow>) -> Vec<Chosen> {
+    if wishes.novelty > 0.0 {
+        let popularity = rows.values().filter_map(|r| Some((MovieId::new(r.movie_id).ok()?, r.popularity as f32)));
+        prefer_novel(&mut list, &popularity.collect(), wishes.novelty);
+    }
+    let list = diversified(list, wishes.count(), wishes.diversity, |a, b| alike(&rows, a, b));
+    list.into_iter()
+        .filter_map(|blended| {
+            let row = rows.remove(&blended.movie_id.get())?;
+            Some(Chosen { movie: RecommendedMovie::new(row, blended.score), blended: Some(blended) })
+        })
+        .collect()
+}
+
+/// Jaccard similarity of two movies' genres.
+fn alike(rows: &HashMap<i64, MovieRow>, a: MovieId, b: MovieId) -> f32 {
+    let genres =
+        |id: MovieId| rows.get(&id.get()).map_or(&[][..], |row| &row.genres[..]).iter().collect::<HashSet<_>>();
+    let (a, b) = (genres(a), genres(b));
+    let (common, all) = (a.intersection(&b).count(), a.union(&b).count());
+    if all == 0 { 0.0 } else { common as f32 / all as f32 }
+}
