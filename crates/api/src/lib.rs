@@ -10,7 +10,6 @@ pub mod endpoints;
 pub mod error;
 pub mod export;
 pub mod extract;
-mod list_log;
 pub mod middleware;
 pub mod names;
 mod openapi;
@@ -33,6 +32,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use futures::future::BoxFuture;
 use query::experiment::RunningExperiment;
+use query::list_log::ListLog;
 use query::{active, lag};
 use settings::{ApiSettings, shutdown};
 use sqlx::PgPool;
@@ -41,7 +41,6 @@ use storage::changes::ChangeFeed;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use list_log::ListLog;
 use routes::docs::Description;
 
 pub use state::State;
@@ -109,7 +108,7 @@ impl Application {
         let cache = state.cache.clone();
         background.spawn(lag::watch(reader.lag.clone(), move || cache.outdate_live()));
         background.spawn(admission::watch(state.admission.clone()));
-        background.spawn(log_lists(state.list_log.clone(), state.pool.clone()));
+        background.spawn(log_lists(state.reader.list_log.clone(), state.pool.clone()));
         background.spawn(follow_experiment(state.experiment.clone(), state.pool.clone()));
         background.spawn(telemetry::upkeep(metrics));
 
@@ -175,7 +174,7 @@ impl Application {
         signals.abort();
         // Closing the pool waits for all connections, and the change feed's listener holds one.
         self.background.shutdown().await;
-        self.state.list_log.finish(&self.state.pool).await;
+        self.state.reader.list_log.finish(&self.state.pool).await;
         self.state.reader.close().await;
         self.state.pool.close().await;
         tracing::info!("stopped");

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use query::Reader;
 use query::experiment::RunningExperiment;
 use query::lag::Lag;
+use query::list_log::ListLog;
 use query::model::ActiveModel;
 use query::recommendations::Rules;
 use secrecy::ExposeSecret;
@@ -23,7 +24,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::answer::{Answers, ResponseCache};
-use crate::list_log::ListLog;
 use crate::names::Names;
 
 /// Time limit for the first read of the cache generations at start. With it, answers are cached from the first request
@@ -53,8 +53,6 @@ pub struct State {
     /// Receives the database's notifications and distributes them to this process.
     pub feed: Arc<ChangeFeed>,
     pub cache: Arc<ResponseCache>,
-    /// Stores which lists were recommended to whom.
-    pub list_log: Arc<ListLog>,
     /// The experiment that runs now.
     pub experiment: Arc<RunningExperiment>,
     /// Permits for job streams, [`JOB_STREAMS_MAX`] in total.
@@ -99,6 +97,7 @@ impl State {
         let mut reader = Reader::new(pool.clone(), search, lag, settings.streams_per_client);
         let RecommendationSettings { weights, batch_share, exploration_share } = settings.recommendations.clone();
         reader.rules = Rules { weights, batch_share, exploration_share };
+        reader.list_log = Arc::new(ListLog::new(settings.list_log_share));
         let reader = Arc::new(reader);
         let objects = Objects::open(&ObjectsConfig {
             url: settings.objects.url.clone(),
@@ -116,7 +115,6 @@ impl State {
             reader,
             objects,
             cache,
-            list_log: Arc::new(ListLog::new(settings.list_log_share)),
             experiment: Arc::default(),
             importing: Semaphore::new(1),
             job_streams: Arc::new(Semaphore::new(JOB_STREAMS_MAX)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::experiments::{Variant, assign};
 use domain::viewers::ViewerName;
+use serde::{Serialize, Serializer};
 use sqlx::PgPool;
 use storage::postgres::experiments::{self, Experiment};
 
@@ -21,6 +22,13 @@ pub struct RunningExperiment(RwLock<Option<Arc<Experiment>>>);
 pub struct Assignment {
     pub experiment: String,
     pub variant: Variant,
+}
+
+/// As one text, `experiment/variant`, which suffices to tell answers apart: an experiment's definition never changes.
+impl Serialize for Assignment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}/{}", self.experiment, self.variant.name))
+    }
 }
 
 impl RunningExperiment {

@@ -16,6 +16,7 @@ pub mod genre_stats;
 pub mod lag;
 mod layer_stats;
 mod list;
+pub mod list_log;
 pub mod model;
 pub mod movies;
 mod numbers;

@@ -10,6 +10,7 @@ use storage::search_index::SearchIndex;
 
 use crate::active::{ActiveMovies, Watched};
 use crate::lag::Lag;
+use crate::list_log::ListLog;
 use crate::model::ActiveModel;
 use crate::movies::MovieLoader;
 use crate::recommendations::Rules;
@@ -33,6 +34,8 @@ pub struct Reader {
     pub model: Arc<ActiveModel>,
     /// How the layers of a viewer's list are mixed.
     pub rules: Rules,
+    /// Stores which lists were recommended to whom.
+    pub list_log: Arc<ListLog>,
 }
 
 impl Reader {
@@ -47,6 +50,7 @@ impl Reader {
             watched: Arc::new(Watched::new(streams_per_client)),
             model: Arc::default(),
             rules: Rules::default(),
+            list_log: Arc::new(ListLog::new(0.0)),
             pool,
         }
     }

@@ -110,7 +110,9 @@ pub async fn list(
     Params(params): Params<WishParams>,
 ) -> Result<HttpResponse, ApiError> {
     let explain = params.explain;
-    state.answers.one(&request, Recommendations { user_id, wishes: params.wishes()?, explain }).await
+    let assignment = state.experiment.assignment(&user_id);
+    let question = Recommendations { user_id, wishes: params.wishes()?, assignment, explain };
+    state.answers.one(&request, question).await
 }
 
 /// A movie of a session.

@@ -78,7 +78,8 @@ impl Group {
         let scores = model.as_deref().map(|model| scores(model, &vectors, &rows)).unwrap_or_default();
         let mut list = chosen(&self.wishes, grouped(&scores, self.rule), rows);
         let source = if list.is_empty() { ListSource::Popular } else { ListSource::Realtime };
-        popular::fill(reader, &mut list, &self.wishes, &filter, &Vec::new(), list_id).await?;
+        popular::fill(reader, &mut list, &self.wishes, &filter, &Vec::new(), (list_id, reader.rules.exploration_share))
+            .await?;
         Ok(GroupView {
             user_ids: self.viewers.clone(),
             counted,

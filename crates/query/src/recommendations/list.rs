@@ -1,5 +1,6 @@
 //! One viewer's list.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use domain::recommendations::{Blended, Scored, blend, diversified, prefer_novel}
 use storage::postgres::recommendations::candidates::{self, Filter, MovieRow};
 use storage::postgres::recommendations::history::{self, History};
 use storage::postgres::recommendations::viewer::{self, ViewerRow};
+use storage::postgres::served_lists::ServedList;
 use uuid::Uuid;
 
 use super::{ListSource, Recommendations, RecommendationsView, RecommendedMovie, Wishes, explain, popular};
@@ -51,6 +53,7 @@ impl Recommendations {
         };
         let hidden = found.iter().flat_map(|viewer| viewer.hidden.iter().copied());
         let filter = self.wishes.filter(reader, seen.into_iter().chain(hidden)).await?;
+        let viewer_id = found.as_ref().map(|viewer| viewer.viewer_id.get());
         let batch = found.map(|viewer| viewer.batch).unwrap_or_default();
         let candidates = candidates_of(reader, model.as_deref(), &batch, vector.as_deref(), &filter).await?;
         let source = match (candidates.batch.is_empty(), candidates.realtime.is_empty()) {
@@ -59,12 +62,13 @@ impl Recommendations {
             (true, false) => ListSource::Realtime,
             (true, true) => ListSource::Popular,
         };
-        let mut chosen = choose(&self.wishes, candidates, reader.rules.batch_share);
-        popular::fill(reader, &mut chosen, &self.wishes, &filter, &history, list_id).await?;
+        let rules = reader.rules.of(self.assignment.as_ref());
+        let mut chosen = choose(&self.wishes(), candidates, rules.batch_share);
+        popular::fill(reader, &mut chosen, &self.wishes, &filter, &history, (list_id, rules.exploration_share)).await?;
         if self.explain {
             explain::explain(reader, &mut chosen, model.as_deref(), &history).await?;
         }
-        Ok(RecommendationsView {
+        let view = RecommendationsView {
             source,
             computed_from: source,
             user_id: self.user_id.clone(),
@@ -72,7 +76,36 @@ impl Recommendations {
             generated_at: Utc::now(),
             model_version: model.map(|model| model.version.clone()),
             list_id,
-        })
+        };
+        if !self.explain && reader.list_log.samples(list_id) {
+            reader.list_log.add(self.served(&view, viewer_id));
+        }
+        Ok(view)
+    }
+
+    /// The wishes, with what the viewer's variant sets and the request does not.
+    fn wishes(&self) -> Cow<'_, Wishes> {
+        match self.assignment.as_ref().and_then(|assignment| assignment.variant.settings.diversity) {
+            Some(diversity) if self.wishes.diversity == 0.0 => {
+                Cow::Owned(Wishes { diversity: diversity as f32, ..self.wishes.clone() })
+            }
+            _ => Cow::Borrowed(&self.wishes),
+        }
+    }
+
+    fn served(&self, view: &RecommendationsView, viewer_id: Option<i64>) -> ServedList {
+        let explored = view.recommendations.iter().zip(0..).filter(|place| place.0.explored);
+        ServedList {
+            list_id: view.list_id,
+            viewer_id,
+            served_at: view.generated_at,
+            source: view.computed_from.as_str(),
+            version: view.model_version.clone(),
+            experiment: self.assignment.as_ref().map(|assignment| assignment.experiment.clone()),
+            variant: self.assignment.as_ref().map(|assignment| assignment.variant.name.clone()),
+            explored: explored.map(|place| place.1).collect(),
+            movies: view.recommendations.iter().map(|movie| movie.movie_id).collect(),
+        }
     }
 
     /// Reads what a known viewer has done: preferences (only where they are needed), seen movies, and the vector.

@@ -8,8 +8,11 @@ mod list;
 mod popular;
 mod session;
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::artifacts::CacheFamily;
+use domain::experiments::VariantSettings;
 use domain::page::Limit;
 use domain::preferences::PreferenceWeights;
 use domain::recommendations::{BATCH_SHARE_DEFAULT, EXPLORATION_SHARE_DEFAULT};
@@ -19,6 +22,7 @@ use storage::postgres::recommendations::candidates::{Filter, MovieRow};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::experiment::Assignment;
 use crate::{QueryError, Question, Reader};
 
 pub use because::{Because, BecauseRow, BecauseView};
@@ -35,6 +39,19 @@ pub struct Rules {
     pub batch_share: f32,
     /// Share of places of a new viewer's list that show less known movies, 0 to 1.
     pub exploration_share: f32,
+}
+
+impl Rules {
+    /// The rules of a variant.
+    fn of(&self, assignment: Option<&Assignment>) -> Cow<'_, Self> {
+        let Some(VariantSettings { batch_share, exploration, .. }) = assignment.map(|a| a.variant.settings) else {
+            return Cow::Borrowed(self);
+        };
+        let mut rules = self.clone();
+        rules.batch_share = batch_share.map_or(rules.batch_share, |share| share as f32);
+        rules.exploration_share = exploration.map_or(rules.exploration_share, |share| share as f32);
+        Cow::Owned(rules)
+    }
 }
 
 impl Default for Rules {
@@ -106,6 +123,18 @@ pub enum ListSource {
     Popular,
 }
 
+impl ListSource {
+    /// The name in bodies and in the log of served lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Realtime => "realtime",
+            Self::Batch => "batch",
+            Self::Popular => "popular",
+        }
+    }
+}
+
 /// A recommended movie.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RecommendedMovie {
@@ -152,6 +181,9 @@ pub struct Recommendations {
     pub user_id: ViewerName,
     #[serde(flatten)]
     pub wishes: Wishes,
+    /// The viewer's variant of the running experiment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assignment: Option<Assignment>,
     /// Add to each movie why it is in the list.
     #[serde(skip)]
     pub explain: bool,

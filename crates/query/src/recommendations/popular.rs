@@ -19,14 +19,15 @@ const EXPLORED_FROM: i64 = 100;
 const EXPLORED_COUNT: i64 = 200;
 
 /// Fills the list up to `limit` movies as long as the catalogue has movies that fit. A list that is empty before shows
-/// popular movies of the viewer's genres first, and explores; a short one gets only the missing movies.
+/// popular movies of the viewer's genres first, and explores a share of its places, drawn by the list's id; a short one
+/// gets only the missing movies.
 pub(super) async fn fill(
     reader: &Reader,
     chosen: &mut Vec<Chosen>,
     wishes: &Wishes,
     filter: &Filter,
     history: &Preferences,
-    list_id: Uuid,
+    exploration: (Uuid, f32),
 ) -> Result<(), QueryError> {
     let missing = wishes.count().saturating_sub(chosen.len());
     if missing == 0 {
@@ -46,7 +47,7 @@ pub(super) async fn fill(
     let best = chosen.last().map_or(1.0, |last| last.movie.score);
     chosen.extend(ranked(rows, best));
     if is_new {
-        explore(reader, chosen, &filter, list_id).await?;
+        explore(reader, chosen, &filter, exploration).await?;
     }
     Ok(())
 }
@@ -84,8 +85,13 @@ async fn genres_of(reader: &Reader, history: &Preferences) -> Result<Vec<String>
 }
 
 /// Replaces a few places by less known movies, drawn by the list's id.
-async fn explore(reader: &Reader, chosen: &mut [Chosen], filter: &Filter, list_id: Uuid) -> Result<(), QueryError> {
-    let places = explored_places(chosen.len(), reader.rules.exploration_share);
+async fn explore(
+    reader: &Reader,
+    chosen: &mut [Chosen],
+    filter: &Filter,
+    (list_id, share): (Uuid, f32),
+) -> Result<(), QueryError> {
+    let places = explored_places(chosen.len(), share);
     if places.is_empty() {
         return Ok(());
     }

@@ -65,7 +65,8 @@ impl Session {
         let candidates = candidates_of(reader, model.as_deref(), &[], vector.as_deref(), &filter).await?;
         let source = if candidates.realtime.is_empty() { ListSource::Popular } else { ListSource::Realtime };
         let mut chosen = choose(&self.wishes, candidates, reader.rules.batch_share);
-        popular::fill(reader, &mut chosen, &self.wishes, &filter, &history, list_id).await?;
+        popular::fill(reader, &mut chosen, &self.wishes, &filter, &history, (list_id, reader.rules.exploration_share))
+            .await?;
         Ok(SessionView {
             source,
             recommendations: chosen.into_iter().map(|chosen| chosen.movie).collect(),

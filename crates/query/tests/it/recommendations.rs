@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use domain::MovieId;
+use domain::experiments::{Variant, VariantSettings};
 use domain::recommendations::GroupRule;
 use query::Reader;
+use query::experiment::Assignment;
+use query::list_log::ListLog;
 use query::model::{ModelParts, ServingModel};
 use query::recommendations::{Group, ListSource, Recommendations, RecommendationsView, Session, Wishes};
 use recommender::als::{self, Parameters};
@@ -14,6 +17,7 @@ use recommender::interactions::Interactions;
 use sqlx::{AssertSqlSafe, PgPool};
 use storage::postgres::recommendations::candidates::{self, Filter};
 use storage::postgres::recommendations::viewer;
+use uuid::Uuid;
 
 use crate::reader;
 
@@ -117,7 +121,7 @@ async fn batch_list(pool: &PgPool, viewer: i64, movies: &[i64]) {
 }
 
 fn asks(name: &str, wishes: Wishes) -> Recommendations {
-    Recommendations { user_id: name.parse().unwrap(), wishes, explain: false }
+    Recommendations { user_id: name.parse().unwrap(), wishes, assignment: None, explain: false }
 }
 
 fn wishes(limit: u16) -> Wishes {
@@ -250,4 +254,32 @@ async fn anonymous_viewers_and_groups_get_lists(pool: PgPool) {
         assert_eq!((group.recommendations.len(), group.counted.len()), (20, 2));
         assert!(group.recommendations.iter().all(|movie| movie.movie_id > 8), "what anybody has seen");
     }
+}
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn a_variant_changes_the_blend_and_the_served_list_says_so(pool: PgPool) {
+    let (mut reader, model) = world(&pool).await;
+    Arc::get_mut(&mut reader).unwrap().list_log = Arc::new(ListLog::new(1.0));
+    let viewer = viewer_who(&pool, "user_123", "like", &[1, 3, 5, 7]).await;
+    batch_list(&pool, viewer, &[20, 22, 24]).await;
+    let settings = VariantSettings { batch_share: Some(1.0), ..VariantSettings::default() };
+    let variant = Variant { name: "batch".into(), share: 1.0, settings };
+    let assignment = Some(Assignment { experiment: "e1".into(), variant });
+    let asked = Recommendations { assignment, ..asks("user_123", wishes(3)) };
+    let batch_alone = asked.read_with(&reader, Some(model.clone())).await.unwrap();
+    assert_eq!(ids(&batch_alone)[..2], [20, 22], "the batch layer alone decides");
+    let usual = asks("user_123", wishes(3)).read_with(&reader, Some(model.clone())).await.unwrap();
+    let explained = Recommendations { explain: true, ..asks("user_123", wishes(3)) };
+    explained.read_with(&reader, Some(model)).await.unwrap();
+
+    reader.list_log.finish(&pool).await;
+    let logged: Vec<(Uuid, Option<i64>, String, Option<String>, Vec<i64>)> =
+        sqlx::query_as("SELECT list_id, viewer_id, source, variant, movies FROM served_lists ORDER BY served_at")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    let expected = |view: &RecommendationsView, variant: Option<&str>| {
+        (view.list_id, Some(viewer), "hybrid".to_owned(), variant.map(str::to_owned), ids(view))
+    };
+    assert_eq!(logged, [expected(&batch_alone, Some("batch")), expected(&usual, None)]);
 }

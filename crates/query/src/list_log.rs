@@ -1,4 +1,4 @@
-//! Logs served lists, never in a request's way: a request adds to a bounded buffer, a task stores what has gathered.
+//! Logs served lists, never in a reader's way: a question adds to a bounded buffer, a task stores what has gathered.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
