@@ -39,11 +39,15 @@ async fn world(pool: &PgPool) -> (Arc<Reader>, Arc<ServingModel>) {
     .execute(pool)
     .await
     .unwrap();
-    // Viewer v likes every movie of the own parity that a fixed pattern selects.
+    // Viewer v likes about a quarter of the movies of the own parity, by a hash: movies with the same viewers would have
+    // the same vector, and which of them is among the best hundred would be chance.
     let likes = (0..200u32).flat_map(|viewer| {
+        let hash = move |item: u32| {
+            (item.wrapping_mul(2_654_435_761) ^ viewer.wrapping_mul(40_503)).wrapping_mul(2_246_822_519) >> 24
+        };
         (0..MOVIES as u32)
-            .filter(move |item| item % 2 == viewer % 2 && (item / 2 + viewer * 7) % 11 < 3)
-            .map(move |i| (viewer, i))
+            .filter(move |item| item % 2 == viewer % 2 && hash(*item) < 64)
+            .map(move |item| (viewer, item))
     });
     let interactions = Interactions::likes(likes, 200, MOVIES as usize);
     let parameters = Parameters { factors: FACTORS, iterations: 8, ..Parameters::default() };
