@@ -21,6 +21,9 @@ use uuid::Uuid;
 
 use crate::reader;
 
+/// A row of `served_lists`: list, viewer, source, variant, movies.
+type LoggedList = (Uuid, Option<i64>, String, Option<String>, Vec<i64>);
+
 const VERSION: &str = "als_20260310_0500";
 const FACTORS: usize = 16;
 const MOVIES: i64 = 600;
@@ -277,7 +280,7 @@ async fn a_variant_changes_the_blend_and_the_served_list_says_so(pool: PgPool) {
     explained.read_with(&reader, Some(model)).await.unwrap();
 
     reader.list_log.finish(&pool).await;
-    let logged: Vec<(Uuid, Option<i64>, String, Option<String>, Vec<i64>)> =
+    let logged: Vec<LoggedList> =
         sqlx::query_as("SELECT list_id, viewer_id, source, variant, movies FROM served_lists ORDER BY served_at")
             .fetch_all(&pool)
             .await

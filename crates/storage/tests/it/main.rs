@@ -12,6 +12,7 @@ mod errors;
 mod event_log;
 mod experiments;
 mod health;
+mod history;
 mod jobs;
 mod queue;
 mod search_faults;

@@ -196,8 +196,10 @@ async fn a_viewer_who_is_forgotten_while_facts_come_is_named_nowhere_under_the_o
     };
     tokio::join!(lane, forget);
     let dangling: (i64, i64) = sqlx::query_as(
-        "SELECT (SELECT count(*) FROM viewer_events WHERE viewer_id NOT IN (SELECT viewer_id FROM viewers)),
-                (SELECT count(*) FROM stale_profiles WHERE viewer_id NOT IN (SELECT viewer_id FROM viewers))",
+        "SELECT (SELECT count(*) FROM viewer_events AS e WHERE viewer_id IS NOT NULL
+                     AND NOT EXISTS (SELECT FROM viewers AS v WHERE v.viewer_id = e.viewer_id)),
+                (SELECT count(*) FROM stale_profiles AS s
+                 WHERE NOT EXISTS (SELECT FROM viewers AS v WHERE v.viewer_id = s.viewer_id))",
     )
     .fetch_one(&pool)
     .await

@@ -121,7 +121,9 @@ async fn the_smallest_pool_runs_every_job_and_the_speed_layer(pool: PgPool) {
     let facts = test_support::live::facts(500, 100, chrono::Utc::now());
     log.append(&facts).await.unwrap();
     let mut ids = Vec::new();
-    for kind in JobKind::ALL {
+    // Evaluation and promotion are of the newest version, which the chain among these jobs may be about to train.
+    let alone = |kind: &JobKind| !matches!(kind, JobKind::EvaluateModel | JobKind::PromoteModel);
+    for kind in JobKind::ALL.into_iter().filter(alone) {
         ids.push((kind, stack.enqueue(kind).await));
     }
     for (kind, id) in ids {

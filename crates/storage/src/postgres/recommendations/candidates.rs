@@ -56,7 +56,8 @@ pub struct MovieRow {
 const COLUMNS: &str =
     "m.movie_id, m.title, m.release_date, m.genres, m.poster_path, m.popularity, m.vote_average, m.vote_count";
 
-/// Most rows of the index that a search visits before the exact scan takes over (`hnsw.max_scan_tuples` by default).
+/// The index is searched on until enough movies fit the filter, nearest first; after `hnsw.max_scan_tuples` rows the exact
+/// scan takes over.
 pub const HNSW_ITERATIVE_SCAN: (&str, &str) = ("hnsw.iterative_scan", "strict_order");
 
 /// Candidates that HNSW keeps while it searches; 40 by default finds too few of a hundred neighbours.

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
-use crate::postgres::changes;
+use crate::postgres::{changes, viewers};
 
 /// Name of the artifact whose published run holds the batch lists.
 const BATCH_ARTIFACT: &str = "batch_recommendations";
@@ -27,6 +27,15 @@ pub struct ViewerRow {
 
 /// Reads a viewer; `None` if the name is not known.
 pub async fn find(pool: &PgPool, name: &ViewerName) -> Result<Option<ViewerRow>, StorageError> {
+    match row_of(pool, name).await? {
+        Some(row) => Ok(Some(row)),
+        // A source's viewer of whom nobody has asked before gets a row now.
+        None if viewers::find(pool, name).await?.is_some() => row_of(pool, name).await,
+        None => Ok(None),
+    }
+}
+
+async fn row_of(pool: &PgPool, name: &ViewerName) -> Result<Option<ViewerRow>, StorageError> {
     let row = sqlx::query!(
         r#"SELECT v.viewer_id, b.movies AS "movies?", b.scores AS "scores?", p.version AS "version?",
                   p.vector AS "vector?",
@@ -60,22 +69,17 @@ pub(super) fn viewer_id(raw: i64) -> Result<ViewerId, StorageError> {
 /// Hides a movie from a viewer, who gets a row if there is none. Hiding twice is the same as once.
 pub async fn hide(pool: &PgPool, name: &ViewerName, movie: MovieId) -> Result<(), StorageError> {
     let mut tx = pool.begin().await?;
-    // The update changes nothing; without it, no row would be returned for a name that there is.
-    let viewer = sqlx::query_scalar!(
-        "INSERT INTO viewers (name) VALUES ($1) ON CONFLICT (name) DO UPDATE SET name = excluded.name
-         RETURNING viewer_id",
-        name.as_str(),
-    )
-    .fetch_one(&mut *tx)
-    .await?;
+    let Some(viewer) = viewers::resolve(&mut tx, &[name]).await?.remove(name) else {
+        return Err(StorageError::Corrupt(format!("no id for the viewer {name}")));
+    };
     sqlx::query!(
         "INSERT INTO hidden_movies (viewer_id, movie_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        viewer,
+        viewer.get(),
         movie.get(),
     )
     .execute(&mut *tx)
     .await?;
-    changes::touch_viewers(&mut tx, &[viewer_id(viewer)?]).await?;
+    changes::touch_viewers(&mut tx, &[viewer]).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{find, viewer_id};
 use crate::StorageError;
+use crate::postgres::changes;
 
 /// Rows that were deleted, or from which the viewer was removed, by table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -38,10 +39,12 @@ pub struct Forgotten {
 /// has nothing in common with the old one but the name. Forget once more when the log has drained.
 pub async fn forget(pool: &PgPool, name: &ViewerName) -> Result<Option<Forgotten>, StorageError> {
     // A source's viewer gets a row here, if there was none.
-    find(pool, name).await?;
+    let Some(viewer) = find(pool, name).await? else { return Ok(None) };
     let mut tx = pool.begin().await?;
     // Waits for micro-batches that have resolved the name; later ones create a new viewer.
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('viewers'))").execute(&mut *tx).await?;
+    // While the name is there: caches drop the viewer's answers when this commits.
+    changes::touch_viewers(&mut tx, &[viewer]).await?;
     let row =
         sqlx::query!("DELETE FROM viewers WHERE name = $1 RETURNING viewer_id, source, source_user_id", name.as_str())
             .fetch_optional(&mut *tx)
