@@ -1,5 +1,7 @@
 //! Settings of the recommender and of the object store that holds its models.
 
+use std::ops::RangeInclusive;
+
 use domain::events::EventType;
 use domain::preferences::PreferenceWeights;
 use secrecy::SecretString;
@@ -51,10 +53,11 @@ pub struct RecommenderSettings {
     pub factors: usize,
     /// `RECOMMENDER_ITERATIONS`, default 15.
     pub iterations: usize,
-    /// `RECOMMENDER_UNOBSERVED_WEIGHT`, default 0.1: weight of each pair that nobody observed.
-    pub unobserved_weight: f32,
-    /// `RECOMMENDER_REGULARISATION`, default 0.01: before scaling with frequency.
-    pub regularisation: f32,
+    /// `RECOMMENDER_UNOBSERVED_WEIGHT`: weight of each pair that nobody observed. Unset: chosen on the validation viewers
+    /// where the data is small enough to train several times, else 0.1.
+    pub unobserved_weight: Option<f32>,
+    /// `RECOMMENDER_REGULARISATION`: before scaling with frequency. Unset: likewise, else 0.01.
+    pub regularisation: Option<f32>,
     /// `RECOMMENDER_EASE_REGULARISATION`, default 300.
     pub ease_regularisation: f32,
     /// `RECOMMENDER_SEED`, default 1: two runs over the same data give the same model.
@@ -76,20 +79,23 @@ impl RecommenderSettings {
         }
         weights.review = env.within("RECOMMENDER_WEIGHT_REVIEW", weights.review, 0.0..=1_000.0)?;
         // Below a day the weights of a month-old fact would vanish in f32.
-        if env.text("RECOMMENDER_HALF_LIFE_DAYS").is_some() {
-            weights.half_life_days = Some(env.within("RECOMMENDER_HALF_LIFE_DAYS", 365.0, 1.0..=36_500.0)?);
-        }
+        weights.half_life_days = within(env, "RECOMMENDER_HALF_LIFE_DAYS", 1.0..=36_500.0)?;
         Ok(Self {
             weights,
             factors: env.within("RECOMMENDER_FACTORS", 64, 1..=1_024)?,
             iterations: env.within("RECOMMENDER_ITERATIONS", 15, 1..=1_000)?,
-            unobserved_weight: env.within("RECOMMENDER_UNOBSERVED_WEIGHT", 0.1, 1e-6..=1e3)?,
-            regularisation: env.within("RECOMMENDER_REGULARISATION", 0.01, 1e-6..=1e3)?,
+            unobserved_weight: within(env, "RECOMMENDER_UNOBSERVED_WEIGHT", 1e-6..=1e3)?,
+            regularisation: within(env, "RECOMMENDER_REGULARISATION", 1e-6..=1e3)?,
             ease_regularisation: env.within("RECOMMENDER_EASE_REGULARISATION", 300.0, 1e-3..=1e6)?,
             seed: env.or("RECOMMENDER_SEED", 1)?,
             models_kept: env.within("RECOMMENDER_MODELS_KEPT", 5, 2..=1_000)?,
         })
     }
+}
+
+fn within(env: &Env, name: &str, bounds: RangeInclusive<f32>) -> Result<Option<f32>, SettingsError> {
+    let given = env.text(name).is_some();
+    given.then(|| env.within(name, *bounds.start(), bounds.clone())).transpose()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use storage::postgres::viewers;
 
 use super::Run;
 use crate::recommender::algorithm::{DECIDING, lists};
+use crate::recommender::gate::VIEWERS_MIN;
 use crate::recommender::held_out::Role;
 use crate::recommender::{Algorithm, Dataset, HeldOut, Reported, VersionParameters, content};
 use crate::{JobContext, JobError, Shared, Stop, Stopped};
@@ -30,6 +31,14 @@ const CONTENT_VIEWERS_MIN: usize = 3;
 
 /// λ of that map, against features that occur once a movie.
 const CONTENT_RIDGE: f32 = 10.0;
+
+/// Most pairs with which ALS is trained once for each setting of the grid: at two million, a run takes some seconds.
+const TUNED_PAIRS_MAX: usize = 2_000_000;
+
+/// Weights of unobserved pairs, and regularisations, that are tried on the validation viewers. What fits MovieLens
+/// overfits data in which tastes differ little; the real-time layer would recommend noise.
+const UNOBSERVED_WEIGHTS: [f32; 3] = [0.1, 0.3, 1.0];
+const REGULARISATIONS: [f32; 3] = [0.01, 0.03, 0.1];
 
 impl Run for TrainModel {
     async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
@@ -91,12 +100,11 @@ fn make(input: Input, context: &JobContext, stop: &Stop) -> Result<Result<Made, 
     let Input { catalogue, dataset, features, held_out, now, settings } = input;
     let dataset = dataset.trained_movies_only();
     let train = dataset.training();
-    let parameters = parameters(&settings);
-    let model = match als::train(&train, &parameters, &Reported { context, stop, phase: "training" }) {
+    let model = match train_als(&dataset, &train, &settings, context, stop)? {
         Ok(model) => model,
-        Err(als::Error::Cancelled) => return Err(Stopped),
         Err(error) => return Ok(Err(JobError::Permanent(error.to_string()))),
     };
+    let parameters = model.parameters.clone();
     context.progress(0, None, "choosing the algorithm of the lists");
     let validation = validate(&dataset, &train, &model.items, &parameters, &settings, stop)?;
     // The first of equals: the simpler algorithm.
@@ -120,15 +128,56 @@ fn make(input: Input, context: &JobContext, stop: &Stop) -> Result<Result<Made, 
     }))
 }
 
-fn parameters(settings: &RecommenderSettings) -> Parameters {
-    Parameters {
-        factors: settings.factors,
-        iterations: settings.iterations,
-        unobserved_weight: settings.unobserved_weight,
-        regularisation: settings.regularisation,
-        seed: settings.seed,
-        ..Parameters::default()
+/// Trains ALS; with several settings where there are few enough pairs, and viewers to choose by.
+fn train_als(
+    dataset: &Dataset,
+    train: &Interactions,
+    settings: &RecommenderSettings,
+    context: &JobContext,
+    stop: &Stop,
+) -> Result<Result<als::Model, als::Error>, Stopped> {
+    let tested = dataset.tested(Role::Validation, |_| true);
+    let mut candidates = grid(settings);
+    if train.len() > TUNED_PAIRS_MAX || tested.viewers.len() < VIEWERS_MIN {
+        candidates.truncate(1);
     }
+    let mut best: Option<(f64, als::Model)> = None;
+    for parameters in &candidates {
+        let model = match als::train(train, parameters, &Reported { context, stop, phase: "training" }) {
+            Ok(model) => model,
+            Err(als::Error::Cancelled) => return Err(Stopped),
+            Err(error) => return Ok(Err(error)),
+        };
+        let mean = match candidates.len() {
+            1 => 0.0,
+            _ => mean(&DECIDING.of(&lists(&model.fold_in(), &tested, stop)?, &tested.held)),
+        };
+        if best.as_ref().is_none_or(|best| mean > best.0) {
+            best = Some((mean, model));
+        }
+    }
+    Ok(best.map(|best| best.1).ok_or(als::Error::Empty))
+}
+
+/// The settings to try, the usual one first.
+fn grid(settings: &RecommenderSettings) -> Vec<Parameters> {
+    let tried = |fixed: Option<f32>, usual: &[f32]| fixed.map_or_else(|| usual.to_vec(), |value| vec![value]);
+    let weights = tried(settings.unobserved_weight, &UNOBSERVED_WEIGHTS);
+    let of = |unobserved_weight: f32| {
+        tried(settings.regularisation, &REGULARISATIONS).into_iter().map(move |regularisation| Parameters {
+            factors: settings.factors,
+            iterations: settings.iterations,
+            seed: settings.seed,
+            unobserved_weight,
+            regularisation,
+            ..Parameters::default()
+        })
+    };
+    weights.into_iter().flat_map(of).collect()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// The mean of the deciding metric of each algorithm on the validation viewers; nothing where there are none.
@@ -141,7 +190,7 @@ fn validate(
     stop: &Stop,
 ) -> Result<Vec<(Algorithm, f64)>, Stopped> {
     let tested = dataset.tested(Role::Validation, |_| true);
-    if tested.viewers.len() < crate::recommender::gate::VIEWERS_MIN {
+    if tested.viewers.len() < VIEWERS_MIN {
         return Ok(Vec::new());
     }
     let als = FoldIn::new(Cow::Borrowed(items), parameters);
@@ -150,7 +199,7 @@ fn validate(
         stop.check()?;
         let Some(model) = algorithm.fit(train, &als, settings.ease_regularisation) else { continue };
         let values = DECIDING.of(&lists(&*model, &tested, stop)?, &tested.held);
-        means.push((algorithm, values.iter().sum::<f64>() / values.len() as f64));
+        means.push((algorithm, mean(&values)));
     }
     Ok(means)
 }
