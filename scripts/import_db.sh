@@ -29,7 +29,7 @@ if [[ $file == *.gz ]]; then unpack=(gzip -dc); else unpack=(cat); fi
 # psql would take a file that was cut off for one that ends early, and commit.
 "${unpack[@]}" "$file" | tail -n 10 | grep -q '^-- PostgreSQL database dump complete' ||
     die "$file is not a whole dump: make it again with scripts/export_db.sh"
-joined=$(printf ', %s' "${EXPORTED_TABLES[@]}")
+joined=$(printf ', %s' "${EXPORTED_TABLES[@]}" "${EMPTIED_TABLES[@]}")
 # What the API has cached belongs to the catalogue before.
 {
     echo "TRUNCATE ${joined:2};"

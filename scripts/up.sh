@@ -51,7 +51,7 @@ export ADMIN_API_KEY_SHA256 ASSETS_DIR="$WORLD/assets" OBJECT_STORE_URL="${OBJEC
 bash scripts/redoc.sh "$ASSETS_DIR" || say "going on: /redoc stays without its script, /docs works"
 
 # What a service reads; a change restarts it. The two that demo.env adds are for callers.
-SETTINGS=$(env | grep -E '^(ADMIN|API|ARTIFACT|ASSETS|CACHE|DATABASE|DEMO|EVENT|JOBS|LOG|MEILI|OBJECT|RECOMMENDER|REDIS|REFRESH|SCHEDULE|SCHEDULER|SPEED|TMDB|WORKER)_' |
+SETTINGS=$(env | grep -E '^(ADMIN|API|ARTIFACT|ASSETS|CACHE|DATABASE|DEMO|EVENT|JOBS|LOG|MEILI|OBJECT|RECOMMENDATION|RECOMMENDER|REDIS|REFRESH|SCHEDULE|SCHEDULER|SPEED|TMDB|WORKER)_' |
     grep -vE '^(API_URL|ADMIN_API_KEY)=' | sort)
 # An address for "all interfaces" is no address to call.
 case ${API_HOST:=127.0.0.1} in 0.0.0.0 | ::) host=127.0.0.1 ;; *) host=$API_HOST ;; esac

@@ -11,7 +11,7 @@ pub mod error;
 pub mod export;
 pub mod extract;
 pub mod middleware;
-pub mod names;
+mod names;
 mod openapi;
 pub mod paths;
 pub mod router;

@@ -95,9 +95,10 @@ impl State {
         let search = SearchIndex::new(pool.clone(), meili)?;
         let admission = Arc::new(Admission::new(pool.clone(), settings.waiting, lag.clone()));
         let mut reader = Reader::new(pool.clone(), search, lag, settings.streams_per_client);
-        let RecommendationSettings { weights, batch_share, exploration_share } = settings.recommendations.clone();
+        let RecommendationSettings { weights, batch_share, exploration_share, log_share } =
+            settings.recommendations.clone();
         reader.rules = Rules { weights, batch_share, exploration_share };
-        reader.list_log = Arc::new(ListLog::new(settings.list_log_share));
+        reader.list_log = Arc::new(ListLog::new(log_share));
         let reader = Arc::new(reader);
         let objects = Objects::open(&ObjectsConfig {
             url: settings.objects.url.clone(),

@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::MovieId;
 use crate::events::EventType;
 
 /// A rating from here on says "liked", of 0.5 to 10.
@@ -13,6 +14,19 @@ pub const LIKED_FROM: f32 = 6.0;
 
 /// A rating below this says "disliked"; one between the two says that it was watched.
 pub const DISLIKED_BELOW: f32 = 5.0;
+
+/// Events after which the movie counts as seen, so that it is not recommended again.
+const SEEN_BY: [EventType; 4] = [EventType::Like, EventType::Dislike, EventType::Watch, EventType::Rating];
+
+/// Names of the events from which a taste is read, for statements.
+pub fn telling_events() -> Vec<String> {
+    EventType::ALL.into_iter().filter(|kind| kind.tells_taste()).map(|kind| kind.as_str().to_owned()).collect()
+}
+
+/// Names of the events after which a movie counts as seen, for statements.
+pub fn seen_events() -> Vec<String> {
+    SEEN_BY.map(|kind| kind.as_str().to_owned()).to_vec()
+}
 
 /// Most that facts without an opinion add together: a hundred views are no stronger than one like.
 const IMPLICIT_MAX: f32 = 1.0;
@@ -38,7 +52,7 @@ pub enum SignalKind {
 /// The weights of facts by kind, and how fast they fade.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PreferenceWeights {
-    /// Weight of an event by [`EventType::slot`]; 0: it says nothing.
+    /// Weight of an event by [`EventType::slot`]; 0 for types without [`EventType::tells_taste`].
     pub by_type: [f32; EventType::COUNT],
     /// Weight of a review.
     pub review: f32,
@@ -56,7 +70,6 @@ impl Default for PreferenceWeights {
             (EventType::Dislike, 1.0),
             (EventType::Watch, 0.7),
             (EventType::Rating, 1.0),
-            (EventType::Search, 0.05),
         ] {
             by_type[kind.slot()] = weight;
         }
@@ -95,6 +108,15 @@ impl PreferenceWeights {
         (weight > 0.0).then_some(Preference { weight, liked, newest_at })
     }
 
+    /// What each movie's facts say, in their order; movies without a preference are left out.
+    pub fn preferences(
+        &self,
+        history: impl IntoIterator<Item = (MovieId, Vec<Signal>)>,
+        now: DateTime<Utc>,
+    ) -> Vec<(MovieId, Preference)> {
+        history.into_iter().filter_map(|(movie, signals)| Some((movie, self.preference(&signals, now)?))).collect()
+    }
+
     fn weight(&self, signal: Signal, now: DateTime<Utc>) -> f32 {
         let weight = match signal.kind {
             SignalKind::Event(kind, _) => self.by_type[kind.slot()],
@@ -117,12 +139,10 @@ impl SignalKind {
         }
     }
 
-    /// Whether the movie counts as seen from then on, so that it is not recommended again.
+    /// Whether the movie counts as seen from then on.
     pub fn marks_seen(self) -> bool {
         match self {
-            Self::Event(kind, _) => {
-                matches!(kind, EventType::Like | EventType::Dislike | EventType::Watch | EventType::Rating)
-            }
+            Self::Event(kind, _) => SEEN_BY.contains(&kind),
             Self::Rating(_) | Self::Review(_) => true,
         }
     }
@@ -165,6 +185,18 @@ mod tests {
         assert_eq!(weight_and_sign(&[rated(5.5, 4)]), Some((1.0, true)), "watched, without an opinion");
         let views = [event(EventType::View, 1); 100];
         assert_eq!(weight_and_sign(&views), Some((1.0, true)));
+    }
+
+    #[test]
+    fn whatever_marks_a_movie_as_seen_tells_of_the_taste() {
+        assert_eq!(telling_events(), ["view", "click", "like", "dislike", "watch", "rating"]);
+        assert!(seen_events().iter().all(|kind| telling_events().contains(kind)));
+        let default = PreferenceWeights::default();
+        for kind in EventType::ALL {
+            assert_eq!(default.by_type[kind.slot()] > 0.0, kind.tells_taste(), "{kind:?}");
+            let seen = SignalKind::Event(kind, None).marks_seen();
+            assert_eq!(seen, seen_events().contains(&kind.as_str().to_owned()), "{kind:?}");
+        }
     }
 
     #[test]

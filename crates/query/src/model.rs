@@ -9,10 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::MovieId;
 use domain::preferences::Preference;
-use recommender::als::{FoldIn, Parameters, Solver};
+use recommender::als::{FoldIn, Parameters};
 use recommender::interactions::Row;
 use recommender::{Factors, npy};
-use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use storage::StorageError;
 use storage::changes::Change;
@@ -26,61 +25,14 @@ const ITEMS: &str = "items.npy";
 const FACTORS: &str = "item_factors.npy";
 /// Two numbers a movie: the summed weight of likes, and the number of viewers who interacted with it.
 const COUNTS: &str = "item_counts.npy";
-/// [`Description`].
-const DESCRIPTION: &str = "model.json";
+/// The [`Parameters`] of the training.
+const PARAMETERS: &str = "model.json";
 
 /// Interval of asking which version is active. Notifications are faster; this is for those that were lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Pause after a model could not be loaded.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-
-/// What `model.json` holds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Description {
-    /// Numbers a vector.
-    pub factors: usize,
-    /// Passes of the training.
-    pub iterations: usize,
-    /// α₀ of [`Parameters`].
-    pub unobserved_weight: f32,
-    /// λ.
-    pub regularisation: f32,
-    /// ν.
-    pub frequency_exponent: f32,
-    /// As in [`Parameters`].
-    pub dislike_target: f32,
-    /// Seed of the training.
-    pub seed: u64,
-}
-
-impl Description {
-    /// Of these parameters.
-    pub fn of(parameters: &Parameters) -> Self {
-        Self {
-            factors: parameters.factors,
-            iterations: parameters.iterations,
-            unobserved_weight: parameters.unobserved_weight,
-            regularisation: parameters.regularisation,
-            frequency_exponent: parameters.frequency_exponent,
-            dislike_target: parameters.dislike_target,
-            seed: parameters.seed,
-        }
-    }
-
-    fn parameters(&self) -> Parameters {
-        Parameters {
-            factors: self.factors,
-            iterations: self.iterations,
-            unobserved_weight: self.unobserved_weight,
-            regularisation: self.regularisation,
-            frequency_exponent: self.frequency_exponent,
-            dislike_target: self.dislike_target,
-            solver: Solver::Cholesky,
-            seed: self.seed,
-        }
-    }
-}
 
 /// A model's parts, as training makes them.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +64,7 @@ impl ModelParts {
             (ITEMS, written(|out| npy::write_ids(&ids, out))?),
             (FACTORS, written(|out| npy::write(&self.factors, out))?),
             (COUNTS, written(|out| npy::write(&counts, out))?),
-            (DESCRIPTION, Bytes::from(serde_json::to_vec_pretty(&Description::of(&self.parameters))?)),
+            (PARAMETERS, Bytes::from(serde_json::to_vec_pretty(&self.parameters)?)),
         ] {
             files.push(objects.put(&directory, name, content).await?);
         }
@@ -142,6 +94,8 @@ pub struct ServingModel {
     pub viewers: Vec<u32>,
     /// Folds viewers in, over the movies that were trained: cold ones would change what viewers' vectors mean.
     warm: FoldIn<'static>,
+    /// The movies that were trained, ascending.
+    warm_movies: Vec<MovieId>,
     /// Ordinal of each movie among those that were trained.
     warm_of: Vec<Option<u32>>,
     parameters: Parameters,
@@ -168,7 +122,7 @@ impl ServingModel {
             .ok_or_else(|| StorageError::Vanished(format!("version {version} of the recommender")))?;
         let directory = models::directory(version);
         let mut contents = Vec::new();
-        for name in [ITEMS, FACTORS, COUNTS, DESCRIPTION] {
+        for name in [ITEMS, FACTORS, COUNTS, PARAMETERS] {
             let file = row.files.iter().find(|file| file.name == name);
             let file = file.ok_or_else(|| corrupt(version, format!("{name} is not registered")))?;
             contents.push(objects.get(&directory, file).await?);
@@ -181,14 +135,13 @@ impl ServingModel {
     }
 
     fn of(version: String, contents: &[Bytes]) -> Result<Self, StorageError> {
-        let [items, factors, counts, description] = contents else {
+        let [items, factors, counts, parameters] = contents else {
             return Err(corrupt(&version, "it has other files"));
         };
         let ids = npy::read_ids(&items[..]).map_err(|error| corrupt(&version, error))?;
         let factors = npy::read(&factors[..]).map_err(|error| corrupt(&version, error))?;
         let counts = npy::read(&counts[..]).map_err(|error| corrupt(&version, error))?;
-        let description: Description = serde_json::from_slice(description)?;
-        let parameters = description.parameters();
+        let parameters: Parameters = serde_json::from_slice(parameters)?;
         parameters.check().map_err(|error| corrupt(&version, error))?;
         let movies: Vec<MovieId> =
             ids.into_iter().map(MovieId::new).collect::<Result<_, _>>().map_err(|error| corrupt(&version, error))?;
@@ -219,6 +172,7 @@ impl ServingModel {
             popularity: counts.iter().map(|count| count.0).collect(),
             viewers: counts.iter().map(|count| count.1).collect(),
             warm: FoldIn::new(Cow::Owned(trained), &parameters),
+            warm_movies: warm.iter().map(|&movie| movies[movie]).collect(),
             warm_of,
             movies,
             factors,
@@ -249,8 +203,8 @@ impl ServingModel {
     }
 
     /// The movies that were trained, ascending.
-    pub fn trained_movies(&self) -> Vec<MovieId> {
-        self.movies.iter().zip(&self.warm_of).filter(|pair| pair.1.is_some()).map(|pair| *pair.0).collect()
+    pub fn trained_movies(&self) -> &[MovieId] {
+        &self.warm_movies
     }
 
     /// Ordinal of a movie among those that were trained.
@@ -273,8 +227,7 @@ impl ServingModel {
         let item = self.trained(movie)?;
         let (columns, values) = self.history(preferences);
         let explanation = self.warm.explain(Row::new(&columns, Some(&values)), item);
-        let trained = self.trained_movies();
-        let named = |part: &recommender::als::Contribution| (trained[part.item as usize], part.amount);
+        let named = |part: &recommender::als::Contribution| (self.warm_movies[part.item as usize], part.amount);
         Some(Explained {
             score: explanation.score,
             contributions: explanation.contributions.iter().map(named).collect(),

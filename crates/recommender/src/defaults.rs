@@ -15,7 +15,18 @@ pub const EASE_REGULARISATION: f32 = 100.0;
 /// Share of ALS in a blend with EASE.
 pub const ALS_SHARE: f32 = 0.6;
 
+/// α₀ of ALS.
+pub const UNOBSERVED_WEIGHT: f32 = 0.3;
+
+/// λ of ALS.
+pub const REGULARISATION: f32 = 0.01;
+
 /// ALS, alone or in a blend.
 pub fn als() -> Parameters {
-    Parameters { factors: 128, unobserved_weight: 0.3, regularisation: 0.01, ..Parameters::default() }
+    Parameters {
+        factors: 128,
+        unobserved_weight: UNOBSERVED_WEIGHT,
+        regularisation: REGULARISATION,
+        ..Parameters::default()
+    }
 }

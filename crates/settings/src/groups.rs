@@ -158,12 +158,15 @@ pub struct RecommendationSettings {
     /// `RECOMMENDATION_EXPLORATION_SHARE`, default 0.1: share of places of a new viewer's list that show less known
     /// movies; 0 disables exploration.
     pub exploration_share: f32,
+    /// `RECOMMENDATION_LOG_SHARE`, default 1: share of the recommended lists that are stored, so that feedback can be told
+    /// from them. A list takes some 400 bytes for 90 days.
+    pub log_share: f64,
 }
 
 impl Default for RecommendationSettings {
     fn default() -> Self {
         let weights = PreferenceWeights::default();
-        Self { weights, batch_share: BATCH_SHARE_DEFAULT, exploration_share: EXPLORATION_SHARE_DEFAULT }
+        Self { weights, batch_share: BATCH_SHARE_DEFAULT, exploration_share: EXPLORATION_SHARE_DEFAULT, log_share: 1.0 }
     }
 }
 
@@ -177,6 +180,7 @@ impl RecommendationSettings {
             weights: RecommenderSettings::load(env)?.weights,
             batch_share: env.within("RECOMMENDATION_BATCH_SHARE", BATCH_SHARE_DEFAULT, 0.0..=1.0)?,
             exploration_share: env.within("RECOMMENDATION_EXPLORATION_SHARE", EXPLORATION_SHARE_DEFAULT, 0.0..=1.0)?,
+            log_share: env.within("RECOMMENDATION_LOG_SHARE", 1.0, 0.0..=1.0)?,
         })
     }
 }
@@ -296,9 +300,6 @@ pub struct ApiSettings {
     /// `X-Forwarded-For`. Unset: the client is the connection's peer. Anybody can send such a header, so set it only
     /// where every request comes through the proxy.
     pub client_header: Option<String>,
-    /// `RECOMMENDATION_LOG_SHARE`, default 1: share of the recommended lists that are stored, so that feedback can be told
-    /// from them. A list takes some 400 bytes for 90 days.
-    pub list_log_share: f64,
     /// See [`DatabaseSettings`].
     pub database: DatabaseSettings,
     /// The Redis of the event log.
@@ -340,7 +341,6 @@ impl ApiSettings {
             assets_dir: env.or("ASSETS_DIR", ".local/assets".into())?,
             streams_per_client: env.within("STREAMS_PER_CLIENT", 16, 1..=1_000)?,
             client_header: env.text("CLIENT_ADDRESS_HEADER").map(str::to_owned),
-            list_log_share: env.within("RECOMMENDATION_LOG_SHARE", 1.0, 0.0..=1.0)?,
             database: DatabaseSettings::load(env)?,
             redis: RedisSettings::load(env)?,
             event_log: EventLogSettings::load(env)?,

@@ -46,7 +46,7 @@ impl ObjectStoreSettings {
 /// How models are trained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecommenderSettings {
-    /// `RECOMMENDER_WEIGHT_<TYPE>` for each type of event, and `RECOMMENDER_WEIGHT_REVIEW`: weight of one such fact, 0 to
+    /// `RECOMMENDER_WEIGHT_<TYPE>` for each type of event but search and impression, and `RECOMMENDER_WEIGHT_REVIEW`: weight of one such fact, 0 to
     /// 1,000. `RECOMMENDER_HALF_LIFE_DAYS`, unset: after this many days a fact weighs half.
     pub weights: PreferenceWeights,
     /// `RECOMMENDER_FACTORS`, default 64: numbers a vector. 128 is a little better and takes three times as long.
@@ -54,12 +54,12 @@ pub struct RecommenderSettings {
     /// `RECOMMENDER_ITERATIONS`, default 15.
     pub iterations: usize,
     /// `RECOMMENDER_UNOBSERVED_WEIGHT`: weight of each pair that nobody observed. Unset: chosen on the validation viewers
-    /// where the data is small enough to train several times, else 0.1.
+    /// where the data is small enough to train several times, else 0.3.
     pub unobserved_weight: Option<f32>,
     /// `RECOMMENDER_REGULARISATION`: before scaling with frequency. Unset: likewise, else 0.01.
     pub regularisation: Option<f32>,
-    /// `RECOMMENDER_EASE_REGULARISATION`, default 300.
-    pub ease_regularisation: f32,
+    /// `RECOMMENDER_EASE_REGULARISATION`: λ of EASE. Unset: 100.
+    pub ease_regularisation: Option<f32>,
     /// `RECOMMENDER_SEED`, default 1: two runs over the same data give the same model.
     pub seed: u64,
     /// `RECOMMENDER_MODELS_KEPT`, default 5: newest versions that are kept; the active one and the one before always are.
@@ -73,7 +73,7 @@ impl RecommenderSettings {
     /// The first variable that is malformed.
     pub fn load(env: &Env) -> Result<Self, SettingsError> {
         let mut weights = PreferenceWeights::default();
-        for kind in EventType::ALL {
+        for kind in EventType::ALL.into_iter().filter(|kind| kind.tells_taste()) {
             let name = format!("RECOMMENDER_WEIGHT_{}", kind.as_str().to_uppercase());
             weights.by_type[kind.slot()] = env.within(&name, weights.by_type[kind.slot()], 0.0..=1_000.0)?;
         }
@@ -86,7 +86,7 @@ impl RecommenderSettings {
             iterations: env.within("RECOMMENDER_ITERATIONS", 15, 1..=1_000)?,
             unobserved_weight: within(env, "RECOMMENDER_UNOBSERVED_WEIGHT", 1e-6..=1e3)?,
             regularisation: within(env, "RECOMMENDER_REGULARISATION", 1e-6..=1e3)?,
-            ease_regularisation: env.within("RECOMMENDER_EASE_REGULARISATION", 300.0, 1e-3..=1e6)?,
+            ease_regularisation: within(env, "RECOMMENDER_EASE_REGULARISATION", 1e-3..=1e6)?,
             seed: env.or("RECOMMENDER_SEED", 1)?,
             models_kept: env.within("RECOMMENDER_MODELS_KEPT", 5, 2..=1_000)?,
         })

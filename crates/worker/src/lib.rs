@@ -5,6 +5,7 @@
 mod context;
 mod dispatcher;
 mod error;
+mod features;
 pub mod jobs;
 mod poll;
 mod profiles;

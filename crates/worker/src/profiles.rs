@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use domain::ViewerId;
-use domain::preferences::{Preference, PreferenceWeights};
+use domain::preferences::PreferenceWeights;
 use query::model::{ActiveModel, ServingModel};
 use sqlx::PgPool;
 use storage::StorageError;
@@ -131,9 +131,7 @@ fn profile(
     viewer_id: ViewerId,
     history: History,
 ) -> Option<Profile> {
-    let now = Utc::now();
-    let preferences: Vec<(_, Preference)> =
-        history.into_iter().filter_map(|(movie, signals)| Some((movie, weights.preference(&signals, now)?))).collect();
+    let preferences = weights.preferences(history, Utc::now());
     let newest_at = preferences.iter().map(|preference| preference.1.newest_at).max()?;
     let interactions = i32::try_from(preferences.len()).unwrap_or(i32::MAX);
     Some(Profile { viewer_id, vector: model.fold_in(&preferences), interactions, newest_at })

@@ -34,7 +34,6 @@ pub fn settings_for(database_url: String) -> ApiSettings {
         assets_dir: "/nonexistent".into(),
         streams_per_client: 16,
         client_header: None,
-        list_log_share: 1.0,
         database: DatabaseSettings {
             url: SecretString::from(database_url),
             pool_size: 5,

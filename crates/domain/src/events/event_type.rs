@@ -75,6 +75,11 @@ impl EventType {
         TYPES[self.slot()].2
     }
 
+    /// Whether such an event says something of the viewer's taste. What was only shown or searched for does not.
+    pub const fn tells_taste(self) -> bool {
+        !matches!(self, Self::Search | Self::Impression)
+    }
+
     /// The type with this name.
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)

@@ -59,7 +59,7 @@ impl Question for Because {
         let mut left_out = history::seen(&reader.pool, viewer.viewer_id).await?;
         left_out.extend(viewer.hidden);
         let mut histories = history::of(&reader.pool, &[viewer.viewer_id]).await?;
-        let mut liked = preferences(histories.remove(&viewer.viewer_id).unwrap_or_default(), &reader.rules.weights);
+        let mut liked = preferences(&mut histories, viewer.viewer_id, &reader.rules.weights);
         liked.retain(|preference| preference.1.liked);
         liked.sort_by(|a, b| b.1.newest_at.cmp(&a.1.newest_at).then(a.0.cmp(&b.0)));
         liked.truncate(ROWS_MAX);

@@ -13,7 +13,7 @@ use storage::postgres::recommendations::{history, viewer};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::list::{candidates_of, chosen, fold_in, preferences, says_something};
+use super::list::{candidates_of, chosen, preferences, says_something};
 use super::{ListSource, RecommendedMovie, Wishes, popular};
 use crate::model::ServingModel;
 use crate::{QueryError, Reader};
@@ -63,8 +63,8 @@ impl Group {
             let mut histories = history::of(&reader.pool, &[viewer.viewer_id]).await?;
             left_out.extend(viewer.hidden);
             left_out.extend(history::seen(&reader.pool, viewer.viewer_id).await?);
-            let history = preferences(histories.remove(&viewer.viewer_id).unwrap_or_default(), &reader.rules.weights);
-            let vector = model.as_deref().map(|model| fold_in(model, &history));
+            let history = preferences(&mut histories, viewer.viewer_id, &reader.rules.weights);
+            let vector = model.as_deref().map(|model| model.fold_in(&history));
             if let Some(vector) = vector.filter(|vector| says_something(vector)) {
                 counted.push(name.clone());
                 vectors.push(vector);

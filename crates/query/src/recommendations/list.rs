@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::Utc;
-use domain::MovieId;
 use domain::preferences::{Preference, PreferenceWeights};
 use domain::recommendations::{Blended, Scored, blend, diversified, prefer_novel};
+use domain::{MovieId, ViewerId};
 use storage::postgres::recommendations::candidates::{self, Filter, MovieRow};
 use storage::postgres::recommendations::history::{self, History};
 use storage::postgres::recommendations::viewer::{self, ViewerRow};
@@ -120,9 +120,9 @@ impl Recommendations {
         // A current profile spares the history, unless the list has to be explained.
         let needed = self.explain || profile.is_none();
         let history = async { if needed { history::of(&reader.pool, &ids).await } else { Ok(HashMap::new()) } };
-        let (mut history, seen) = tokio::try_join!(history, history::seen(&reader.pool, viewer.viewer_id))?;
-        let history = preferences(history.remove(&viewer.viewer_id).unwrap_or_default(), &reader.rules.weights);
-        let vector = profile.or_else(|| Some(fold_in(model?, &history)).filter(|vector| says_something(vector)));
+        let (mut histories, seen) = tokio::try_join!(history, history::seen(&reader.pool, viewer.viewer_id))?;
+        let history = preferences(&mut histories, viewer.viewer_id, &reader.rules.weights);
+        let vector = profile.or_else(|| Some(model?.fold_in(&history)).filter(|vector| says_something(vector)));
         Ok((history, seen, vector))
     }
 }
@@ -134,20 +134,18 @@ fn profile(viewer: &ViewerRow, model: Option<&ServingModel>) -> Option<Vec<f32>>
     (current && says_something(vector)).then(|| vector.clone())
 }
 
-/// Folds preferences in. At most 200 movies, so it takes less than a millisecond.
-pub(super) fn fold_in(model: &ServingModel, preferences: &Preferences) -> Vec<f32> {
-    model.fold_in(preferences)
-}
-
 /// A vector of zeros gives every movie the same score.
 pub(super) fn says_something(vector: &[f32]) -> bool {
     vector.iter().any(|value| *value != 0.0)
 }
 
-/// What a history says about each movie.
-pub(super) fn preferences(history: History, weights: &PreferenceWeights) -> Preferences {
-    let now = Utc::now();
-    history.into_iter().filter_map(|(movie, signals)| Some((movie, weights.preference(&signals, now)?))).collect()
+/// What these facts, taken out of what was read of several viewers, say about each movie.
+pub(super) fn preferences(
+    histories: &mut HashMap<ViewerId, History>,
+    viewer: ViewerId,
+    weights: &PreferenceWeights,
+) -> Preferences {
+    weights.preferences(histories.remove(&viewer).unwrap_or_default(), Utc::now())
 }
 
 /// The candidates of both layers that fit the filter.

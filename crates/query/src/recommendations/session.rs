@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::list::{Preferences, candidates_of, choose, fold_in, says_something};
+use super::list::{Preferences, candidates_of, choose, says_something};
 use super::{ListSource, RecommendedMovie, Wishes, popular};
 use crate::model::ServingModel;
 use crate::{QueryError, Reader};
@@ -61,7 +61,7 @@ impl Session {
             .collect();
         history.sort_by_key(|preference| preference.0);
         let filter = self.wishes.filter(reader, self.movies.iter().map(|movie| movie.0.get())).await?;
-        let vector = model.as_deref().map(|model| fold_in(model, &history)).filter(|vector| says_something(vector));
+        let vector = model.as_deref().map(|model| model.fold_in(&history)).filter(|vector| says_something(vector));
         let candidates = candidates_of(reader, model.as_deref(), &[], vector.as_deref(), &filter).await?;
         let source = if candidates.realtime.is_empty() { ListSource::Popular } else { ListSource::Realtime };
         let mut chosen = choose(&self.wishes, candidates, reader.rules.batch_share);

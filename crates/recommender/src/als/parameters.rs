@@ -1,9 +1,12 @@
+use serde::{Deserialize, Serialize};
+
 use crate::progress::Cancelled;
 
 /// How the least-squares problem of one row is solved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Solver {
     /// Exact: `n·f²` to build the normal equations of a row with `n` pairs, `f³/3` to factor them.
+    #[default]
     Cholesky,
     /// This many steps of conjugate gradient from the last iteration's vector: `4·n·f` a step (Takács, Pilászy and Tikk
     /// 2011, "Applications of the conjugate gradient method for implicit feedback collaborative filtering").
@@ -19,8 +22,9 @@ pub enum Solver {
     },
 }
 
-/// Settings of a training run. The defaults are good on MovieLens-like data; README.md has the measurements.
-#[derive(Debug, Clone, PartialEq)]
+/// Settings of a training run. The defaults are good on MovieLens-like data; README.md has the measurements. Stored ones lack
+/// the solver: what is done with a trained model, folding in, is exact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parameters {
     /// Numbers a vector, 1 to 1024.
     pub factors: usize,
@@ -36,6 +40,7 @@ pub struct Parameters {
     /// What a disliked pair's score is drawn to, with the pair's weight; likes are drawn to 1, unobserved pairs to 0.
     pub dislike_target: f32,
     /// How rows are solved.
+    #[serde(skip)]
     pub solver: Solver,
     /// Seed of the items' first vectors.
     pub seed: u64,

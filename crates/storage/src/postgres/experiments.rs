@@ -67,21 +67,21 @@ pub async fn end(pool: &PgPool, name: &str) -> Result<Option<Experiment>, Storag
 
 /// The experiment of this name.
 pub async fn find(pool: &PgPool, name: &str) -> Result<Option<Experiment>, StorageError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"SELECT name, salt, variants AS "variants: Json<Vec<Variant>>", test AS "test: Json<Design>", started_at, ended_at
-           FROM experiments WHERE name = $1"#,
-        name,
-    );
-    Ok(row.fetch_optional(pool).await?.map(Experiment::from))
+    one(pool, Some(name)).await
 }
 
 /// The experiment that runs now.
 pub async fn running(pool: &PgPool) -> Result<Option<Experiment>, StorageError> {
+    one(pool, None).await
+}
+
+/// The experiment of this name; without a name the one that runs.
+async fn one(pool: &PgPool, name: Option<&str>) -> Result<Option<Experiment>, StorageError> {
     let row = sqlx::query_as!(
         Row,
         r#"SELECT name, salt, variants AS "variants: Json<Vec<Variant>>", test AS "test: Json<Design>", started_at, ended_at
-           FROM experiments WHERE ended_at IS NULL"#,
+           FROM experiments WHERE CASE WHEN $1::text IS NULL THEN ended_at IS NULL ELSE name = $1 END"#,
+        name,
     );
     Ok(row.fetch_optional(pool).await?.map(Experiment::from))
 }

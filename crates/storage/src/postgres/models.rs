@@ -11,6 +11,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, PgPool};
 
+use super::catalogue::movie_id;
 use super::changes;
 use crate::StorageError;
 use crate::objects::ObjectFile;
@@ -328,7 +329,7 @@ pub async fn catalogue(pool: &PgPool, limit: i64) -> Result<Vec<MovieId>, Storag
     )
     .fetch_all(pool)
     .await?;
-    ids.into_iter().map(|id| MovieId::new(id).map_err(|_| StorageError::Corrupt(format!("movie {id}")))).collect()
+    ids.into_iter().map(movie_id).collect()
 }
 
 /// Those of the movies that are tombstones, or gone.

@@ -44,7 +44,12 @@ async fn facts_are_stored_under_the_id_of_a_name(pool: PgPool) {
         assert_eq!((applied.events, applied.reviews, applied.duplicates), expected);
     }
     let id = viewers::find(&pool, &name("user_123")).await.unwrap().unwrap();
-    assert_eq!(viewers::name_of(&pool, id).await.unwrap(), Some(name("user_123")));
+    let named: String = sqlx::query_scalar("SELECT name FROM viewers WHERE viewer_id = $1")
+        .bind(id.get())
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(named, "user_123");
     let stored: Vec<(i64, Option<Uuid>)> =
         sqlx::query_as("SELECT movie_id, list_id FROM viewer_events WHERE viewer_id = $1")
             .bind(id.get())

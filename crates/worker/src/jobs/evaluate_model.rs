@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use chrono::Utc;
 use domain::jobs::{EvaluateModel, JobKind};
 use query::model::ServingModel;
-use recommender::Recommender;
 use recommender::evaluation::{Metric, catalogue, interval, paired};
 use recommender::interactions::Interactions;
 use serde_json::{Value, json};
@@ -84,7 +83,7 @@ async fn run(shared: &Shared, context: &JobContext, version: &str) -> Result<Val
     let parameters = &ours.parameters;
     let dataset = Dataset::load(
         context,
-        ours.model.trained_movies(),
+        ours.model.trained_movies().to_vec(),
         &shared.settings.recommender.weights,
         parameters.held_out,
         parameters.trained_at,
@@ -118,7 +117,8 @@ fn measure(
     let mut deciding = Vec::new();
     for (name, algorithm) in [("model", ours.algorithm), ("popularity", Algorithm::Popularity), ("knn", Algorithm::Knn)]
     {
-        let lists = listed(algorithm, &train, als, ours.parameters.ease_regularisation, &tested, stop)?;
+        let fitted = algorithm.fit_or_als(&train, als, ours.parameters.ease_regularisation);
+        let lists = lists(&*fitted, &tested, stop)?;
         deciding.push(DECIDING.of(&lists, &tested.held));
         shown.insert(name, described(&lists, &tested, &train));
     }
@@ -136,21 +136,6 @@ fn measure(
         metrics["active"] = active;
     }
     Ok((metrics, comparison))
-}
-
-fn listed(
-    algorithm: Algorithm,
-    train: &Interactions,
-    als: &dyn Recommender,
-    ease_regularisation: f32,
-    tested: &Tested,
-    stop: &Stop,
-) -> Result<Vec<Vec<u32>>, Stopped> {
-    match algorithm.fit(train, als, ease_regularisation) {
-        Some(model) => lists(&*model, tested, stop),
-        // EASE, whose data has outgrown it since: ALS computes the lists then.
-        None => lists(als, tested, stop),
-    }
 }
 
 fn described(lists: &[Vec<u32>], tested: &Tested, train: &Interactions) -> Value {
@@ -185,9 +170,11 @@ fn compare(
         return Ok((Comparison::TooFew(viewers), None));
     }
     let als = ours.model.trained_fold_in();
-    let our_lists = listed(ours.algorithm, train, als, ours.parameters.ease_regularisation, &both, stop)?;
+    let fitted = ours.algorithm.fit_or_als(train, als, ours.parameters.ease_regularisation);
+    let our_lists = lists(&*fitted, &both, stop)?;
     let other = OtherCatalogue::new(&theirs.model, &dataset.movies);
-    let their_lists = listed(theirs.algorithm, train, &other, theirs.parameters.ease_regularisation, &both, stop)?;
+    let fitted = theirs.algorithm.fit_or_als(train, &other, theirs.parameters.ease_regularisation);
+    let their_lists = lists(&*fitted, &both, stop)?;
     let difference = paired(&DECIDING.of(&our_lists, &both.held), &DECIDING.of(&their_lists, &both.held));
     let shown = json!({
         "version": theirs.model.version,

@@ -41,7 +41,8 @@ async fn run(shared: &Shared, context: &JobContext, version: &str, force: bool) 
             .map_err(|_| JobError::Permanent(format!("version {version} has unknown parameters; train a new one")))?;
         let model = ServingModel::load(&shared.objects, context.pool(), version).await?;
         let weights = &shared.settings.recommender.weights;
-        let dataset = Dataset::load(context, model.trained_movies(), weights, parameters.held_out, now).await?;
+        let dataset =
+            Dataset::load(context, model.trained_movies().to_vec(), weights, parameters.held_out, now).await?;
         let hidden = models::not_shown(context.pool(), &dataset.movies).await?;
         let never = dataset.movies.iter().zip(0..).filter(|(movie, _)| hidden.contains(&movie.get()));
         let scoring = Scoring {
@@ -99,10 +100,7 @@ fn score(scoring: &Scoring, chunks: &mpsc::Sender<Vec<ViewerList>>, stop: &Stop)
     let Scoring { model, algorithm, ease_regularisation, dataset, never } = scoring;
     let train = dataset.training();
     let als: &dyn Recommender = model.trained_fold_in();
-    let fitted: Box<dyn Recommender + '_> = match algorithm.fit(&train, als, *ease_regularisation) {
-        Some(fitted) => fitted,
-        None => Box::new(als),
-    };
+    let fitted = algorithm.fit_or_als(&train, als, *ease_regularisation);
     let viewers = dataset.viewers.len();
     for start in (0..viewers).step_by(CHUNK) {
         stop.check()?;

@@ -1,6 +1,5 @@
 //! Computes movie_recommendations: similar titles by cosine over genres, keywords, cast, director and era.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,15 +7,16 @@ use chrono::{NaiveDate, Utc};
 use domain::MovieId;
 use domain::artifacts::Artifact;
 use domain::jobs;
-use domain::similar::{CAST_FEATURES, FeatureKind, SIMILAR_KEPT, era};
+use domain::similar::SIMILAR_KEPT;
 use futures::TryStreamExt;
 use rayon::prelude::*;
 use recommender::similarity::{Builder, Index};
 use serde_json::Value;
 use storage::postgres::batch::similar::{self, Similar};
-use storage::postgres::catalogue::movies::{self, MovieFeaturesRow};
+use storage::postgres::catalogue::movies;
 
 use super::{Run, publish};
+use crate::features::Vocabulary;
 use crate::{JobContext, JobError, Shared, Stop, Stopped};
 
 /// Movies scored and staged per chunk: about 4 MB of rows, and a progress report about every second.
@@ -48,40 +48,6 @@ async fn run(context: &JobContext, today: NaiveDate, force: bool) -> Result<Valu
     .await
 }
 
-/// Maps features to ordinals, in the order of their first occurrence.
-#[derive(Default)]
-struct Vocabulary {
-    ordinals: HashMap<(FeatureKind, Name), u32>,
-    weights: Vec<f32>,
-}
-
-#[derive(PartialEq, Eq, Hash)]
-enum Name {
-    Word(Box<str>),
-    Number(i64),
-}
-
-impl Vocabulary {
-    fn ordinal(&mut self, kind: FeatureKind, name: Name) -> u32 {
-        *self.ordinals.entry((kind, name)).or_insert_with(|| {
-            self.weights.push(kind.weight());
-            (self.weights.len() - 1) as u32
-        })
-    }
-
-    fn of(&mut self, movie: MovieFeaturesRow, features: &mut Vec<u32>) {
-        let word = |word: String| Name::Word(word.into_boxed_str());
-        features.clear();
-        features.extend(movie.genres.into_iter().map(|g| self.ordinal(FeatureKind::Genre, word(g))));
-        features.extend(movie.keywords.into_iter().map(|k| self.ordinal(FeatureKind::Keyword, word(k))));
-        features.extend(movie.director_ids.into_iter().map(|p| self.ordinal(FeatureKind::Director, Name::Number(p))));
-        let cast = movie.cast_ids.into_iter().take(CAST_FEATURES);
-        features.extend(cast.map(|p| self.ordinal(FeatureKind::Cast, Name::Number(p))));
-        let date = movie.release_date;
-        features.extend(date.map(|date| self.ordinal(FeatureKind::Era, Name::Number(i64::from(era(date))))));
-    }
-}
-
 /// Reads every movie's features into an index of about 150 bytes per movie. Movies are in id order, so equal scores
 /// rank by id.
 async fn load(context: &JobContext) -> Result<(Vec<MovieId>, Index), JobError> {
@@ -96,7 +62,7 @@ async fn load(context: &JobContext) -> Result<(Vec<MovieId>, Index), JobError> {
             context.progress(ids.len() as i64, None, "reading movies");
         }
     }
-    let index = context.blocking(move |_| Ok(builder.build(&vocabulary.weights))).await?;
+    let index = context.blocking(move |_| Ok(builder.build(vocabulary.weights()))).await?;
     Ok((ids, index))
 }
 

@@ -10,7 +10,7 @@ use query::model::ModelParts;
 use recommender::als::{self, FoldIn, Parameters};
 use recommender::cold::ContentMap;
 use recommender::interactions::Interactions;
-use recommender::{Factors, Rows};
+use recommender::{Factors, Rows, defaults};
 use serde_json::{Value, json};
 use settings::RecommenderSettings;
 use storage::postgres::models::{self, MovieVector, NewModel};
@@ -35,10 +35,10 @@ const CONTENT_RIDGE: f32 = 10.0;
 /// Most pairs with which ALS is trained once for each setting of the grid: at two million, a run takes some seconds.
 const TUNED_PAIRS_MAX: usize = 2_000_000;
 
-/// Weights of unobserved pairs, and regularisations, that are tried on the validation viewers. What fits MovieLens
-/// overfits data in which tastes differ little; the real-time layer would recommend noise.
-const UNOBSERVED_WEIGHTS: [f32; 3] = [0.1, 0.3, 1.0];
-const REGULARISATIONS: [f32; 3] = [0.01, 0.03, 0.1];
+/// Weights of unobserved pairs, and regularisations, that are tried on the validation viewers, the usual ones first. What
+/// fits MovieLens overfits data in which tastes differ little; the real-time layer would recommend noise.
+const UNOBSERVED_WEIGHTS: [f32; 3] = [defaults::UNOBSERVED_WEIGHT, 0.1, 1.0];
+const REGULARISATIONS: [f32; 3] = [defaults::REGULARISATION, 0.03, 0.1];
 
 impl Run for TrainModel {
     async fn run(self, shared: &Shared, context: &JobContext) -> Result<Value, JobError> {
@@ -106,7 +106,8 @@ fn make(input: Input, context: &JobContext, stop: &Stop) -> Result<Result<Made, 
     };
     let parameters = model.parameters.clone();
     context.progress(0, None, "choosing the algorithm of the lists");
-    let validation = validate(&dataset, &train, &model.items, &parameters, &settings, stop)?;
+    let ease_regularisation = settings.ease_regularisation.unwrap_or(defaults::EASE_REGULARISATION);
+    let validation = validate(&dataset, &train, &model.items, &parameters, ease_regularisation, stop)?;
     // The first of equals: the simpler algorithm.
     let best = validation.iter().copied().reduce(|best, other| if other.1 > best.1 { other } else { best });
     let algorithm = best.map_or(Algorithm::Als, |best| best.0);
@@ -116,12 +117,7 @@ fn make(input: Input, context: &JobContext, stop: &Stop) -> Result<Result<Made, 
     Ok(Ok(Made {
         parts,
         algorithm,
-        parameters: VersionParameters {
-            ease_regularisation: settings.ease_regularisation,
-            held_out,
-            trained_at: now,
-            validation,
-        },
+        parameters: VersionParameters { ease_regularisation, held_out, trained_at: now, validation },
         fingerprint: dataset.fingerprint.clone(),
         viewers: train.viewers().height(),
         interactions: train.len(),
@@ -186,7 +182,7 @@ fn validate(
     train: &Interactions,
     items: &Factors,
     parameters: &Parameters,
-    settings: &RecommenderSettings,
+    ease_regularisation: f32,
     stop: &Stop,
 ) -> Result<Vec<(Algorithm, f64)>, Stopped> {
     let tested = dataset.tested(Role::Validation, |_| true);
@@ -197,7 +193,7 @@ fn validate(
     let mut means = Vec::new();
     for algorithm in Algorithm::ALL {
         stop.check()?;
-        let Some(model) = algorithm.fit(train, &als, settings.ease_regularisation) else { continue };
+        let Some(model) = algorithm.fit(train, &als, ease_regularisation) else { continue };
         let values = DECIDING.of(&lists(&*model, &tested, stop)?, &tested.held);
         means.push((algorithm, mean(&values)));
     }
@@ -250,7 +246,7 @@ async fn register(shared: &Shared, context: &JobContext, made: Made, now: DateTi
     let files = made.parts.store(&shared.objects, &version).await?;
     let (movies, factors) = (&made.parts.movies, made.parts.parameters.factors as i32);
     let mut tx = context.begin().await?;
-    let mut parameters = json!(query::model::Description::of(&made.parts.parameters));
+    let mut parameters = json!(made.parts.parameters);
     merge(&mut parameters, json!(made.parameters));
     let new = NewModel {
         version: version.clone(),

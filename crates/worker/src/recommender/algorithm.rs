@@ -1,9 +1,9 @@
 //! The algorithms that compete for the lists.
 
-use ::recommender::Recommender;
 use ::recommender::evaluation::{DEPTH, Metric};
 use ::recommender::interactions::{Interactions, Row};
-use ::recommender::models::{Blend, Ease, Knn, Popularity, Similarity};
+use ::recommender::models::{Blend, Ease, Knn, Popularity};
+use ::recommender::{Recommender, defaults};
 use domain::MovieId;
 use query::model::ServingModel;
 use serde::{Deserialize, Serialize};
@@ -13,13 +13,6 @@ use crate::{Stop, Stopped};
 
 /// The metric that chooses the algorithm and decides at the gate, at the length of the lists.
 pub(crate) const DECIDING: Metric = Metric::Ndcg(DEPTH);
-
-/// Neighbours of kNN, and its BM25 constants: those that validation chose on MovieLens (the recommender's README).
-const NEIGHBOURS: usize = 100;
-const BM25: Similarity = Similarity::Bm25 { k1: 1.2, b: 0.75 };
-
-/// Share of ALS in the blend.
-const ALS_SHARE: f32 = 0.5;
 
 /// Viewers scored between two looks at the attempt's end.
 const VIEWERS_CHUNK: usize = 200;
@@ -65,7 +58,7 @@ impl Algorithm {
     ) -> Option<Box<dyn Recommender + 'a>> {
         Some(match self {
             Self::Popularity => Box::new(Popularity::new(train)),
-            Self::Knn => Box::new(Knn::new(train, BM25, NEIGHBOURS)),
+            Self::Knn => Box::new(Knn::new(train, defaults::SIMILARITY, defaults::NEIGHBOURS)),
             Self::Ease => Box::new(Ease::new(train, ease_regularisation).ok()?),
             Self::Als => Box::new(als),
             Self::Blend => {
@@ -75,9 +68,19 @@ impl Algorithm {
                     None => Self::Knn.fit(train, als, ease_regularisation)?,
                 };
                 let als: Box<dyn Recommender + 'a> = Box::new(als);
-                Box::new(Blend::new(vec![(1.0 - ALS_SHARE, near), (ALS_SHARE, als)]))
+                Box::new(Blend::new(vec![(1.0 - defaults::ALS_SHARE, near), (defaults::ALS_SHARE, als)]))
             }
         })
+    }
+
+    /// As [`Algorithm::fit`]; ALS where the data has outgrown EASE since the version was trained.
+    pub fn fit_or_als<'a>(
+        self,
+        train: &Interactions,
+        als: &'a dyn Recommender,
+        ease_regularisation: f32,
+    ) -> Box<dyn Recommender + 'a> {
+        self.fit(train, als, ease_regularisation).unwrap_or_else(|| Box::new(als))
     }
 }
 

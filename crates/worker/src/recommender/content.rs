@@ -1,13 +1,11 @@
 //! Movies' content as features, from which movies without viewers get their vectors.
 
-use std::collections::HashMap;
-
 use domain::MovieId;
-use domain::similar::{CAST_FEATURES, FeatureKind, era};
 use futures::TryStreamExt;
 use recommender::Rows;
-use storage::postgres::catalogue::movies::{self, MovieFeaturesRow};
+use storage::postgres::catalogue::movies;
 
+use crate::features::Vocabulary;
 use crate::{JobContext, JobError};
 
 /// Most features: fitting costs their cube. The most frequent ones are kept.
@@ -18,36 +16,20 @@ const MOVIES_MIN: usize = 2;
 
 /// One row of features a movie of `known`, which ascends.
 pub(crate) async fn read(context: &JobContext, known: &[MovieId]) -> Result<Rows, JobError> {
-    let mut ordinals: HashMap<(FeatureKind, String), u32> = HashMap::new();
+    let (mut vocabulary, mut features) = (Vocabulary::default(), Vec::new());
     let mut counts: Vec<usize> = Vec::new();
     let mut of_movie: Vec<Vec<u32>> = vec![Vec::new(); known.len()];
     let mut stream = movies::features(context.pool());
     while let Some(movie) = stream.try_next().await? {
         let Ok(at) = known.binary_search(&movie.movie_id) else { continue };
-        let mut features: Vec<u32> = named(movie)
-            .map(|feature| {
-                let next = ordinals.len() as u32;
-                *ordinals.entry(feature).or_insert(next)
-            })
-            .collect();
+        vocabulary.of(movie, &mut features);
         features.sort_unstable();
         features.dedup();
-        counts.resize(ordinals.len(), 0);
+        counts.resize(vocabulary.weights().len(), 0);
         features.iter().for_each(|&feature| counts[feature as usize] += 1);
-        of_movie[at] = features;
+        of_movie[at] = features.clone();
     }
     Ok(frequent(&of_movie, &counts))
-}
-
-fn named(movie: MovieFeaturesRow) -> impl Iterator<Item = (FeatureKind, String)> {
-    let of = |kind: FeatureKind, names: Vec<String>| names.into_iter().map(move |name| (kind, name));
-    let people = |kind: FeatureKind, ids: Vec<i64>| ids.into_iter().map(move |id| (kind, id.to_string()));
-    let era = movie.release_date.map(|date| (FeatureKind::Era, era(date).to_string()));
-    of(FeatureKind::Genre, movie.genres)
-        .chain(of(FeatureKind::Keyword, movie.keywords))
-        .chain(people(FeatureKind::Director, movie.director_ids))
-        .chain(people(FeatureKind::Cast, movie.cast_ids.into_iter().take(CAST_FEATURES).collect()))
-        .chain(era)
 }
 
 /// Keeps the [`FEATURES_MAX`] most frequent features, earlier ones of equals.

@@ -8,6 +8,7 @@ use domain::jobs::{EvaluateModel, JobKind, JobStatus, PromoteModel};
 use serde_json::Value;
 use sqlx::PgPool;
 use storage::postgres::batch::recommendations;
+use storage::postgres::recommendations::viewer as served;
 use storage::postgres::{artifacts, models};
 use tempfile::TempDir;
 
@@ -55,9 +56,8 @@ async fn viewer(pool: &PgPool, name: &str) -> ViewerId {
 
 /// A viewer's published list.
 async fn list(pool: &PgPool, name: &str) -> Option<Vec<i64>> {
-    let head = artifacts::head(pool, Artifact::BatchRecommendations).await.unwrap()?;
-    let list = recommendations::of_viewer(pool, head.run_id, viewer(pool, name).await).await.unwrap()?;
-    Some(list.into_iter().map(|(movie, _)| movie.get()).collect())
+    let list = served::find(pool, &name.parse().unwrap()).await.unwrap()?.batch;
+    (!list.is_empty()).then(|| list.into_iter().map(|(movie, _)| movie.get()).collect())
 }
 
 async fn chain(stack: &Stack) -> Value {

@@ -62,22 +62,3 @@ pub async fn without_forgotten(conn: &mut PgConnection, run: RunId) -> Result<u6
         .await?;
     Ok(left.unsigned_abs())
 }
-
-/// A viewer's list in a run; `None`: the run has none for the viewer.
-pub async fn of_viewer(
-    conn: impl PgExecutor<'_>,
-    run: RunId,
-    viewer: ViewerId,
-) -> Result<Option<Vec<(MovieId, f32)>>, StorageError> {
-    let row = sqlx::query!(
-        "SELECT movies, scores FROM batch_recommendations WHERE run_id = $1 AND viewer_id = $2",
-        run.0,
-        viewer.get(),
-    )
-    .fetch_optional(conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let movie = |id: i64| MovieId::new(id).map_err(|_| StorageError::Corrupt(format!("movie {id} of a list")));
-    let movies = row.movies.into_iter().map(movie).zip(row.scores);
-    movies.map(|(movie, score)| Ok((movie?, score))).collect::<Result<_, _>>().map(Some)
-}

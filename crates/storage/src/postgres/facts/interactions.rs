@@ -2,13 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use domain::events::EventType;
-use domain::preferences::{Signal, SignalKind};
+use domain::preferences::{Signal, SignalKind, telling_events};
 use domain::{MovieId, ViewerId};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use sqlx::PgPool;
 
 use crate::StorageError;
+use crate::postgres::catalogue::movie_id;
+use crate::postgres::viewers::viewer_id;
 
 /// One fact of a viewer about a movie.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,7 +21,8 @@ pub struct Fact {
 }
 
 /// Every fact of every viewer about movies that are shown, ordered by viewer, movie and time. Streamed: the server
-/// sorts, on disk where it must. Facts of forgotten viewers are left out, and so are impressions, which say nothing.
+/// sorts, on disk where it must. Facts of forgotten viewers are left out, and so are
+/// events that say nothing of the taste.
 pub fn all(pool: &PgPool) -> BoxStream<'_, Result<Fact, StorageError>> {
     sqlx::query!(
         r#"SELECT f.viewer_id AS "viewer_id!", f.movie_id AS "movie_id!", f.kind AS "kind!", f.rating, f.at AS "at!"
@@ -28,11 +31,12 @@ pub fn all(pool: &PgPool) -> BoxStream<'_, Result<Fact, StorageError>> {
                FROM ratings r JOIN viewers v ON v.source = r.source AND v.source_user_id = r.user_id
                UNION ALL
                SELECT viewer_id, movie_id, event_type, rating, occurred_at FROM viewer_events
-               WHERE viewer_id IS NOT NULL AND event_type <> 'impression'
+               WHERE viewer_id IS NOT NULL AND event_type = ANY($1)
                UNION ALL
                SELECT viewer_id, movie_id, 'review', rating, occurred_at FROM viewer_reviews WHERE viewer_id IS NOT NULL
            ) AS f JOIN movies m ON m.movie_id = f.movie_id AND m.tombstoned_at IS NULL
-           ORDER BY f.viewer_id, f.movie_id, f.at, f.kind, f.rating"#
+           ORDER BY f.viewer_id, f.movie_id, f.at, f.kind, f.rating"#,
+        &telling_events(),
     )
     .fetch(pool)
     .map_err(StorageError::from)
@@ -50,7 +54,5 @@ fn fact(viewer: i64, movie: i64, kind: &str, rating: Option<f32>, at: DateTime<U
         ("review", rating) => SignalKind::Review(rating),
         (event, rating) => SignalKind::Event(EventType::named(event).ok_or_else(corrupt)?, rating),
     };
-    let viewer = ViewerId::new(viewer).map_err(|_| corrupt())?;
-    let movie = MovieId::new(movie).map_err(|_| corrupt())?;
-    Ok(Fact { viewer, movie, signal: Signal { kind, at } })
+    Ok(Fact { viewer: viewer_id(viewer)?, movie: movie_id(movie)?, signal: Signal { kind, at } })
 }

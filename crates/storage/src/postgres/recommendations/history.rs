@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use domain::events::EventType;
-use domain::preferences::{Signal, SignalKind};
+use domain::preferences::{Signal, SignalKind, seen_events, telling_events};
 use domain::recommendations::HISTORY_MOVIES_MAX;
 use domain::{MovieId, ViewerId};
 use sqlx::{PgExecutor, PgPool};
 
-use super::viewer::viewer_id;
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
+use crate::postgres::viewers::viewer_id;
 
 /// Latest facts of each kind that are read of one viewer. One who sends 50,000 events costs no more than that, and the
 /// facts behind it could add little: what has no opinion is capped a movie.
@@ -29,7 +29,7 @@ pub async fn of(conn: impl PgExecutor<'_>, viewers: &[ViewerId]) -> Result<HashM
                SELECT facts.*, dense_rank() OVER (ORDER BY facts.newest DESC, facts.movie_id) AS place
                FROM (SELECT latest.*, max(latest.at) OVER (PARTITION BY latest.movie_id) AS newest FROM (
                    (SELECT e.movie_id, e.event_type AS kind, e.rating, e.occurred_at AS at FROM viewer_events e
-                    WHERE e.viewer_id = v.viewer_id AND e.event_type NOT IN ('impression', 'search')
+                    WHERE e.viewer_id = v.viewer_id AND e.event_type = ANY($4)
                     ORDER BY e.occurred_at DESC LIMIT $2)
                    UNION ALL
                    (SELECT r.movie_id, 'review', r.rating, r.occurred_at FROM viewer_reviews r
@@ -44,6 +44,7 @@ pub async fn of(conn: impl PgExecutor<'_>, viewers: &[ViewerId]) -> Result<HashM
         &ids,
         FACTS_MAX,
         HISTORY_MOVIES_MAX as i64,
+        &telling_events(),
     )
     .fetch_all(conn)
     .await?;
@@ -72,11 +73,12 @@ pub async fn of(conn: impl PgExecutor<'_>, viewers: &[ViewerId]) -> Result<HashM
 pub async fn seen(pool: &PgPool, viewer: ViewerId) -> Result<Vec<i64>, StorageError> {
     Ok(sqlx::query_scalar!(
         r#"SELECT movie_id AS "movie_id!" FROM viewer_events
-           WHERE viewer_id = $1 AND event_type IN ('like', 'dislike', 'watch', 'rating')
+           WHERE viewer_id = $1 AND event_type = ANY($2)
            UNION SELECT movie_id FROM viewer_reviews WHERE viewer_id = $1
            UNION SELECT r.movie_id FROM viewers v JOIN ratings r ON r.source = v.source AND r.user_id = v.source_user_id
                  WHERE v.viewer_id = $1"#,
         viewer.get(),
+        &seen_events(),
     )
     .fetch_all(pool)
     .await?)

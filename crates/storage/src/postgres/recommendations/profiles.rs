@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use domain::ViewerId;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use super::viewer::viewer_id;
 use crate::StorageError;
 use crate::postgres::changes;
+use crate::postgres::viewers::viewer_id;
 
 /// A viewer whose profile is stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

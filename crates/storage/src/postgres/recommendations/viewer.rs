@@ -1,15 +1,14 @@
 //! A viewer as a list needs it, in one statement, and the movies that the viewer hides.
 
+use domain::artifacts::Artifact;
 use domain::viewers::ViewerName;
 use domain::{MovieId, ViewerId};
 use sqlx::PgPool;
 
 use crate::StorageError;
 use crate::postgres::catalogue::movie_id;
+use crate::postgres::viewers::viewer_id;
 use crate::postgres::{changes, viewers};
-
-/// Name of the artifact whose published run holds the batch lists.
-const BATCH_ARTIFACT: &str = "batch_recommendations";
 
 /// A viewer who has a row: what the two layers know, and what must not be shown.
 #[derive(Debug, Clone)]
@@ -30,7 +29,7 @@ pub async fn find(pool: &PgPool, name: &ViewerName) -> Result<Option<ViewerRow>,
     match row_of(pool, name).await? {
         Some(row) => Ok(Some(row)),
         // A source's viewer of whom nobody has asked before gets a row now.
-        None if viewers::find(pool, name).await?.is_some() => row_of(pool, name).await,
+        None if viewers::adopt_rater(pool, name).await?.is_some() => row_of(pool, name).await,
         None => Ok(None),
     }
 }
@@ -47,7 +46,7 @@ async fn row_of(pool: &PgPool, name: &ViewerName) -> Result<Option<ViewerRow>, S
            LEFT JOIN viewer_profiles p ON p.viewer_id = v.viewer_id
            WHERE v.name = $1"#,
         name.as_str(),
-        BATCH_ARTIFACT,
+        Artifact::BatchRecommendations.as_str(),
     )
     .fetch_optional(pool)
     .await?;
@@ -60,10 +59,6 @@ async fn row_of(pool: &PgPool, name: &ViewerName) -> Result<Option<ViewerRow>, S
         profile_is_stale: row.stale,
         hidden: row.hidden,
     }))
-}
-
-pub(super) fn viewer_id(raw: i64) -> Result<ViewerId, StorageError> {
-    ViewerId::new(raw).map_err(|_| StorageError::Corrupt(format!("viewer id {raw}")))
 }
 
 /// Hides a movie from a viewer, who gets a row if there is none. Hiding twice is the same as once.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use domain::artifacts::Artifact;
-use domain::events::{Counts, Event, EventType, Fact, ViewerReview};
+use domain::events::{Counts, Event, Fact, ViewerReview};
 use domain::hours::Hour;
 use domain::merge::{self, SpeedHour};
 use domain::sentiment::Tally;
@@ -122,8 +122,7 @@ async fn apply_events(
     let mut hours: ByHour<Counts> = BTreeMap::new();
     for event in known.iter().filter(|e| new.contains(&e.event_id)) {
         hours.entry((event.movie_id, Hour::of(event.occurred_at))).or_default().add(event);
-        // What was shown or searched for says nothing of the taste.
-        if !matches!(event.event_type, EventType::Impression | EventType::Search) {
+        if event.event_type.tells_taste() {
             stale.extend(viewers.get(&event.user_id));
         }
     }

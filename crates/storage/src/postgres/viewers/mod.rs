@@ -39,9 +39,14 @@ pub async fn find(pool: &PgPool, name: &ViewerName) -> Result<Option<ViewerId>, 
     let found = sqlx::query_scalar!("SELECT viewer_id FROM viewers WHERE name = $1", name.as_str())
         .fetch_optional(pool)
         .await?;
-    if found.is_some() {
-        return found.map(viewer_id).transpose();
+    match found {
+        Some(id) => viewer_id(id).map(Some),
+        None => adopt_rater(pool, name).await,
     }
+}
+
+/// Creates the source's viewer of this name, who has no row yet; `None` where no source has ratings of one.
+pub async fn adopt_rater(pool: &PgPool, name: &ViewerName) -> Result<Option<ViewerId>, StorageError> {
     let Some((source, number)) = rater(name) else { return Ok(None) };
     let rates = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM ratings WHERE source = $1 AND user_id = $2) AS "rates!""#,
@@ -100,13 +105,6 @@ pub async fn resolve(
     names.into_iter().map(|name| Ok((name.clone(), id(&name)?))).collect()
 }
 
-/// The viewer's name; `None` for a viewer who is unknown or forgotten.
-pub async fn name_of(pool: &PgPool, viewer: ViewerId) -> Result<Option<ViewerName>, StorageError> {
-    let name =
-        sqlx::query_scalar!("SELECT name FROM viewers WHERE viewer_id = $1", viewer.get()).fetch_optional(pool).await?;
-    name.map(|name| name.parse().map_err(|_| StorageError::Corrupt(format!("name of viewer {viewer}")))).transpose()
-}
-
 /// Creates the viewers of sources who do not exist yet; returns their number. Reads every rating's viewer, about a
 /// second for each ten million.
 pub async fn adopt_raters(conn: &mut PgConnection) -> Result<u64, StorageError> {
@@ -143,7 +141,7 @@ pub async fn mark_stale(conn: &mut PgConnection, viewers: &BTreeSet<ViewerId>) -
 }
 
 /// Converts a stored id.
-fn viewer_id(raw: i64) -> Result<ViewerId, StorageError> {
+pub(super) fn viewer_id(raw: i64) -> Result<ViewerId, StorageError> {
     ViewerId::new(raw).map_err(|_| StorageError::Corrupt(format!("viewer_id {raw}")))
 }
 
