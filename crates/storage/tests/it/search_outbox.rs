@@ -116,3 +116,16 @@ async fn an_observation_changes_the_document(pool: PgPool) {
     tx.commit().await.unwrap();
     assert_eq!(pending(&pool).await, [238]);
 }
+
+#[sqlx::test(migrator = "storage::MIGRATOR")]
+async fn movies_of_a_dump_are_recorded_though_it_is_loaded_without_a_search_path(pool: PgPool) {
+    kept(&pool).await;
+    let mut loading = pool.begin().await.unwrap();
+    sqlx::query("SET LOCAL search_path = ''").execute(&mut *loading).await.unwrap();
+    sqlx::query("INSERT INTO public.movies (movie_id, title, source) VALUES (1, 'One', 'demo')")
+        .execute(&mut *loading)
+        .await
+        .unwrap();
+    loading.commit().await.unwrap();
+    assert_eq!(pending(&pool).await, [1]);
+}
