@@ -35,6 +35,12 @@ async fn p95<const N: usize>(indexes: [&SearchIndex; N]) -> [Duration; N] {
     })
 }
 
+/// The slowest of twenty searches at once.
+async fn slowest_of_20(index: &SearchIndex) -> Duration {
+    let times = futures::future::join_all((0..20).map(|_| fallback(index))).await;
+    times.into_iter().max().unwrap()
+}
+
 #[sqlx::test(migrator = "storage::MIGRATOR")]
 async fn searches_do_not_wait_for_a_broken_meilisearch(pool: PgPool) {
     let pool = test_support::service_pool(&pool).await;
@@ -43,9 +49,11 @@ async fn searches_do_not_wait_for_a_broken_meilisearch(pool: PgPool) {
     for fault in [Fault::Hang, Fault::Error(Duration::ZERO), Fault::Error(Duration::from_millis(700))] {
         let server = FaultyServer::start(fault).await;
         let index = SearchIndex::new(pool.clone(), Some((&server.url, None, "movies"))).unwrap();
+        // What twenty at once cost without Meilisearch, on this machine at this moment.
+        let own = slowest_of_20(&alone).await;
         // All that come while nobody knows: none waits longer than until the third has failed.
-        let first = futures::future::join_all((0..20).map(|_| fallback(&index))).await;
-        assert!(first.iter().max().unwrap() < &Duration::from_secs(1), "{fault:?}: {first:?}");
+        let away = slowest_of_20(&index).await;
+        assert!(away < own + Duration::from_secs(1), "{fault:?}: {away:?}, PostgreSQL alone {own:?}");
         let [own, away] = p95([&alone, &index]).await;
         assert!(away < own + Duration::from_millis(5), "{fault:?}: {away:?}, PostgreSQL alone {own:?}");
         assert!(server.connections() <= 21, "{fault:?}: asked {} times", server.connections());

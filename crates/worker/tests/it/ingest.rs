@@ -138,8 +138,10 @@ async fn two_404s_in_a_row_make_a_tombstone_and_its_return_wakes_it(pool: PgPool
     touched.listen("movies_touched").await.unwrap();
     let job = stack.run(JobKind::Ingest).await;
     assert_eq!(job.result.as_ref().unwrap()["catalogue"]["tombstoned"], 1, "{job:?}");
-    let heard = tokio::time::timeout(Duration::from_secs(10), touched.recv()).await.unwrap().unwrap();
-    assert_eq!(heard.payload(), "7", "else it trends until its hours are over");
+    // The scorer of the first ingest's reviews may still be telling of all movies.
+    let of_the_tombstone = async { while touched.recv().await.unwrap().payload() != "7" {} };
+    let told = tokio::time::timeout(Duration::from_secs(10), of_the_tombstone).await;
+    assert!(told.is_ok(), "else it trends until its hours are over");
     assert!(state().await.1);
     let searchable: i64 = sqlx::query_scalar("SELECT count(*) FROM movie_search WHERE movie_id = 7")
         .fetch_one(&stack.pool)
